@@ -1,0 +1,62 @@
+/** What all errors of this package have in common, so that one `instanceof` catches them. */
+export class GlobalIdError extends Error {
+  /** The name of the class, as for every `Error`. */
+  override name = "GlobalIdError";
+}
+
+/** The tick's ids are used up. The next tick has more. */
+export class OutOfIdsError extends GlobalIdError {
+  /** The name of the class. */
+  override name = "OutOfIdsError";
+
+  /**
+   * Makes the error.
+   *
+   * @param tick The tick whose ids are used up.
+   * @param retryAfterMs How long until the next one begins, in whole ms, at least 1.
+   */
+  constructor(readonly tick: number, readonly retryAfterMs: number) {
+    super(`no ids are left in tick ${tick}: the next one begins in ${retryAfterMs} ms`);
+  }
+}
+
+/** The clock is behind: behind the last tick used, or behind the layout's epoch. */
+export class ClockError extends GlobalIdError {
+  /** The name of the class. */
+  override name = "ClockError";
+
+  /**
+   * Makes the error.
+   *
+   * @param tick The clock's tick; negative before the epoch, `NaN` if the clock did not give a time.
+   * @param lastTick The first tick that the generator may use: the last one it used, or 0 before the epoch.
+   * @param retryAfterMs How long until the clock is there if it goes on at its pace, in whole ms, at least 1.
+   */
+  constructor(readonly tick: number, readonly lastTick: number, readonly retryAfterMs: number) {
+    super(
+      Number.isNaN(tick)
+        ? "the clock did not give a time: clock.now() must return ms since the Unix epoch"
+        : `the clock is behind, in tick ${tick}, and ids go on in tick ${lastTick}: ` +
+          `wait ${retryAfterMs} ms, or put the clock right`,
+    );
+  }
+}
+
+/** The clock is past the last tick that the layout's time bits can hold. There will be no more ids, ever. */
+export class OutOfTimeError extends GlobalIdError {
+  /** The name of the class. */
+  override name = "OutOfTimeError";
+
+  /**
+   * Makes the error.
+   *
+   * @param tick The clock's tick.
+   * @param maxTick The last tick of the layout.
+   */
+  constructor(readonly tick: number, readonly maxTick: number) {
+    super(
+      `the clock is in tick ${tick}, and the layout ends with tick ${maxTick}: ` +
+        "put the clock right, or move to a layout with more time bits or a later epoch",
+    );
+  }
+}

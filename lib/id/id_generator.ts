@@ -1,0 +1,326 @@
+import type { Clock } from "./clock.ts";
+import { checkInteger, describe } from "./_check.ts";
+import { ClockError, type GlobalIdError, OutOfIdsError, OutOfTimeError } from "./errors.ts";
+import { IdGrant, IdStatus } from "./id_grant.ts";
+import { IdRange } from "./id_range.ts";
+import { IdLayout } from "./layout.ts";
+import { DEFAULT_LAYOUT } from "./presets.ts";
+
+/** What an {@linkcode IdGenerator} is made from. */
+export interface IdGeneratorOptions {
+  /** This node, 0 to the layout's `maxNodeId`. No two generators may run with the same node and subnode. */
+  nodeId: number;
+  /** This part of the node, 0 to `subnodeCount - 1`. Default: 0. */
+  subnodeId?: number;
+  /** Into how many parts the node is split. Default: 1, the whole node. */
+  subnodeCount?: number;
+  /** How the ids are laid out. Default: `DEFAULT_LAYOUT`. */
+  layout?: IdLayout;
+  /** What the time is read from. Default: the system's clock. */
+  clock?: Clock;
+}
+
+/** An id as two 32-bit words and as the 64-bit number that they are: a view is the cheapest way from one to the other. */
+const idNumber = new BigUint64Array(1);
+const idWords = new Uint32Array(idNumber.buffer);
+/** Which of the two words is the upper one; that depends on the machine's byte order. */
+const HIGH = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1 ? 1 : 0;
+const LOW = 1 - HIGH;
+
+/** Above any number of ids that a tick can have (2^31). */
+const MAX_COUNT = 2 ** 32 - 1;
+
+/**
+ * Hands out ids that ascend and are never given out twice.
+ *
+ * A node can be split into subnodes that need not know of each other: subnode i of n only ever uses the sequence numbers
+ * s with s % n = i. With more subnodes than sequence numbers, those past the end have no ids at all.
+ *
+ * The rules, in the order in which they are checked at every call:
+ *
+ * 1. The clock is behind the layout's epoch: `ClockError`.
+ * 2. The clock's tick is lower than the last tick used: `ClockError`. A step back within a tick does no harm, since tick
+ *    and sequence number together still only grow.
+ * 3. The clock's tick does not fit the layout's time bits: `OutOfTimeError`.
+ * 4. The sequence numbers of the tick are used up: `OutOfIdsError`.
+ * 5. No ids for the tick in which the generator was made, since an earlier process with the same node id may have used
+ *    part of it: that tick counts as used up. With 1 s ticks, the first id is there within a second.
+ *
+ * A call that fails changes nothing that a later call depends on.
+ *
+ * **What these rules do not cover**, because a process cannot know it by itself: two generators with the same node and
+ * subnode at the same time, and a clock that was set back while no process was running.
+ *
+ * @example One id, many ids, and no ids
+ * ```ts
+ * import { IdGenerator, OutOfIdsError } from "@global-id/global-id";
+ * import { assertEquals, assertThrows } from "@std/assert";
+ *
+ * let now = Date.UTC(2030, 0, 1);
+ * const ids = new IdGenerator({ nodeId: 7, clock: { now: () => now } });
+ *
+ * const error = assertThrows(() => ids.nextId(), OutOfIdsError); // rule 5
+ * now += error.retryAfterMs;
+ *
+ * const id = ids.nextId();
+ * assertEquals(ids.layout.unpack(id).nodeId, 7);
+ * assertEquals([...ids.nextRange(1000)].length, 1000);
+ * ```
+ */
+export class IdGenerator {
+  /** How the ids are laid out. */
+  readonly layout: IdLayout;
+  /** The node of all ids. */
+  readonly nodeId: number;
+  /** This part of the node. */
+  readonly subnodeId: number;
+  /** Into how many parts the node is split. */
+  readonly subnodeCount: number;
+  /** The distance from one id to the next within a tick. */
+  readonly step: bigint;
+
+  readonly #clock: Clock;
+  readonly #grant = new IdGrant();
+
+  /** The last tick used. Only ever grows. */
+  #tick: number;
+  /** When that tick begins and ends, in ms; an empty span as long as no call has found the clock in it. */
+  #tickStartMs = Infinity;
+  #tickEndMs = -Infinity;
+  /** The next sequence number in it; past `maxSequence` if there is none. */
+  #sequence: number;
+  /** The ids of that tick but for their sequence number, as two 32-bit words. */
+  #baseHigh = 0;
+  #baseLow = 0;
+
+  /**
+   * Makes a generator. It has no ids for the tick that the clock is in now (rule 5).
+   *
+   * @param options The node, and how it differs from the defaults.
+   * @throws {TypeError} If an option is of the wrong type.
+   * @throws {RangeError} If a number is out of its range.
+   * @throws {ClockError} If the clock does not give a time.
+   */
+  constructor(options: IdGeneratorOptions) {
+    const { nodeId, subnodeId = 0, subnodeCount = 1, layout = DEFAULT_LAYOUT, clock = Date } = options;
+    if (!(layout instanceof IdLayout)) throw new TypeError(`layout must be an IdLayout: got ${describe(layout)}`);
+    if (typeof clock?.now !== "function") {
+      throw new TypeError(`clock must have a method now(): got ${describe(clock)}`);
+    }
+    this.layout = layout;
+    this.nodeId = checkInteger("nodeId", nodeId, 0, layout.maxNodeId);
+    this.subnodeCount = checkInteger("subnodeCount", subnodeCount, 1, MAX_COUNT);
+    this.subnodeId = checkInteger("subnodeId", subnodeId, 0, subnodeCount - 1);
+    this.step = BigInt.asUintN(64, BigInt(subnodeCount) << BigInt(layout.sequenceShift));
+    this.#clock = clock;
+
+    this.#tick = this.#tickAt(clock.now());
+    if (Number.isNaN(this.#tick)) throw new ClockError(NaN, 0, layout.tickMs);
+    this.#sequence = layout.maxSequence + 1;
+  }
+
+  /**
+   * Gives out one id.
+   *
+   * @returns The id, higher than all before it.
+   * @throws {OutOfIdsError} If the tick's ids are used up.
+   * @throws {ClockError} If the clock is behind the last tick used, or behind the layout's epoch.
+   * @throws {OutOfTimeError} If the clock is past the layout's last tick.
+   */
+  nextId(): bigint {
+    this.#takeOrThrow(1);
+    idWords[HIGH] = this.#grant.firstHigh;
+    idWords[LOW] = this.#grant.firstLow;
+    return idNumber[0];
+  }
+
+  /**
+   * Gives out one id as a `number`, for a layout of at most 53 bits, such as `NUMBER_LAYOUT`.
+   *
+   * @returns The id, higher than all before it.
+   * @throws {RangeError} If the layout has more than 53 bits: its ids would not be exact.
+   * @throws {OutOfIdsError} If the tick's ids are used up.
+   * @throws {ClockError} If the clock is behind the last tick used, or behind the layout's epoch.
+   * @throws {OutOfTimeError} If the clock is past the layout's last tick.
+   *
+   * @example
+   * ```ts
+   * import { IdGenerator, NUMBER_LAYOUT } from "@global-id/global-id";
+   * import { assert } from "@std/assert";
+   *
+   * let now = Date.UTC(2030, 0, 1);
+   * const ids = new IdGenerator({ nodeId: 7, layout: NUMBER_LAYOUT, clock: { now: () => now } });
+   * now += 1000;
+   * assert(Number.isSafeInteger(ids.nextNumber()));
+   * ```
+   */
+  nextNumber(): number {
+    if (this.layout.totalBits > 53) {
+      throw new RangeError(
+        `a number is exact up to 53 bits, and the layout has ${this.layout.totalBits}: use nextId(), or NUMBER_LAYOUT`,
+      );
+    }
+    this.#takeOrThrow(1);
+    return this.#grant.firstHigh * 2 ** 32 + this.#grant.firstLow;
+  }
+
+  /**
+   * Gives out ids of one tick at once.
+   *
+   * @param count How many are wanted, 1 to 2^32 - 1.
+   * @returns As many as the tick still has, at least 1 and at most `count`, all higher than any before them.
+   * @throws {TypeError | RangeError} If the count is not such an integer.
+   * @throws {OutOfIdsError} If the tick's ids are used up.
+   * @throws {ClockError} If the clock is behind the last tick used, or behind the layout's epoch.
+   * @throws {OutOfTimeError} If the clock is past the layout's last tick.
+   */
+  nextRange(count: number): IdRange {
+    this.#takeOrThrow(count);
+    idWords[HIGH] = this.#grant.firstHigh;
+    idWords[LOW] = this.#grant.firstLow;
+    return new IdRange(idNumber[0], this.step, this.#grant.count);
+  }
+
+  /**
+   * Fills an array with ids from its beginning, as far as the current tick goes. Makes no garbage.
+   *
+   * @param target Where the ids go. What is past the last one written is left as it was.
+   * @returns How many were written: 0 if the tick's ids are used up.
+   * @throws {TypeError} If the target is not a `BigUint64Array`.
+   * @throws {ClockError} If the clock is behind the last tick used, or behind the layout's epoch.
+   * @throws {OutOfTimeError} If the clock is past the layout's last tick.
+   *
+   * @example
+   * ```ts
+   * import { IdGenerator } from "@global-id/global-id";
+   * import { assertEquals } from "@std/assert";
+   *
+   * let now = Date.UTC(2030, 0, 1);
+   * const ids = new IdGenerator({ nodeId: 7, clock: { now: () => now } });
+   * now += 1000;
+   * const batch = new BigUint64Array(200_000);
+   * assertEquals(ids.fill(batch), 131_072); // all that a tick has
+   * ```
+   */
+  fill(target: BigUint64Array): number {
+    if (!(target instanceof BigUint64Array)) {
+      throw new TypeError(`target must be a BigUint64Array: got ${describe(target)}`);
+    }
+    if (target.length === 0) return 0;
+    const grant = this.#grant;
+    const status = this.tryRange(Math.min(target.length, MAX_COUNT), grant);
+    if (status === IdStatus.OUT_OF_IDS) return 0;
+    if (status !== IdStatus.OK) throw this.#errorOf(status);
+
+    idWords[HIGH] = grant.firstHigh;
+    idWords[LOW] = grant.firstLow;
+    const { count } = grant;
+    const step = this.step;
+    let id = idNumber[0];
+    for (let i = 0; i < count; i++) {
+      target[i] = id;
+      // asUintN tells V8 that 64 bits are enough, so that no bigint is made.
+      id = BigInt.asUintN(64, id + step);
+    }
+    return count;
+  }
+
+  /**
+   * The form for hot paths: takes ids of one tick, throws nothing that depends on the clock, allocates nothing.
+   *
+   * @param count How many are wanted, 1 to 2^32 - 1.
+   * @param grant Where the answer goes: up to `count` ids, at least 1, or after how many ms to try again.
+   * @returns `IdStatus.OK`, or why there are none.
+   * @throws {TypeError | RangeError} If the count is not such an integer.
+   *
+   * @example
+   * ```ts
+   * import { IdGenerator, IdGrant, IdStatus } from "@global-id/global-id";
+   * import { assertEquals } from "@std/assert";
+   *
+   * let now = Date.UTC(2030, 0, 1);
+   * const ids = new IdGenerator({ nodeId: 7, clock: { now: () => now } });
+   * const grant = new IdGrant();
+   * assertEquals(ids.tryRange(10, grant), IdStatus.OUT_OF_IDS);
+   * now += grant.retryAfterMs;
+   * assertEquals(ids.tryRange(10, grant), IdStatus.OK);
+   * assertEquals(grant.count, 10);
+   * ```
+   */
+  tryRange(count: number, grant: IdGrant): IdStatus {
+    // A count that is not an integer would break the sequence, so this is checked even here.
+    if (count >>> 0 !== count || count === 0) checkInteger("count", count, 1, MAX_COUNT);
+
+    const now = this.#clock.now();
+    if (!(now >= this.#tickStartMs && now < this.#tickEndMs)) {
+      const status = this.#moveTo(now, grant);
+      if (status !== IdStatus.OK) return status;
+    }
+    grant.tick = this.#tick;
+    const sequence = this.#sequence;
+    const maxSequence = this.layout.maxSequence;
+    if (sequence > maxSequence) return this.#refuse(IdStatus.OUT_OF_IDS, this.#tick, this.#tickEndMs - now, grant);
+
+    const subnodeCount = this.subnodeCount;
+    if (count > 1) count = Math.min(count, Math.ceil((maxSequence + 1 - sequence) / subnodeCount));
+    this.#sequence = sequence + count * subnodeCount;
+
+    const shift = this.layout.sequenceShift;
+    grant.count = count;
+    grant.firstLow = (this.#baseLow | sequence << shift) >>> 0;
+    // The bits of the sequence number that the shift moves into the upper word. Two steps, since x >>> 32 is x >>> 0.
+    grant.firstHigh = (this.#baseHigh | sequence >>> (31 - shift) >>> 1) >>> 0;
+    return IdStatus.OK;
+  }
+
+  /** Moves to the tick of `now` if the rules 1 to 3 allow it. Changes nothing if they do not. */
+  #moveTo(now: number, grant: IdGrant): IdStatus {
+    const { layout } = this;
+    const tick = this.#tickAt(now);
+    if (!(tick >= 0)) return this.#refuse(IdStatus.CLOCK_BEHIND, tick, layout.epochMs - now, grant);
+    if (tick < this.#tick) {
+      const lastTickStartMs = layout.epochMs + this.#tick * layout.tickMs;
+      return this.#refuse(IdStatus.CLOCK_BEHIND, tick, lastTickStartMs - now, grant);
+    }
+    if (tick > layout.maxTick) return this.#refuse(IdStatus.OUT_OF_TIME, tick, 0, grant);
+
+    if (tick > this.#tick) {
+      idNumber[0] = layout.pack({ tick, sequence: 0, nodeId: this.nodeId });
+      this.#baseHigh = idWords[HIGH];
+      this.#baseLow = idWords[LOW];
+      this.#sequence = this.subnodeId;
+      this.#tick = tick;
+    }
+    this.#tickStartMs = layout.epochMs + tick * layout.tickMs;
+    this.#tickEndMs = this.#tickStartMs + layout.tickMs;
+    return IdStatus.OK;
+  }
+
+  #tickAt(now: number): number {
+    return Math.floor((now - this.layout.epochMs) / this.layout.tickMs);
+  }
+
+  #refuse(status: IdStatus, tick: number, waitMs: number, grant: IdGrant): IdStatus {
+    grant.count = 0;
+    grant.tick = tick;
+    grant.retryAfterMs = status === IdStatus.OUT_OF_TIME ? 0 : waitMs > 1 ? Math.ceil(waitMs) : 1;
+    return status;
+  }
+
+  #takeOrThrow(count: number): void {
+    const status = this.tryRange(count, this.#grant);
+    if (status !== IdStatus.OK) throw this.#errorOf(status);
+  }
+
+  #errorOf(status: IdStatus): GlobalIdError {
+    const { tick, retryAfterMs } = this.#grant;
+    switch (status) {
+      case IdStatus.OUT_OF_IDS:
+        return new OutOfIdsError(tick, retryAfterMs);
+      case IdStatus.CLOCK_BEHIND:
+        return new ClockError(tick, Math.max(this.#tick, 0), retryAfterMs);
+      default:
+        return new OutOfTimeError(tick, this.layout.maxTick);
+    }
+  }
+}

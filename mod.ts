@@ -1,0 +1,40 @@
+/**
+ * 64-bit ids that are never given out twice: sortable by time, no database round trip, no coordination between nodes.
+ *
+ *     | time 37 bits (seconds since 2020) | sequence 17 bits | node id 10 bits |
+ *
+ * {@linkcode IdGenerator} makes them, {@linkcode IdLayout} says how they are laid out and takes them apart, and
+ * {@linkcode formatId} and {@linkcode parseId} are their text forms. This module runs in any JavaScript runtime.
+ *
+ * @example
+ * ```ts
+ * import { DEFAULT_LAYOUT, IdGenerator } from "@global-id/global-id";
+ * import { assertEquals } from "@std/assert";
+ *
+ * let now = Date.UTC(2030, 0, 1);
+ * const ids = new IdGenerator({ nodeId: 1, clock: { now: () => now } }); // leave the clock out for the system's
+ * now += 1000;
+ * const id = ids.nextId();
+ * assertEquals(DEFAULT_LAYOUT.timestampOf(id).getTime(), now);
+ * ```
+ *
+ * @module
+ */
+export type { Clock } from "./lib/id/clock.ts";
+export { ClockError, GlobalIdError, OutOfIdsError, OutOfTimeError } from "./lib/id/errors.ts";
+export { IdGenerator, type IdGeneratorOptions } from "./lib/id/id_generator.ts";
+export { IdGrant, IdStatus } from "./lib/id/id_grant.ts";
+export { IdRange } from "./lib/id/id_range.ts";
+export { IdLayout, type IdLayoutOptions, type IdOrder, type IdParts } from "./lib/id/layout.ts";
+export {
+  DEFAULT_LAYOUT,
+  DISCORD_LAYOUT,
+  INSTAGRAM_LAYOUT,
+  type LayoutName,
+  LAYOUTS,
+  NUMBER_LAYOUT,
+  SONYFLAKE_LAYOUT,
+  TWITTER_LAYOUT,
+  WIDE_LAYOUT,
+} from "./lib/id/presets.ts";
+export { formatId, type IdForm, parseId } from "./lib/id/text.ts";

@@ -1,0 +1,144 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { DEFAULT_LAYOUT, IdLayout, type IdLayoutOptions, type LayoutName, LAYOUTS } from "../../mod.ts";
+
+const SMALL: IdLayoutOptions = { timeBits: 3, sequenceBits: 2, nodeBits: 2, tickMs: 10, epochMs: 1000 };
+
+describe("IdLayout", () => {
+  for (const order of ["sequence-node", "node-sequence"] as const) {
+    it(`packs and unpacks every id of a small layout, in order (${order})`, () => {
+      const layout = new IdLayout({ ...SMALL, order });
+      let expected = 0n;
+      for (let tick = 0; tick < 8; tick++) {
+        for (let upper = 0; upper < 4; upper++) {
+          for (let lower = 0; lower < 4; lower++) {
+            const [sequence, nodeId] = order === "sequence-node" ? [upper, lower] : [lower, upper];
+            assertEquals(layout.pack({ tick, sequence, nodeId }), expected);
+            assertEquals(layout.unpack(expected), { tick, sequence, nodeId });
+            assertEquals(layout.timestampOf(expected).getTime(), 1000 + tick * 10);
+            expected++;
+          }
+        }
+      }
+      assertEquals(expected, 1n << BigInt(layout.totalBits));
+    });
+  }
+
+  it("packs and unpacks the corners of the widest fields", () => {
+    for (
+      const [timeBits, sequenceBits, nodeBits] of [[53, 11, 0], [53, 0, 11], [33, 31, 0], [33, 0, 31], [2, 31, 31], [
+        1,
+        0,
+        0,
+      ]]
+    ) {
+      for (const order of ["sequence-node", "node-sequence"] as const) {
+        const layout = new IdLayout({ timeBits, sequenceBits, nodeBits, tickMs: 1, epochMs: 0, order });
+        const last = { tick: layout.maxTick, sequence: layout.maxSequence, nodeId: layout.maxNodeId };
+        const lastId = (1n << BigInt(timeBits + sequenceBits + nodeBits)) - 1n;
+        assertEquals(layout.pack(last), lastId);
+        assertEquals(layout.unpack(lastId), last);
+        assertEquals(layout.unpack(0n), { tick: 0, sequence: 0, nodeId: 0 });
+      }
+    }
+  });
+
+  it("refuses fields that do not fit, and says what does", () => {
+    const layout = new IdLayout(SMALL);
+    const parts = { tick: 1, sequence: 1, nodeId: 1 };
+    assertThrows(() => layout.pack({ ...parts, tick: 8 }), RangeError, "tick must be an integer from 0 to 7: got 8");
+    assertThrows(
+      () => layout.pack({ ...parts, sequence: 4 }),
+      RangeError,
+      "sequence must be an integer from 0 to 3: got 4",
+    );
+    assertThrows(
+      () => layout.pack({ ...parts, nodeId: -1 }),
+      RangeError,
+      "nodeId must be an integer from 0 to 3: got -1",
+    );
+    assertThrows(() => layout.pack({ ...parts, tick: 1.5 }), RangeError, "got 1.5");
+    assertThrows(() => layout.unpack(-1n), RangeError, "id must be from 0 to 127 (7 bits): got -1");
+    assertThrows(() => layout.unpack(128n), RangeError, "id must be from 0 to 127 (7 bits): got 128");
+    assertThrows(() => layout.unpack(5 as unknown as bigint), TypeError, "id must be a bigint: got 5");
+  });
+
+  it("refuses options out of range, and names option, range and value", () => {
+    const refused: [Partial<Record<keyof IdLayoutOptions, unknown>>, string][] = [
+      [{ timeBits: 0 }, "timeBits must be an integer from 1 to 53: got 0"],
+      [{ timeBits: 54 }, "timeBits must be an integer from 1 to 53: got 54"],
+      [{ sequenceBits: -1 }, "sequenceBits must be an integer from 0 to 31: got -1"],
+      [{ sequenceBits: 32 }, "sequenceBits must be an integer from 0 to 31: got 32"],
+      [{ nodeBits: 32 }, "nodeBits must be an integer from 0 to 31: got 32"],
+      [{ nodeBits: NaN }, "nodeBits must be an integer from 0 to 31: got NaN"],
+      [{ tickMs: 0 }, "tickMs must be an integer from 1 to 86400000: got 0"],
+      [{ epochMs: -1 }, "epochMs must be an integer from 0 to 8640000000000000: got -1"],
+      [{ timeBits: 53, sequenceBits: 12 }, "timeBits + sequenceBits + nodeBits must be at most 64: got 67"],
+    ];
+    for (const [change, message] of refused) {
+      assertThrows(() => new IdLayout({ ...SMALL, ...change } as IdLayoutOptions), RangeError, message);
+    }
+    assertThrows(
+      () => new IdLayout({ ...SMALL, timeBits: "3" } as unknown as IdLayoutOptions),
+      TypeError,
+      'timeBits must be a number from 1 to 53: got "3"',
+    );
+    assertThrows(
+      () => new IdLayout({ ...SMALL, order: "random" } as unknown as IdLayoutOptions),
+      TypeError,
+      'order must be "sequence-node" or "node-sequence": got "random"',
+    );
+  });
+});
+
+describe("the presets", () => {
+  it("give the default as the design draws it", () => {
+    const { timeBits, sequenceBits, nodeBits, tickMs, epochMs, order, maxSequence } = DEFAULT_LAYOUT;
+    assertEquals([timeBits, sequenceBits, nodeBits, tickMs, order], [37, 17, 10, 1000, "sequence-node"]);
+    assertEquals(epochMs, Date.UTC(2020, 0, 1));
+    assertEquals(maxSequence + 1, 131_072);
+  });
+
+  // Ids that others have published together with what they stand for.
+  const published: [LayoutName, string, bigint, { nodeId: number; sequence: number; time: string }][] = [
+    // The example of Discord's own documentation: worker 1, process 0, increment 7.
+    ["discord", "its documentation", 175928847299117063n, {
+      nodeId: 1 << 5,
+      sequence: 7,
+      time: "2016-04-30T11:18:25.796Z",
+    }],
+    // A tweet of 2022 that the Wikipedia article on Snowflake ids takes apart.
+    ["twitter", "Wikipedia", 1541815603606036480n, { nodeId: 378, sequence: 0, time: "2022-06-28T16:07:40.105Z" }],
+    // Worked through in Instagram's article: user 31341 in shard 31341 % 2000 = 1341, the 5001st id of its table.
+    ["instagram", "its article", (1387263000n << 23n) | (1341n << 10n) | (5001n % 1024n), {
+      nodeId: 1341,
+      sequence: 905,
+      time: new Date(1314220021721 + 1387263000).toISOString(),
+    }],
+  ];
+  for (const [name, source, id, expected] of published) {
+    it(`take apart an id as published: ${name}, ${source}`, () => {
+      const layout = LAYOUTS[name];
+      const { nodeId, sequence } = layout.unpack(id);
+      assertEquals({ nodeId, sequence, time: layout.timestampOf(id).toISOString() }, expected);
+    });
+  }
+
+  it("have their published widths", () => {
+    const widths = Object.fromEntries(
+      Object.entries(LAYOUTS).map((
+        [name, l],
+      ) => [name, [l.timeBits, l.sequenceBits, l.nodeBits, l.totalBits, l.tickMs]]),
+    );
+    assertEquals(widths, {
+      default: [37, 17, 10, 64, 1000],
+      wide: [34, 20, 10, 64, 1000],
+      number: [32, 13, 8, 53, 1000],
+      twitter: [41, 12, 10, 63, 1],
+      discord: [42, 12, 10, 64, 1],
+      sonyflake: [39, 8, 16, 63, 10],
+      instagram: [41, 10, 13, 64, 1],
+    });
+    assert(LAYOUTS.number.pack({ tick: 2 ** 32 - 1, sequence: 8191, nodeId: 255 }) === BigInt(Number.MAX_SAFE_INTEGER));
+  });
+});
