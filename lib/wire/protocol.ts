@@ -1,0 +1,51 @@
+/**
+ * The numbers of the wire protocol, version 1, over UDP, all big-endian.
+ *
+ * Basic, one id:
+ *
+ *     request   | 0x00 |
+ *     success   | 0x00 | id u64 |
+ *     error     | 0x01 |            (also for any datagram that is neither request)
+ *
+ * Range, up to `count` ids of one tick; request and response are of the same size, so that the server amplifies nothing:
+ *
+ *     request   | 0x02 | 0 u8 | 0 u16 | count u32 | tag u64 | 16 zero bytes |
+ *     response  | 0x02 | status u8 | 0 u16 | granted u32 | tag u64 | first id u64 | step u64 |
+ *
+ * The tag is the client's, echoed. On any status but OK, granted and step are 0, and in place of the first id there are the
+ * milliseconds after which a retry makes sense.
+ *
+ * A server never answers what is itself a server's error answer: two servers would go on telling each other of errors for
+ * ever, once somebody has sent one of them a datagram with the other's address as its sender.
+ *
+ * @module
+ */
+import { IdStatus } from "../id/id_grant.ts";
+
+/** The first byte of a basic request, and of its success. */
+export const BASIC = 0x00;
+/** The only byte of a basic error. */
+export const BASIC_ERROR = 0x01;
+/** The first byte of a range request, and of its response. */
+export const RANGE = 0x02;
+
+/** Bytes of a basic request. */
+export const BASIC_REQUEST_BYTES = 1;
+/** Bytes of a basic success: the first byte and the id. */
+export const BASIC_SUCCESS_BYTES = 9;
+/** Bytes of a basic error. */
+export const BASIC_ERROR_BYTES = 1;
+/** Bytes of a range request and of its response. */
+export const RANGE_BYTES = 32;
+
+/** The status byte of a range response: what the generator said, and what else a server can say. */
+export const WireStatus = {
+  ...IdStatus,
+  /** The count was 0, or bytes that must be zero were not. */
+  BAD_REQUEST: 4,
+  /** The server cannot hand out ids now. */
+  NOT_SERVING: 5,
+} as const;
+
+/** One of the values of {@linkcode WireStatus}. */
+export type WireStatus = typeof WireStatus[keyof typeof WireStatus];

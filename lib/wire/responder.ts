@@ -1,0 +1,91 @@
+import type { IdGenerator } from "../id/id_generator.ts";
+import { IdGrant, IdStatus } from "../id/id_grant.ts";
+import {
+  BASIC,
+  BASIC_ERROR,
+  BASIC_ERROR_BYTES,
+  BASIC_REQUEST_BYTES,
+  BASIC_SUCCESS_BYTES,
+  RANGE,
+  RANGE_BYTES,
+  WireStatus,
+} from "./protocol.ts";
+
+/**
+ * Makes the function that answers datagrams with a generator's ids. It writes the answer over the request and allocates
+ * nothing, and it has an answer to every datagram but a server's own errors.
+ *
+ * @param generator Where the ids come from.
+ * @returns The function. Its arguments are a view of at least 32 bytes that begins with the datagram, and the datagram's
+ * length (of one that was longer than the view, any length above 32 will do); it returns the length of the answer, or 0
+ * if there is to be none.
+ */
+export function createResponder(generator: IdGenerator): (datagram: DataView, length: number) => number {
+  const grant = new IdGrant();
+  const stepHigh = Number(generator.step >> 32n);
+  const stepLow = Number(BigInt.asUintN(32, generator.step));
+
+  return function respond(datagram: DataView, length: number): number {
+    if (length === RANGE_BYTES && datagram.getUint8(0) === RANGE) return respondRange(datagram);
+    if (length === BASIC_REQUEST_BYTES) {
+      const first = datagram.getUint8(0);
+      if (first === BASIC) return respondBasic(datagram);
+      if (first === BASIC_ERROR) return 0;
+    }
+    datagram.setUint8(0, BASIC_ERROR);
+    return BASIC_ERROR_BYTES;
+  };
+
+  function respondBasic(datagram: DataView): number {
+    if (generator.tryRange(1, grant) !== IdStatus.OK) {
+      datagram.setUint8(0, BASIC_ERROR);
+      return BASIC_ERROR_BYTES;
+    }
+    datagram.setUint8(0, BASIC);
+    datagram.setUint32(1, grant.firstHigh);
+    datagram.setUint32(5, grant.firstLow);
+    return BASIC_SUCCESS_BYTES;
+  }
+
+  function respondRange(datagram: DataView): number {
+    const count = datagram.getUint32(4);
+    if (count === 0 || !isReservedZero(datagram)) {
+      if (isErrorResponse(datagram)) return 0;
+      return writeRangeError(datagram, WireStatus.BAD_REQUEST, 0);
+    }
+    const status = generator.tryRange(count, grant);
+    if (status !== IdStatus.OK) return writeRangeError(datagram, status, grant.retryAfterMs);
+
+    // The bytes 0 to 3 and the tag are already what the response says.
+    datagram.setUint32(4, grant.count);
+    datagram.setUint32(16, grant.firstHigh);
+    datagram.setUint32(20, grant.firstLow);
+    datagram.setUint32(24, stepHigh);
+    datagram.setUint32(28, stepLow);
+    return RANGE_BYTES;
+  }
+}
+
+function writeRangeError(datagram: DataView, status: WireStatus, retryAfterMs: number): number {
+  datagram.setUint8(1, status);
+  datagram.setUint16(2, 0);
+  datagram.setUint32(4, 0);
+  datagram.setUint32(16, retryAfterMs / 2 ** 32);
+  datagram.setUint32(20, retryAfterMs);
+  datagram.setUint32(24, 0);
+  datagram.setUint32(28, 0);
+  return RANGE_BYTES;
+}
+
+/** Whether all bytes of a range request that must be zero are. */
+function isReservedZero(request: DataView): boolean {
+  const word = request.getUint32(0) & 0x00ffffff;
+  return (word | request.getUint32(16) | request.getUint32(20) | request.getUint32(24) | request.getUint32(28)) === 0;
+}
+
+/** Whether 32 bytes that begin like a range request have the form of a response with a status other than OK. */
+function isErrorResponse(datagram: DataView): boolean {
+  const status = datagram.getUint8(1);
+  return status !== WireStatus.OK && status <= WireStatus.NOT_SERVING && datagram.getUint16(2) === 0 &&
+    (datagram.getUint32(4) | datagram.getUint32(24) | datagram.getUint32(28)) === 0;
+}

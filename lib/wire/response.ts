@@ -1,0 +1,55 @@
+import { BASIC, BASIC_SUCCESS_BYTES, RANGE, RANGE_BYTES, WireStatus } from "./protocol.ts";
+
+/**
+ * Reads the response to a basic request.
+ *
+ * @param datagram A view that begins with the datagram.
+ * @param length The datagram's length in bytes.
+ * @returns The id; `undefined` if it is an error or no response at all.
+ */
+export function readBasicResponse(datagram: DataView, length: number): bigint | undefined {
+  if (length !== BASIC_SUCCESS_BYTES || datagram.getUint8(0) !== BASIC) return undefined;
+  return datagram.getBigUint64(1);
+}
+
+/** The response to a range request. */
+export interface RangeResponse {
+  /** How it went. */
+  status: WireStatus;
+  /** The upper 32 bits of the request's tag. */
+  tagHigh: number;
+  /** The lower 32 bits of the request's tag. */
+  tagLow: number;
+  /** How many ids were granted; 0 on any status but OK. */
+  granted: number;
+  /** The first id. */
+  first: bigint;
+  /** The distance from one id to the next. */
+  step: bigint;
+  /** On any status but OK: after how many ms a retry makes sense. */
+  retryAfterMs: number;
+}
+
+/**
+ * Reads the response to a range request.
+ *
+ * @param datagram A view that begins with the datagram.
+ * @param length The datagram's length in bytes.
+ * @returns What it says; `undefined` if it is not such a response.
+ */
+export function readRangeResponse(datagram: DataView, length: number): RangeResponse | undefined {
+  if (length !== RANGE_BYTES || datagram.getUint8(0) !== RANGE || datagram.getUint16(2) !== 0) return undefined;
+  const status = datagram.getUint8(1);
+  const granted = datagram.getUint32(4);
+  if (status > WireStatus.NOT_SERVING || (status === WireStatus.OK) !== (granted > 0)) return undefined;
+  const [first, step] = [datagram.getBigUint64(16), datagram.getBigUint64(24)];
+  return {
+    status: status as WireStatus,
+    tagHigh: datagram.getUint32(8),
+    tagLow: datagram.getUint32(12),
+    granted,
+    first: status === WireStatus.OK ? first : 0n,
+    step,
+    retryAfterMs: status === WireStatus.OK ? 0 : Number(first),
+  };
+}

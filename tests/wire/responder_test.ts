@@ -1,0 +1,147 @@
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { DEFAULT_LAYOUT, IdGenerator, IdLayout } from "../../mod.ts";
+import { createResponder } from "../../lib/wire/responder.ts";
+import { HandClock } from "../id/hand_clock.ts";
+import { bytes, hex } from "./bytes.ts";
+
+const EPOCH_MS = DEFAULT_LAYOUT.epochMs;
+const TAG = "0123456789abcdef";
+
+/** A node 5, subnode 1 of 2, of the default layout, 0x1234 seconds after its epoch, behind the wire. */
+function serve(clock = new HandClock(EPOCH_MS - 1)) {
+  const generator = new IdGenerator({ nodeId: 5, subnodeId: 1, subnodeCount: 2, clock });
+  clock.ms = EPOCH_MS + 0x1234 * 1000;
+  return { clock, generator, respond: createResponder(generator) };
+}
+
+/** What comes back for a datagram, as hexadecimal digits: "" if nothing does. Bytes past it are noise, as in a socket. */
+function ask(respond: (datagram: DataView, length: number) => number, request: string): string {
+  const data = bytes(request);
+  const slot = new Uint8Array(64).fill(0xee);
+  slot.set(data.subarray(0, 64));
+  const length = respond(new DataView(slot.buffer), Math.min(data.length, 64));
+  return hex(slot.subarray(0, length));
+}
+
+describe("createResponder, against bytes written out by hand", () => {
+  it("answers a basic request with an id", () => {
+    const { respond } = serve();
+    // tick 0x1234 << 27, sequence number 1 << 10, node 5
+    assertEquals(ask(respond, "00"), "00" + "00000091a0000405");
+    assertEquals(ask(respond, "00"), "00" + "00000091a0000c05");
+  });
+
+  it("answers a range request with first, step and how many", () => {
+    const { respond } = serve();
+    assertEquals(
+      ask(respond, `02 00 0000 00000003 ${TAG} 0000000000000000 0000000000000000`),
+      "02" + "00" + "0000" + "00000003" + TAG + "00000091a0000405" + "0000000000000800",
+    );
+    // It goes on three sequence numbers of this subnode later: 7 << 10.
+    assertEquals(
+      ask(respond, `02 00 0000 00000001 ffffffffffffffff 0000000000000000 0000000000000000`),
+      "02" + "00" + "0000" + "00000001" + "ffffffffffffffff" + "00000091a0001c05" + "0000000000000800",
+    );
+  });
+
+  it("grants fewer when the tick is nearly used up, then none until the next one", () => {
+    const { respond, clock } = serve();
+    assertEquals(
+      ask(respond, `02 00 0000 ffffffff ${TAG} 0000000000000000 0000000000000000`),
+      "02" + "00" + "0000" + "00010000" + TAG + "00000091a0000405" + "0000000000000800",
+    );
+    clock.ms += 400;
+    assertEquals(
+      ask(respond, `02 00 0000 00000001 ${TAG} 0000000000000000 0000000000000000`),
+      "02" + "01" + "0000" + "00000000" + TAG + "0000000000000258" + "0000000000000000",
+    );
+    assertEquals(ask(respond, "00"), "01");
+    clock.ms += 600;
+    assertEquals(ask(respond, "00"), "00" + "00000091a8000405");
+  });
+
+  it("says that the clock is behind, and for how many ms, even if they take more than 32 bits", () => {
+    const { respond, clock } = serve();
+    clock.ms = EPOCH_MS - 0x1_0000_0002;
+    assertEquals(
+      ask(respond, `02 00 0000 00000001 ${TAG} 0000000000000000 0000000000000000`),
+      "02" + "02" + "0000" + "00000000" + TAG + "0000000100000002" + "0000000000000000",
+    );
+    assertEquals(ask(respond, "00"), "01");
+  });
+
+  it("says that it is out of time", () => {
+    const { respond, clock } = serve();
+    clock.ms = EPOCH_MS + 2 ** 37 * 1000;
+    assertEquals(
+      ask(respond, `02 00 0000 00000001 ${TAG} 0000000000000000 0000000000000000`),
+      "02" + "03" + "0000" + "00000000" + TAG + "0000000000000000" + "0000000000000000",
+    );
+    assertEquals(ask(respond, "00"), "01");
+  });
+
+  it("calls a request bad if its count is 0 or a reserved byte is not, and gives no id away", () => {
+    const { respond } = serve();
+    const bad = "02" + "04" + "0000" + "00000000" + TAG + "0000000000000000" + "0000000000000000";
+    assertEquals(ask(respond, `02 00 0000 00000000 ${TAG} 0000000000000000 0000000000000000`), bad);
+    const good = bytes(`02 00 0000 00000001 ${TAG} 0000000000000000 0000000000000000`);
+    for (const offset of [1, 2, 3, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31]) {
+      for (const value of [0x01, 0x80, 0xff]) {
+        const request = good.slice();
+        request[offset] = value;
+        assertEquals(ask(respond, hex(request)), bad);
+      }
+    }
+    assertEquals(ask(respond, "00"), "00" + "00000091a0000405");
+  });
+
+  it("answers any datagram that is neither request with the basic error, and gives no id away", () => {
+    const { respond } = serve();
+    for (let first = 0; first < 256; first++) {
+      for (const length of [0, 1, 2, 8, 9, 31, 32, 33, 63, 64, 65, 1500]) {
+        const isRequest = first === 0 && length === 1 || first === 2 && length === 32;
+        const isError = first === 1 && length === 1;
+        if (isRequest || isError) continue;
+        const datagram = new Uint8Array(length);
+        if (length > 0) datagram[0] = first;
+        assertEquals(ask(respond, hex(datagram)), "01", `${length} bytes that begin with ${first}`);
+      }
+    }
+    assertEquals(ask(respond, "00"), "00" + "00000091a0000405");
+  });
+
+  it("does not answer a server's errors, so that two servers cannot keep each other busy", () => {
+    const { respond, clock } = serve();
+    const answers = [ask(respond, "ff"), ask(respond, `02 00 0000 00000000 ${TAG} 0000000000000000 0000000000000000`)];
+    clock.ms = EPOCH_MS - 7;
+    answers.push(ask(respond, `02 00 0000 00000001 ${TAG} 0000000000000000 0000000000000000`));
+    clock.ms = EPOCH_MS + 0x1234 * 1000;
+    for (const answer of answers) assertEquals(ask(respond, answer), "");
+
+    // Nor does an exchange that begins with a success go on for ever.
+    for (const request of ["00", `02 00 0000 00000005 ${TAG} 0000000000000000 0000000000000000`]) {
+      let datagram = request;
+      for (let i = 0; i < 4 && datagram !== ""; i++) datagram = ask(respond, datagram);
+      assertEquals(datagram, "");
+    }
+  });
+
+  it("is true to layouts whose fields lie across the two words", () => {
+    for (const order of ["sequence-node", "node-sequence"] as const) {
+      const layout = new IdLayout({ timeBits: 20, sequenceBits: 24, nodeBits: 20, tickMs: 1000, epochMs: 0, order });
+      const clock = new HandClock(0);
+      const generator = new IdGenerator({ nodeId: 0xabcde, subnodeId: 2, subnodeCount: 0x10001, layout, clock });
+      clock.ms = 0xfedcb * 1000;
+      const respond = createResponder(generator);
+      for (let i = 0; i < 100; i++) {
+        const id = layout.pack({ tick: 0xfedcb, sequence: 2 + i * 0x10001, nodeId: 0xabcde });
+        assertEquals(ask(respond, "00"), "00" + id.toString(16).padStart(16, "0"));
+      }
+      const range = ask(respond, `02 00 0000 00000002 ${TAG} 0000000000000000 0000000000000000`);
+      const first = layout.pack({ tick: 0xfedcb, sequence: 2 + 100 * 0x10001, nodeId: 0xabcde });
+      const next = layout.pack({ tick: 0xfedcb, sequence: 2 + 101 * 0x10001, nodeId: 0xabcde });
+      assert(range.endsWith([first, next - first].map((n) => n.toString(16).padStart(16, "0")).join("")));
+    }
+  });
+});
