@@ -1,0 +1,79 @@
+/** The functions of libc that Deno has no API for, as `Deno.dlopen` wants them described. */
+const SYMBOLS = {
+  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
+  bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  recvmmsg: { parameters: ["i32", "buffer", "u32", "i32", "pointer"], result: "i32" },
+  sendmmsg: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
+  close: { parameters: ["i32"], result: "i32" },
+  strerror: { parameters: ["i32"], result: "pointer" },
+  __errno_location: { parameters: [], result: "pointer" },
+} as const;
+
+/** libc's functions by their names. */
+export type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+
+/** The numbers of errors and options that this project uses, as Linux has them on x86-64 and on ARM64. */
+export const linux = {
+  AF_INET: 2,
+  AF_INET6: 10,
+  SOCK_DGRAM: 2,
+  SOCK_CLOEXEC: 0o2000000,
+  SOL_SOCKET: 1,
+  SO_REUSEPORT: 15,
+  SO_RCVTIMEO: 20,
+  SO_SNDTIMEO: 21,
+  SO_INCOMING_CPU: 49,
+  MSG_WAITFORONE: 0x10000,
+  EINTR: 4,
+  EAGAIN: 11,
+  EACCES: 13,
+  EADDRINUSE: 98,
+  EADDRNOTAVAIL: 99,
+} as const;
+
+let libc: Libc | undefined;
+
+/**
+ * Opens libc; the first call does, and the library stays open.
+ *
+ * It takes the whole permission `--allow-ffi`: Deno wants it for `UnsafePointer`, and one library's path would not be
+ * narrower where that library is libc.
+ *
+ * @throws {Deno.errors.NotCapable} If the permission `--allow-ffi` is missing.
+ * @throws {Deno.errors.NotSupported} If this is not Linux, or there is no glibc.
+ */
+export function openLibc(): Libc {
+  if (libc !== undefined) return libc;
+  if (Deno.build.os !== "linux") {
+    throw new Deno.errors.NotSupported(`reuseport sockets are for Linux, and this is ${Deno.build.os}`);
+  }
+  try {
+    return libc = Deno.dlopen("libc.so.6", SYMBOLS).symbols;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    throw new Deno.errors.NotSupported("reuseport sockets need glibc, and there is no libc.so.6 to load");
+  }
+}
+
+/** The number of the error that the last call of libc ended with. To be read right after it. */
+export function errno(libc: Libc): number {
+  return new Deno.UnsafePointerView(libc.__errno_location()!).getInt32();
+}
+
+/** An error of the class that Deno itself would throw, for a call that failed. `what` says what was tried. */
+export function systemError(libc: Libc, what: string): Error {
+  const code = errno(libc);
+  const message = `${what}: ${Deno.UnsafePointerView.getCString(libc.strerror(code)!)}`;
+  switch (code) {
+    case linux.EADDRINUSE:
+      return new Deno.errors.AddrInUse(message);
+    case linux.EADDRNOTAVAIL:
+      return new Deno.errors.AddrNotAvailable(message);
+    case linux.EACCES:
+      return new Deno.errors.PermissionDenied(message);
+    default:
+      return new Error(message);
+  }
+}

@@ -1,0 +1,41 @@
+import { type Respond, SLOT_BYTES, type UdpSocket, type UdpSocketOptions } from "./udp_socket.ts";
+
+/** The longest datagram that UDP can carry. Windows fails a receive whose buffer is too short for the datagram. */
+const MAX_DATAGRAM_BYTES = 65_536;
+
+/**
+ * Binds a socket of Deno's own: on every platform, without FFI. It needs the flag `--unstable-net`.
+ *
+ * @param options Where to bind it.
+ * @returns The socket.
+ * @throws {Deno.errors.AddrInUse} If the port is taken.
+ * @throws {Deno.errors.NotCapable} If the permission `--allow-net` does not cover the address.
+ */
+export function listenDatagram(options: UdpSocketOptions): UdpSocket {
+  const conn = Deno.listenDatagram({ ...options, transport: "udp" });
+  const { hostname, port } = conn.addr as Deno.NetAddr;
+  let closed = false;
+
+  async function serve(respond: Respond): Promise<void> {
+    const buffer = new Uint8Array(MAX_DATAGRAM_BYTES);
+    const slot = new DataView(buffer.buffer, 0, SLOT_BYTES);
+    while (!closed) {
+      try {
+        const [datagram, sender] = await conn.receive(buffer);
+        const length = respond(slot, Math.min(datagram.length, SLOT_BYTES));
+        if (length > 0) await conn.send(buffer.subarray(0, length), sender);
+      } catch {
+        // A receive fails when the socket is closed; on some systems also when an earlier answer reached nobody. A send
+        // fails when there is no way to the sender, who then asks again. None of it is a reason to stop serving others.
+        if (!closed) await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+    }
+  }
+
+  function close(): void {
+    closed = true;
+    conn.close();
+  }
+
+  return { hostname, port, serve, close };
+}

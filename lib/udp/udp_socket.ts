@@ -1,0 +1,37 @@
+/**
+ * Answers one datagram in place: the answer is written over it.
+ *
+ * @param datagram A view that begins with the datagram and has at least {@linkcode SLOT_BYTES}.
+ * @param length The datagram's length in bytes; of a longer one, only as much as the view has.
+ * @returns The length of the answer in bytes, or 0 for none.
+ */
+export type Respond = (datagram: DataView, length: number) => number;
+
+/** A UDP socket that answers datagrams. */
+export interface UdpSocket {
+  /** The address that it is bound to. */
+  readonly hostname: string;
+  /** The port that it is bound to; the one that the system chose if it was asked for port 0. */
+  readonly port: number;
+
+  /**
+   * Answers datagrams until the socket is closed. The event loop goes on turning meanwhile.
+   *
+   * @param respond What makes the answers. It must not throw.
+   */
+  serve(respond: Respond): Promise<void>;
+
+  /** Closes the socket, and so ends `serve`. */
+  close(): void;
+}
+
+/** Where a socket is to be bound. */
+export interface UdpSocketOptions {
+  /** An IPv4 or IPv6 address of this machine, or `0.0.0.0` or `::` for all. */
+  hostname: string;
+  /** A port, or 0 for one that the system chooses. */
+  port: number;
+}
+
+/** Room for a datagram and its answer: both protocols stay below, and a datagram that fills it is no request. */
+export const SLOT_BYTES = 64;

@@ -1,0 +1,221 @@
+import { assert, assertEquals, assertGreater, assertGreaterOrEqual, assertRejects, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { listenDatagram } from "../../lib/udp/listen_datagram.ts";
+import { bindReuseport, type ReuseportOptions } from "../../lib/udp/reuseport.ts";
+import { SLOT_BYTES } from "../../lib/udp/udp_socket.ts";
+import type { Backend, FromEchoWorker, ToEchoWorker } from "./echo_worker.ts";
+
+/** A socket that serves in a thread of its own, on a port given by the kernel. */
+class EchoServer implements AsyncDisposable {
+  readonly #worker = new Worker(new URL("./echo_worker.ts", import.meta.url), { type: "module" });
+  hostname = "";
+  port = 0;
+
+  static async bind(backend: Backend, options: Partial<ReuseportOptions> = {}): Promise<EchoServer> {
+    const server = new EchoServer();
+    const answer = await server.#ask({ backend, options: { hostname: "127.0.0.1", port: 0, ...options } });
+    if ("address" in answer) return Object.assign(server, answer.address);
+    server.#worker.terminate();
+    assert("error" in answer);
+    throw Object.assign(new Error(answer.error.message), { name: answer.error.name });
+  }
+
+  /** A bound socket queues what is sent to it; it is answered from now on. */
+  serve(): this {
+    this.#worker.postMessage("serve" satisfies ToEchoWorker);
+    return this;
+  }
+
+  /** Ends serving, and tells how many datagrams there were. */
+  async close(): Promise<number> {
+    const answer = await this.#ask("close");
+    assert("answered" in answer);
+    this.#worker.terminate();
+    this.#ask = () => Promise.resolve(answer);
+    return answer.answered;
+  }
+
+  async [Symbol.asyncDispose]() {
+    await this.close();
+  }
+
+  #ask = (message: ToEchoWorker): Promise<FromEchoWorker> => {
+    return new Promise((resolve) => {
+      this.#worker.onmessage = ({ data }) => resolve(data);
+      this.#worker.postMessage(message);
+    });
+  };
+}
+
+/** A client's socket that sends to one server. */
+class Peer implements Disposable {
+  readonly #conn: Deno.DatagramConn;
+
+  constructor(private readonly server: { hostname: string; port: number }) {
+    this.#conn = Deno.listenDatagram({ transport: "udp", hostname: server.hostname, port: 0 });
+  }
+
+  async send(...bytes: number[]): Promise<void> {
+    const { hostname, port } = this.server;
+    await this.#conn.send(Uint8Array.from(bytes), { transport: "udp", hostname, port });
+  }
+
+  /** The next datagram, which must come from the server's address. */
+  async receive(): Promise<number[]> {
+    const [data, sender] = await this.#conn.receive();
+    assertEquals(sender, { transport: "udp", hostname: this.server.hostname, port: this.server.port });
+    return [...data];
+  }
+
+  [Symbol.dispose]() {
+    this.#conn.close();
+  }
+}
+
+const BACKENDS: Record<Backend, typeof listenDatagram> = { listenDatagram, bindReuseport };
+if (Deno.build.os !== "linux") delete (BACKENDS as Partial<typeof BACKENDS>).bindReuseport;
+
+for (const [backend, bind] of Object.entries(BACKENDS) as [Backend, typeof listenDatagram][]) {
+  describe(backend, () => {
+    it("answers each sender with its own answer", async () => {
+      await using server = (await EchoServer.bind(backend)).serve();
+      assertGreater(server.port, 0);
+      using first = new Peer(server);
+      using second = new Peer(server);
+      for (let round = 0; round < 50; round++) {
+        await first.send(10, round);
+        await second.send(20, round);
+        await second.send(30, round);
+        assertEquals(await first.receive(), [11, round + 1]);
+        assertEquals(await second.receive(), [21, round + 1]);
+        assertEquals(await second.receive(), [31, round + 1]);
+      }
+    });
+
+    for (const silent of [[0], [9], [4, 5], [0, 9], [0, 1, 2, 3, 4, 5, 6, 7, 8], []]) {
+      it(`leaves out those answers of a batch that are to be left out: [${silent}]`, async () => {
+        await using server = await EchoServer.bind(backend);
+        using peer = new Peer(server);
+        for (let i = 0; i < 10; i++) await peer.send(silent.includes(i) ? 0 : 100, i);
+        server.serve(); // finds all ten in the queue
+        for (let i = 0; i < 10; i++) {
+          if (!silent.includes(i)) assertEquals(await peer.receive(), [101, i + 1]);
+        }
+      });
+    }
+
+    it("answers empty datagrams, and cuts off what is longer than a slot", async () => {
+      await using server = (await EchoServer.bind(backend)).serve();
+      using peer = new Peer(server);
+      await peer.send();
+      assertEquals(await peer.receive(), [0]);
+      for (const length of [SLOT_BYTES - 1, SLOT_BYTES, SLOT_BYTES + 1, 1472, 60_000]) {
+        await peer.send(...new Array(length).fill(7));
+        const answer = length < SLOT_BYTES ? new Array(length).fill(8) : [SLOT_BYTES];
+        assertEquals(await peer.receive(), answer);
+      }
+      await peer.send(1, 2, 3);
+      assertEquals(await peer.receive(), [2, 3, 4]);
+    });
+
+    it("answers more at once than a batch holds", async () => {
+      await using server = await EchoServer.bind(backend);
+      using peer = new Peer(server);
+      for (let i = 0; i < 200; i++) await peer.send(1, i);
+      server.serve();
+      for (let i = 0; i < 200; i++) assertEquals(await peer.receive(), [2, i + 1]);
+    });
+
+    it("lets the event loop turn while it serves: it can be told to stop under load", async () => {
+      const server = (await EchoServer.bind(backend)).serve();
+      const peer = new Peer(server);
+      let received = 0;
+      const underLoad = Promise.withResolvers<void>();
+      const load = (async () => {
+        for (let i = 0; i < 8; i++) await peer.send(1); // eight in flight, until the peer is closed
+        for (;;) {
+          await peer.receive();
+          if (++received === 100) underLoad.resolve();
+          await peer.send(1);
+        }
+      })().catch(() => {});
+      await underLoad.promise;
+      assertGreaterOrEqual(await server.close(), 100);
+      peer[Symbol.dispose]();
+      await load;
+    });
+
+    it("serves IPv6", async () => {
+      await using server = (await EchoServer.bind(backend, { hostname: "::1" })).serve();
+      using peer = new Peer(server);
+      await peer.send(1, 2);
+      assertEquals(await peer.receive(), [2, 3]);
+    });
+
+    it("refuses a port that is taken", async () => {
+      await using server = await EchoServer.bind("listenDatagram");
+      const { hostname, port } = server;
+      assertThrows(() => bind({ hostname, port }), Deno.errors.AddrInUse);
+    });
+
+    it("refuses an address that is not this machine's", () => {
+      // 192.0.2.0/24 is for documentation (RFC 5737): no machine has it.
+      assertThrows(() => bind({ hostname: "192.0.2.1", port: 0 }), Deno.errors.AddrNotAvailable);
+    });
+
+    it("frees its port when closed", async () => {
+      const server = (await EchoServer.bind(backend)).serve();
+      await server.close();
+      const again = bind({ hostname: "127.0.0.1", port: server.port });
+      assertEquals(again.port, server.port);
+      again.close();
+    });
+  });
+}
+
+if (Deno.build.os === "linux") {
+  describe("bindReuseport, among others", () => {
+    it("shares a port, and both sockets get datagrams", async () => {
+      const first = (await EchoServer.bind("bindReuseport")).serve();
+      const second = (await EchoServer.bind("bindReuseport", { port: first.port })).serve();
+      // The kernel picks by a hash of the addresses: with 64 senders, one socket gets none in 1 of 2^63 runs.
+      for (let i = 0; i < 64; i++) {
+        using peer = new Peer(first);
+        await peer.send(1);
+        assertEquals(await peer.receive(), [2]);
+      }
+      const [one, other] = [await first.close(), await second.close()];
+      assertEquals(one + other, 64);
+      assert(one > 0 && other > 0, `${one} and ${other}`);
+    });
+
+    it("does not share it with a socket that does not share", async () => {
+      await using server = await EchoServer.bind("bindReuseport");
+      const { hostname, port } = server;
+      assertThrows(() => listenDatagram({ hostname, port }), Deno.errors.AddrInUse);
+    });
+
+    it("takes what arrives on its CPU, and from others where nobody else does", async () => {
+      await using server = (await EchoServer.bind("bindReuseport", { incomingCpu: 0 })).serve();
+      using peer = new Peer(server);
+      await peer.send(1);
+      assertEquals(await peer.receive(), [2]);
+    });
+
+    it("refuses a hostname that is not an IP address", async () => {
+      for (const hostname of ["localhost", "", "127.1", "1.2.3.4.5", "256.1.1.1", "::1%lo", "[::1]"]) {
+        assertThrows(
+          () => bindReuseport({ hostname, port: 0 }),
+          TypeError,
+          "hostname must be an IPv4 or IPv6 address: got",
+        );
+      }
+      const { name } = await assertRejects(
+        () => EchoServer.bind("bindReuseport", { hostname: "x" }),
+        Error,
+        "hostname",
+      );
+      assertEquals(name, "TypeError");
+    });
+  });
+}
