@@ -1,0 +1,77 @@
+import { parseArgs } from "@std/cli/parse-args";
+
+/** The command line was wrong; the message says what is allowed. */
+export class UsageError extends Error {
+  /** The name of the class. */
+  override name = "UsageError";
+}
+
+/**
+ * Reads a command line of `--name value` and `--name=value` (the strings) and of `--name` (the booleans).
+ *
+ * @param args The command line.
+ * @param names Which flags there are, without their dashes.
+ * @returns The flags by their names: `undefined` for a string that is not there, `false` for such a boolean.
+ * @throws {UsageError} If there is a flag that is not named, a string without a value, or a word that is no flag.
+ */
+export function readFlags<S extends string, B extends string>(
+  args: string[],
+  names: { string: readonly S[]; boolean: readonly B[] },
+): { [K in S]?: string } & { [K in B]: boolean } {
+  const allowed = [...names.string, ...names.boolean].map((name) => `--${name}`).join(", ");
+  const flags = parseArgs(args, {
+    string: names.string,
+    boolean: names.boolean,
+    unknown: (arg: string) => {
+      throw new UsageError(`${JSON.stringify(arg)} is not a flag of this command: there are ${allowed}`);
+    },
+  }) as Record<string, unknown>;
+  for (const name of names.string) {
+    if (flags[name] === "") throw new UsageError(`--${name} needs a value`);
+  }
+  return flags as { [K in S]?: string } & { [K in B]: boolean };
+}
+
+/**
+ * Reads the value of a flag that is an integer.
+ *
+ * @param name The flag, without its dashes.
+ * @param text Its value, or `undefined` if it was not given.
+ * @param min The lowest value allowed.
+ * @param max The highest value allowed.
+ * @param otherwise The value if it was not given.
+ * @throws {UsageError} If it is not such an integer in decimal digits.
+ */
+export function integerFlag(
+  name: string,
+  text: string | undefined,
+  min: number,
+  max: number,
+  otherwise: number,
+): number {
+  if (text === undefined) return otherwise;
+  const value = /^[0-9]{1,15}$/.test(text) ? Number(text) : NaN;
+  if (value >= min && value <= max) return value;
+  throw new UsageError(`--${name} must be an integer from ${min} to ${max}: got ${JSON.stringify(text)}`);
+}
+
+/**
+ * Reads the value of a flag that is one of several words.
+ *
+ * @param name The flag, without its dashes.
+ * @param text Its value, or `undefined` if it was not given.
+ * @param words The words allowed.
+ * @param otherwise The value if it was not given.
+ * @throws {UsageError} If it is none of them.
+ */
+export function wordFlag<W extends string>(
+  name: string,
+  text: string | undefined,
+  words: readonly W[],
+  otherwise: W,
+): W {
+  if (text === undefined) return otherwise;
+  const word = words.find((word) => word === text);
+  if (word !== undefined) return word;
+  throw new UsageError(`--${name} must be one of ${words.join(", ")}: got ${JSON.stringify(text)}`);
+}

@@ -1,0 +1,56 @@
+/**
+ * What supervisor and worker tell each other: JSON, a message a line, over the worker's stdin and stdout.
+ *
+ * The worker says `hello` once it holds its lock, is told to `start`, and says `ready` or `failed`. When its stdin ends, the
+ * supervisor is gone, and the worker ends too.
+ *
+ * @module
+ */
+import type { LayoutName } from "../id/presets.ts";
+import type { Backend } from "./serve_options.ts";
+
+/** What a worker is to do. */
+export interface WorkerConfig {
+  /** The node whose ids it hands out. */
+  nodeId: number;
+  /** Which part of it: the worker's number, from 0. */
+  subnodeId: number;
+  /** How many workers there are. */
+  subnodeCount: number;
+  /** How the ids are laid out. */
+  layout: LayoutName;
+  /** The kind of socket. */
+  backend: Backend;
+  /** The IP address to bind. */
+  hostname: string;
+  /** The port to bind, or 0 for one that the system chooses. */
+  port: number;
+  /** The CPU that it is pinned to, if it is pinned. */
+  cpu: number | undefined;
+}
+
+/** From the supervisor to a worker. */
+export type ToWorker = { type: "start"; config: WorkerConfig };
+
+/** From a worker to the supervisor. */
+export type FromWorker =
+  | { type: "hello" }
+  | { type: "ready"; port: number }
+  | { type: "failed"; message: string };
+
+/** A message as it goes over the channel. */
+export function encodeMessage(message: ToWorker | FromWorker): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(JSON.stringify(message) + "\n");
+}
+
+/** The messages that come over the channel, until it ends. What comes after the last end of line is not a message. */
+export async function* readMessages<M extends ToWorker | FromWorker>(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+): AsyncGenerator<M> {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop()!;
+    for (const line of lines) yield JSON.parse(line);
+  }
+}

@@ -1,0 +1,89 @@
+import ipaddr from "ipaddr.js";
+import { integerFlag, readFlags, UsageError, wordFlag } from "../flags/flags.ts";
+import { type LayoutName, LAYOUTS } from "../id/presets.ts";
+
+/** Which kind of socket the workers have: see `lib/udp/`. */
+export type Backend = "reuseport" | "listen-datagram";
+
+/** What the server was asked to do. */
+export interface ServeOptions {
+  /** The node whose ids it hands out. */
+  nodeId: number;
+  /** The IP address to bind. */
+  hostname: string;
+  /** The port; with the backend listen-datagram, the first worker's. 0: let the system choose. */
+  port: number;
+  /** How many worker processes; `undefined`: one for every CPU that this process may use. */
+  workers: number | undefined;
+  /** The kind of socket; `undefined`: the best that works here. */
+  backend: Backend | undefined;
+  /** How the ids are laid out. */
+  layout: LayoutName;
+  /** The directory of the server's locks; `undefined`: `.global-id` in the home directory. */
+  stateDir: string | undefined;
+}
+
+/** More than any machine has CPUs. */
+const MAX_WORKERS = 1024;
+
+/** What `--help` prints. */
+export const SERVE_HELP = `Hands out 64-bit ids that are never given out twice, over UDP.
+
+Usage: deno task serve [flags]
+
+  --node-id N       the node whose ids are handed out, 0 to 1023 (as far as the layout goes); default 0
+                    no two servers of one system may have the same
+  --host ADDRESS    the IPv4 or IPv6 address to bind; default 127.0.0.1, this machine only
+  --port N          the port, 0 to 65535; default 9999; 0 lets the system choose
+  --workers N       how many worker processes; default: one for every CPU that this process may use
+  --backend NAME    reuseport        all workers on one port (Linux, with --allow-ffi; the default there)
+                    listen-datagram  a port for every worker, from --port on (everywhere)
+  --layout NAME     how the ids are laid out: ${Object.keys(LAYOUTS).join(", ")}
+  --state DIR       the directory of the locks that keep a node from being served twice; default ~/.global-id
+  --help            print this
+  --version         print the version`;
+
+/** What the command line asks for. */
+export type ServeCommand = { kind: "serve"; options: ServeOptions } | { kind: "help" } | { kind: "version" };
+
+/**
+ * Reads the server's command line.
+ *
+ * @param args The command line.
+ * @throws {UsageError} If it is wrong; the message says what is allowed.
+ */
+export function parseServeArgs(args: string[]): ServeCommand {
+  const flags = readFlags(args, {
+    string: ["node-id", "host", "port", "workers", "backend", "layout", "state"],
+    boolean: ["help", "version"],
+  });
+  if (flags.help) return { kind: "help" };
+  if (flags.version) return { kind: "version" };
+
+  const layout = wordFlag("layout", flags.layout, Object.keys(LAYOUTS) as LayoutName[], "default");
+  const backend = flags.backend === undefined
+    ? undefined
+    : wordFlag<Backend>("backend", flags.backend, ["reuseport", "listen-datagram"], "reuseport");
+  const port = integerFlag("port", flags.port, 0, 65_535, 9999);
+  const workers = flags.workers === undefined ? undefined : integerFlag("workers", flags.workers, 1, MAX_WORKERS, 1);
+  return {
+    kind: "serve",
+    options: {
+      nodeId: integerFlag("node-id", flags["node-id"], 0, LAYOUTS[layout].maxNodeId, 0),
+      hostname: addressFlag(flags.host ?? "127.0.0.1"),
+      port,
+      workers,
+      backend,
+      layout,
+      stateDir: flags.state,
+    },
+  };
+}
+
+function addressFlag(text: string): string {
+  const isAddress = ipaddr.IPv4.isValidFourPartDecimal(text) || ipaddr.IPv6.isValid(text) && !text.includes("%");
+  if (isAddress) return text;
+  throw new UsageError(
+    `--host must be an IPv4 or IPv6 address, such as 127.0.0.1, 0.0.0.0 or ::1: got ${JSON.stringify(text)}`,
+  );
+}

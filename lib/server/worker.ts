@@ -1,0 +1,56 @@
+import { IdGenerator } from "../id/id_generator.ts";
+import { LAYOUTS } from "../id/presets.ts";
+import { listenDatagram } from "../udp/listen_datagram.ts";
+import { bindReuseport } from "../udp/reuseport.ts";
+import type { UdpSocket } from "../udp/udp_socket.ts";
+import { createResponder } from "../wire/responder.ts";
+import { explainBindError } from "./bind_error.ts";
+import { encodeMessage, type FromWorker, readMessages, type ToWorker, type WorkerConfig } from "./control_channel.ts";
+import { lockAsWorker } from "./node_lock.ts";
+
+/**
+ * Is a worker: hands out the ids of one subnode until the supervisor is gone. Its stdin and stdout are the control channel.
+ *
+ * It takes its lock before it says hello, and is told to start only afterwards: so whatever it ever hands out, it holds the
+ * lock that a next supervisor waits for, even if this one dies in between.
+ *
+ * @param workersPath The file of that lock.
+ */
+export async function runWorker(workersPath: string): Promise<void> {
+  try {
+    await lockAsWorker(workersPath);
+    say({ type: "hello" });
+    for await (const { config } of readMessages<ToWorker>(Deno.stdin.readable)) {
+      const socket = bind(config);
+      const generator = new IdGenerator({ ...config, layout: LAYOUTS[config.layout] });
+      socket.serve(createResponder(generator)).catch(fail);
+      say({ type: "ready", port: socket.port });
+    }
+  } catch (error) {
+    fail(error);
+  }
+  Deno.exit(0);
+}
+
+function bind({ backend, hostname, port, cpu }: WorkerConfig): UdpSocket {
+  try {
+    if (backend === "listen-datagram") return listenDatagram({ hostname, port });
+    return bindReuseport({ hostname, port, ...(cpu === undefined ? {} : { incomingCpu: cpu }) });
+  } catch (error) {
+    throw new Error(explainBindError(error, hostname, port));
+  }
+}
+
+function fail(error: unknown): never {
+  say({ type: "failed", message: error instanceof Error ? error.message : String(error) });
+  Deno.exit(1);
+}
+
+/** One write of less than a pipe's buffer: it is whole or not at all. */
+function say(message: FromWorker): void {
+  try {
+    Deno.stdout.writeSync(encodeMessage(message));
+  } catch {
+    // The supervisor is gone, which the end of stdin says as well.
+  }
+}

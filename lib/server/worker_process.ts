@@ -1,0 +1,91 @@
+import { encodeMessage, type FromWorker, readMessages, type WorkerConfig } from "./control_channel.ts";
+
+/** How workers are run. */
+export interface WorkerProgram {
+  /** The module that is a worker when its first argument is `worker`. */
+  readonly entryPoint: string;
+  /** The file of the lock that every worker takes. */
+  readonly workersPath: string;
+}
+
+/** The supervisor's side of one worker process. */
+export class WorkerProcess {
+  /** Its process id. */
+  readonly pid: number;
+  /** The port that it serves, once it does; `undefined` if it ends before. */
+  readonly ready: Promise<number | undefined>;
+  /** How it ended, once it has. */
+  readonly exited: Promise<Deno.CommandStatus>;
+  /** What it said about why it is about to end, if it could. */
+  lastWords: string | undefined;
+
+  readonly #child: Deno.ChildProcess;
+
+  /**
+   * Starts a worker.
+   *
+   * @param program How workers are run.
+   * @param config What this one is to do.
+   */
+  constructor(program: WorkerProgram, config: WorkerConfig) {
+    this.#child = spawn(program, config);
+    this.pid = this.#child.pid;
+    const ready = Promise.withResolvers<number | undefined>();
+    const listened = this.#listen(config, ready.resolve).finally(() => ready.resolve(undefined));
+    this.ready = ready.promise;
+    this.exited = listened.then(() => this.#child.status);
+  }
+
+  /** Ends it, if it has not ended: with SIGTERM, at which a process ends wherever it is, or with SIGKILL. */
+  kill(signal: "SIGTERM" | "SIGKILL"): void {
+    try {
+      this.#child.kill(signal);
+    } catch {
+      // It has ended.
+    }
+  }
+
+  /** Hears what it says, until it ends, and tells it what to do when it says hello. */
+  async #listen(config: WorkerConfig, ready: (port: number) => void): Promise<void> {
+    const stdin = this.#child.stdin.getWriter();
+    for await (const message of readMessages<FromWorker>(this.#child.stdout)) {
+      if (message.type === "hello") {
+        await stdin.write(encodeMessage({ type: "start", config })).catch(() => {}); // It has ended.
+      } else if (message.type === "ready") {
+        ready(message.port);
+      } else {
+        this.lastWords = message.message;
+      }
+    }
+  }
+}
+
+/** Starts the process, pinned to its CPU if it is to be, and with no more permissions than its kind of socket needs. */
+function spawn({ entryPoint, workersPath }: WorkerProgram, config: WorkerConfig): Deno.ChildProcess {
+  const deno = [
+    "run",
+    "--no-prompt",
+    "--unstable-net",
+    `--allow-read=${workersPath}`,
+    config.backend === "reuseport" ? "--allow-ffi" : `--allow-net=${netAddress(config)}`,
+    entryPoint,
+    "worker",
+    workersPath,
+  ];
+  const [command, args] = config.cpu === undefined
+    ? [denoCommand(), deno]
+    : ["taskset", ["--cpu-list", String(config.cpu), Deno.execPath(), ...deno]];
+  return new Deno.Command(command, { args, stdin: "piped", stdout: "piped", stderr: "inherit" }).spawn();
+}
+
+/** Deno itself by its path if this process may run it by that, else by its name, which is what the task allows. */
+function denoCommand(): string {
+  const { state } = Deno.permissions.querySync({ name: "run", command: Deno.execPath() });
+  return state === "granted" ? Deno.execPath() : "deno";
+}
+
+/** The address as the flag `--allow-net` wants it: without the port if the system is to choose one. */
+function netAddress({ hostname, port }: WorkerConfig): string {
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  return port === 0 ? host : `${host}:${port}`;
+}
