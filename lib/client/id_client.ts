@@ -262,7 +262,9 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
       try {
         const [datagram] = await this.#conn.receive(buffer);
         const response = readRangeResponse(view, datagram.length);
-        if (response?.tagHigh === this.#tagHigh) this.#requests.get(response.tagLow)?.settle(response);
+        if (response?.tagHigh !== this.#tagHigh) continue;
+        this.#sendError = undefined;
+        this.#requests.get(response.tagLow)?.settle(response);
       } catch {
         // Closed; or, on Windows, an earlier datagram reached nobody, which the requests' timeouts take care of.
         if (!this.#closed) await new Promise((resolve) => setTimeout(resolve, 1));

@@ -48,12 +48,6 @@ const SLOTS = ADDRESSES + BATCH * ADDRESS_STRIDE;
 const MEMORY_BYTES = SLOTS + BATCH * SLOT_BYTES;
 
 /**
- * The memory of all open sockets. The kernel knows it by address only, which keeps nothing alive: were it not for this
- * set, V8 would be free to collect the memory of a socket in use, and from then on no datagram could be copied to it.
- */
-const inUse = new Set<ArrayBuffer>();
-
-/**
  * Binds a socket that shares its port with others of this user (SO_REUSEPORT): the kernel deals the datagrams out among
  * them. Linux only; it goes through libc, since Deno has no such option for UDP.
  *
@@ -90,7 +84,6 @@ export function bindReuseport(options: ReuseportOptions): UdpSocket {
     libc.close(fd);
     throw error;
   }
-  inUse.add(memory.buffer);
   let closed = false;
 
   async function serve(respond: Respond): Promise<void> {
@@ -104,7 +97,6 @@ export function bindReuseport(options: ReuseportOptions): UdpSocket {
     if (closed) return;
     closed = true;
     libc.close(fd);
-    inUse.delete(memory.buffer);
   }
 
   return { hostname, port: portOf(address), serve, close };
@@ -149,9 +141,8 @@ function send(libc: Libc, fd: number, memory: SocketMemory, begin: number, end: 
   }
 }
 
-/** The memory of one socket. Everything is a view of the one buffer. */
+/** The memory of one socket: views of one buffer. */
 interface SocketMemory {
-  readonly buffer: ArrayBuffer;
   /** An array of `struct mmsghdr` for what is received. */
   readonly received: Uint8Array<ArrayBuffer>;
   /** The same for the replies: their addresses and contents are those of what was received. */
@@ -165,8 +156,11 @@ interface SocketMemory {
 }
 
 /**
- * Makes the memory that one socket shares with the kernel and writes all that stays the same from call to call. It is far
- * above the 64 bytes up to which V8 keeps a typed array on its own heap, where it may move.
+ * Makes the memory that one socket shares with the kernel and writes all that stays the same from call to call.
+ *
+ * The kernel knows the parts by their addresses only, which keep nothing alive: V8 would collect a part that nobody uses
+ * from JavaScript, and from then on nothing could be received into it. So all is in one buffer, and every system call is
+ * given a view of it. It is far above the 64 bytes up to which V8 keeps an array on its own heap, where it may move.
  */
 function layOutMemory(addressLength: number): SocketMemory {
   const buffer = new ArrayBuffer(MEMORY_BYTES);
@@ -188,7 +182,6 @@ function layOutMemory(addressLength: number): SocketMemory {
     }
   }
   return {
-    buffer,
     received: new Uint8Array(buffer, RECEIVED, BATCH * MMSGHDR_BYTES),
     replies: new Uint8Array(buffer, REPLIES, BATCH * MMSGHDR_BYTES),
     receivedLengths: new Uint32Array(buffer, RECEIVED + MSG_LEN),

@@ -1,0 +1,262 @@
+import { assert, assertEquals, assertGreater, assertRejects, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import {
+  ClientClosedError,
+  GlobalIdError,
+  IdClient,
+  type IdClientOptions,
+  NoResponseError,
+  RefusedError,
+} from "../../lib/client/mod.ts";
+import { WireStatus } from "../../lib/wire/protocol.ts";
+import { grant, refuse, ScriptedServer, type SeenRequest } from "./scripted_server.ts";
+
+/** Long enough for any response on loopback, so that only what a script leaves out is asked for again. */
+const PATIENT = { timeoutMs: 60_000, deadlineMs: 120_000 };
+
+/** Asks again soon, and never gives up within a test. */
+const EAGER = { timeoutMs: 10, deadlineMs: 120_000 };
+
+describe("IdClient", () => {
+  it("asks for one id at a time, and gives out what the server granted", async () => {
+    await using server = new ScriptedServer((request) => [grant(request, 1000n + BigInt(request.index))]);
+    using client = new IdClient({ port: server.port, ...PATIENT });
+    assertEquals(await client.nextId(), 1000n);
+    assertEquals(await client.nextId(), 1001n);
+    assertEquals(server.requests.map(({ count }) => count), [1, 1]);
+  });
+
+  it("has many requests in flight on one socket, and knows each answer by its tag, in whatever order", async () => {
+    const waiting: [SeenRequest, (datagrams: Uint8Array[]) => void][] = [];
+    await using server = new ScriptedServer((request) =>
+      new Promise((resolve) => {
+        waiting.push([request, resolve]);
+        if (waiting.length < 100) return;
+        for (const [request, resolve] of waiting.reverse()) resolve([grant(request, BigInt(request.tagLow))]);
+      })
+    );
+    using client = new IdClient({ port: server.port, ...PATIENT });
+    const ids = await Promise.all(Array.from({ length: 100 }, () => client.nextId()));
+    const tags = server.requests.map(({ tagLow }) => BigInt(tagLow));
+    assertEquals(new Set(ids), new Set(tags));
+    // Calls send in their order, so that each answer must be that of its own request.
+    const firstTag = ids[0];
+    assertEquals(ids, ids.map((_, i) => BigInt.asUintN(32, firstTag + BigInt(i))));
+  });
+
+  it("takes neither a repeated nor a late answer for another request's", async () => {
+    let late: Uint8Array | undefined;
+    await using server = new ScriptedServer((request) => {
+      const answer = grant(request, BigInt(request.index));
+      if (request.index === 0) {
+        late = answer;
+        return [answer, answer, answer];
+      }
+      return [late!, answer, answer, late!];
+    });
+    using client = new IdClient({ port: server.port, ...PATIENT });
+    for (let i = 0n; i < 20n; i++) assertEquals(await client.nextId(), i);
+  });
+
+  it("ignores what is no response, or another client's", async () => {
+    await using server = new ScriptedServer((request) => {
+      const good = grant(request, 7n);
+      const otherTag = grant({ ...request, tagHigh: request.tagHigh ^ 1 }, 666n);
+      const badReserved = good.slice();
+      badReserved[3] = 1;
+      return [new Uint8Array(), Uint8Array.of(1), good.slice(0, 31), badReserved, otherTag, good];
+    });
+    using client = new IdClient({ port: server.port, ...PATIENT });
+    assertEquals(await client.nextId(), 7n);
+  });
+
+  it("sends again what stays without response, with the same tag", async () => {
+    await using server = new ScriptedServer((request) => request.index < 3 ? [] : [grant(request, 5n)]);
+    using client = new IdClient({ port: server.port, ...EAGER });
+    assertEquals(await client.nextId(), 5n);
+    assertGreater(server.requests.length, 3);
+    assertEquals(new Set(server.requests.map(({ tagLow }) => tagLow)).size, 1);
+  });
+
+  it("gives up at the deadline, and says whom it asked and how often", async () => {
+    await using server = new ScriptedServer(() => []);
+    using client = new IdClient({ port: server.port, timeoutMs: 10, deadlineMs: 100 });
+    const error = await assertRejects(() => client.nextId(), NoResponseError);
+    assert(error instanceof GlobalIdError);
+    assertEquals(error.server, `127.0.0.1:${server.port}`);
+    assertGreater(error.tries, 1);
+  });
+
+  it("says why it could not send", async () => {
+    using client = new IdClient({ hostname: "host.invalid", timeoutMs: 10, deadlineMs: 30 });
+    const error = await assertRejects(() => client.nextId(), NoResponseError, "host.invalid:9999");
+    assertGreater(error.tries, 0);
+  });
+
+  for (const status of [WireStatus.OUT_OF_IDS, WireStatus.CLOCK_BEHIND, WireStatus.NOT_SERVING]) {
+    it(`waits out status ${status} as long as the server says`, async () => {
+      const answeredMs: number[] = [];
+      await using server = new ScriptedServer((request) => {
+        answeredMs.push(performance.now());
+        return [request.index < 2 ? refuse(request, status, 30) : grant(request, 5n)];
+      });
+      using client = new IdClient({ port: server.port, ...PATIENT });
+      assertEquals(await client.nextId(), 5n);
+      assertEquals(answeredMs.length, 3);
+      // Timers of both sides may be a millisecond early.
+      for (const i of [1, 2]) assertGreater(answeredMs[i] - answeredMs[i - 1], 28);
+    });
+
+    it(`does not wait out status ${status} past the deadline`, async () => {
+      await using server = new ScriptedServer((request) => [refuse(request, status, 121_000)]);
+      using client = new IdClient({ port: server.port, ...PATIENT });
+      const error = await assertRejects(() => client.nextId(), RefusedError, "the server gave no id");
+      assertEquals([error.status, error.retryAfterMs], [status, 121_000]);
+      assertEquals(server.requests.length, 1);
+    });
+  }
+
+  for (const status of [WireStatus.OUT_OF_TIME, WireStatus.BAD_REQUEST]) {
+    it(`fails at once on status ${status}, against which waiting does not help`, async () => {
+      await using server = new ScriptedServer((request) => [refuse(request, status, 0)]);
+      using client = new IdClient({ port: server.port, ...PATIENT });
+      assertEquals((await assertRejects(() => client.nextId(), RefusedError)).status, status);
+      assertEquals(server.requests.length, 1);
+    });
+  }
+
+  it("goes on where the server granted fewer than it asked for", async () => {
+    await using server = new ScriptedServer((request) => {
+      if (request.index === 1) return [refuse(request, WireStatus.OUT_OF_IDS, 1)];
+      return [grant(request, BigInt(request.index) * 1000n, Math.min(request.count, 4), 10n)];
+    });
+    using client = new IdClient({ port: server.port, ...PATIENT });
+    assertEquals(await client.nextIds(10), [0n, 10n, 20n, 30n, 2000n, 2010n, 2020n, 2030n, 3000n, 3010n]);
+    assertEquals(server.requests.map(({ count }) => count), [10, 6, 6, 2]);
+    assertEquals(await client.nextIds(0), []);
+    assertEquals(server.requests.length, 4);
+  });
+
+  it("goes through ids one by one", async () => {
+    await using server = new ScriptedServer((request) => [grant(request, BigInt(request.index))]);
+    using client = new IdClient({ port: server.port, ...PATIENT });
+    const ids: bigint[] = [];
+    for await (const id of client) {
+      if (ids.push(id) === 3) client.close();
+    }
+    assertEquals(ids, [0n, 1n, 2n]);
+  });
+});
+
+describe("IdClient, prefetch", () => {
+  it("hands the ids of one range out from memory", async () => {
+    await using server = new ScriptedServer((request) => [grant(request, BigInt(request.index) * 100n, undefined, 2n)]);
+    using client = new IdClient({ port: server.port, prefetch: 5, ...PATIENT });
+    const ids: bigint[] = [];
+    for (let i = 0; i < 11; i++) ids.push(await client.nextId());
+    assertEquals(ids, [0n, 2n, 4n, 6n, 8n, 100n, 102n, 104n, 106n, 108n, 200n]);
+    assertEquals(server.requests.map(({ count }) => count), [5, 5, 5]);
+  });
+
+  it("fetches once for all who wait, and for no fewer than they are", async () => {
+    await using server = new ScriptedServer((request) => [grant(request, BigInt(request.index) * 100n)]);
+    using client = new IdClient({ port: server.port, prefetch: 2, ...PATIENT });
+    const first = await Promise.all(Array.from({ length: 9 }, () => client.nextId()));
+    assertEquals(new Set(first).size, 9);
+    assertEquals(server.requests.map(({ count }) => count), [2, 7]);
+  });
+
+  it("passes an error on to all who wait, and tries anew for the next", async () => {
+    await using server = new ScriptedServer((request) => [
+      request.index === 0 ? refuse(request, WireStatus.OUT_OF_TIME, 0) : grant(request, 3n),
+    ]);
+    using client = new IdClient({ port: server.port, prefetch: 10, ...PATIENT });
+    const results = await Promise.allSettled([client.nextId(), client.nextId(), client.nextId()]);
+    assertEquals(results.map(({ status }) => status), ["rejected", "rejected", "rejected"]);
+    assertEquals(await client.nextId(), 3n);
+  });
+});
+
+describe("IdClient, several ports", () => {
+  it("asks them in turn", async () => {
+    await using first = new ScriptedServer((request) => [grant(request, 1n)]);
+    await using second = new ScriptedServer((request) => [grant(request, 2n)]);
+    using client = new IdClient({ ports: [first.port, second.port], ...PATIENT });
+    const ids: bigint[] = [];
+    for (let i = 0; i < 4; i++) ids.push(await client.nextId());
+    assertEquals(ids, [1n, 2n, 1n, 2n]);
+  });
+
+  it("asks the next at once when one is out of ids, and waits only when all are", async () => {
+    await using first = new ScriptedServer((request) => [
+      request.index === 0 ? refuse(request, WireStatus.OUT_OF_IDS, 100_000) : grant(request, 1n),
+    ]);
+    await using second = new ScriptedServer((request) => [
+      request.index === 0 ? refuse(request, WireStatus.OUT_OF_IDS, 1) : grant(request, 2n),
+    ]);
+    using client = new IdClient({ ports: [first.port, second.port], ...PATIENT });
+    // Both refuse; then it waits for the sooner of the two, and the first, whose turn it is, has ids.
+    assertEquals(await client.nextId(), 1n);
+    assertEquals([first.requests.length, second.requests.length], [2, 1]);
+  });
+
+  it("goes on to the next when one is silent", async () => {
+    await using silent = new ScriptedServer(() => []);
+    await using server = new ScriptedServer((request) => [grant(request, 2n)]);
+    using client = new IdClient({ ports: [silent.port, server.port], ...EAGER });
+    assertEquals(await client.nextId(), 2n);
+  });
+});
+
+describe("IdClient, closed", () => {
+  it("fails the calls under way, whatever they wait for, and all later ones", async () => {
+    const seen = Promise.withResolvers<void>();
+    await using server = new ScriptedServer((request) => {
+      if (request.index === 2) seen.resolve();
+      return request.count === 77 ? [refuse(request, WireStatus.OUT_OF_IDS, 50_000)] : [];
+    });
+    const client = new IdClient({ port: server.port, ...PATIENT });
+    const calls = Promise.allSettled([client.nextId(), client.nextIds(5), client.nextIds(77)]);
+    await seen.promise;
+    client.close();
+    client.close();
+    for (const result of await calls) {
+      assert(result.status === "rejected" && result.reason instanceof ClientClosedError);
+    }
+    await assertRejects(() => client.nextId(), ClientClosedError, "the client is closed");
+    await assertRejects(() => client.nextIds(2), ClientClosedError);
+    for await (const _ of client) throw new Error("there is no next id");
+  });
+
+  it("gives up the ids in memory", async () => {
+    await using server = new ScriptedServer((request) => [grant(request, 1n)]);
+    const client = new IdClient({ port: server.port, prefetch: 10, ...PATIENT });
+    await client.nextId();
+    client.close();
+    await assertRejects(() => client.nextId(), ClientClosedError);
+  });
+});
+
+describe("IdClient, its arguments", () => {
+  const refused: [IdClientOptions, string][] = [
+    [{ port: 0 }, "port must be an integer from 1 to 65535: got 0"],
+    [{ port: 65_536 }, "port must be an integer from 1 to 65535: got 65536"],
+    [{ ports: [] }, "ports must not be empty"],
+    [{ ports: [1, -1] }, "port must be an integer from 1 to 65535: got -1"],
+    [{ port: 1, ports: [1] }, "port and ports cannot both be given"],
+    [{ prefetch: 0 }, "prefetch must be an integer from 1 to 4294967295: got 0"],
+    [{ timeoutMs: 0 }, "timeoutMs must be an integer from 1 to 2147483647: got 0"],
+    [{ deadlineMs: 1.5 }, "deadlineMs must be an integer from 1 to 2147483647: got 1.5"],
+  ];
+  for (const [options, message] of refused) {
+    it(`refuses: ${message}`, () => {
+      assertThrows(() => new IdClient(options), Error, message);
+    });
+  }
+
+  it("refuses a count that is none", async () => {
+    using client = new IdClient();
+    await assertRejects(() => client.nextIds(-1), RangeError, "count must be an integer from 0 to 4294967295: got -1");
+    await assertRejects(() => client.nextIds("1" as unknown as number), TypeError, "count must be a number");
+  });
+});

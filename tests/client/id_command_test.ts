@@ -1,0 +1,90 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { ID_HELP, inspectId, parseIdArgs } from "../../lib/client/id_command.ts";
+import { UsageError } from "../../lib/flags/flags.ts";
+import { DEFAULT_LAYOUT, formatId, type IdForm, LAYOUTS } from "../../mod.ts";
+
+describe("parseIdArgs", () => {
+  it("asks the local server for one id, unless told otherwise", () => {
+    assertEquals(parseIdArgs([]), { kind: "print", hostname: "127.0.0.1", ports: [9999], count: 1, form: "decimal" });
+    assertEquals(parseIdArgs("--host h --port 1,2 --count 10 --form hex".split(" ")), {
+      kind: "print",
+      hostname: "h",
+      ports: [1, 2],
+      count: 10,
+      form: "hex",
+    });
+    assertEquals(parseIdArgs(["--help"]), { kind: "help" });
+  });
+
+  it("reads an id to inspect in every form, told by its width", () => {
+    for (const id of [0n, 29210240083821568n, 2n ** 64n - 1n]) {
+      for (const form of ["decimal", "hex", "base32", "base62"] as IdForm[]) {
+        assertEquals(parseIdArgs(["--inspect", formatId(id, form)]), { kind: "inspect", id, layout: "default" });
+      }
+    }
+    assertEquals(parseIdArgs(["--inspect", "0xDEADBEEF01234567"]), {
+      kind: "inspect",
+      id: 0xdeadbeef01234567n,
+      layout: "default",
+    });
+    assertEquals(parseIdArgs(["--inspect", "42", "--layout", "twitter"]), {
+      kind: "inspect",
+      id: 42n,
+      layout: "twitter",
+    });
+  });
+
+  it("reads it in the form it is told, where the width tells another", () => {
+    const decimal = parseIdArgs(["--inspect", "1234567890123", "--form", "decimal"]);
+    assertEquals(decimal, { kind: "inspect", id: 1234567890123n, layout: "default" });
+  });
+
+  const refused: [string[], string][] = [
+    [["--count", "0"], '--count must be an integer from 1 to 1000000000: got "0"'],
+    [["--port", "1,x"], '--port must be an integer from 1 to 65535: got "x"'],
+    [["--form", "roman"], '--form must be one of decimal, hex, base32, base62: got "roman"'],
+    [["--layout", "x"], "--layout must be one of default, wide"],
+    [["--inspect", "#"], 'an id as decimal is 1 to 20 decimal digits: got "#"; --form says which form it is in'],
+    [["--inspect", "99999999999999999999"], "id must be from 0 to 18446744073709551615 (64 bits)"],
+    [["extra"], '"extra" is not a flag of this command'],
+  ];
+  for (const [args, message] of refused) {
+    it(`refuses: ${args.join(" ")}`, () => {
+      assertThrows(() => parseIdArgs(args), UsageError, message);
+    });
+  }
+
+  it("has a line of help for every flag", () => {
+    const message = assertThrows(() => parseIdArgs(["--?"]), UsageError).message;
+    for (const [flag] of message.slice(message.indexOf("there are")).matchAll(/--[a-z-]+/g)) {
+      assertEquals(ID_HELP.split("\n").filter((line) => line.startsWith(`  ${flag} `)).length, 1, flag);
+    }
+  });
+});
+
+describe("inspectId", () => {
+  it("shows the parts and all text forms", () => {
+    assertEquals(
+      inspectId(29210240083821568n, DEFAULT_LAYOUT),
+      [
+        "time      2026-11-23T21:40:48.000Z",
+        "tick      217633248 (of 1000 ms since 2020-01-01T00:00:00.000Z)",
+        "sequence  1 (of 0 to 131071)",
+        "node id   0 (of 0 to 1023)",
+        "decimal   00029210240083821568",
+        "hex       0067c68f00000400",
+        "base32    00SY6HW000100",
+        "base62    029mYekSwRE",
+      ].join("\n"),
+    );
+  });
+
+  it("refuses an id that the layout cannot have made", () => {
+    assertThrows(
+      () => inspectId(2n ** 53n, LAYOUTS.number),
+      RangeError,
+      "id must be from 0 to 9007199254740991 (53 bits)",
+    );
+  });
+});

@@ -1,0 +1,71 @@
+import { RANGE_BYTES, WireStatus } from "../../lib/wire/protocol.ts";
+
+/** A range request as a scripted server sees it. */
+export interface SeenRequest {
+  /** How many requests came before it. */
+  index: number;
+  count: number;
+  tagHigh: number;
+  tagLow: number;
+}
+
+/** What a scripted server is to do about a request: the datagrams to send back, now or later, or none. */
+export type Script = (request: SeenRequest) => Uint8Array[] | Promise<Uint8Array[]>;
+
+/** A UDP server on loopback that answers by a script. */
+export class ScriptedServer implements AsyncDisposable {
+  readonly requests: SeenRequest[] = [];
+  readonly #conn = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+  readonly #served: Promise<void>;
+
+  constructor(script: Script) {
+    this.#served = this.#serve(script).catch(() => {}); // ends when it is closed
+  }
+
+  get port(): number {
+    return (this.#conn.addr as Deno.NetAddr).port;
+  }
+
+  async #serve(script: Script) {
+    for await (const [data, sender] of this.#conn) {
+      const view = new DataView(data.buffer, data.byteOffset);
+      const request = {
+        index: this.requests.length,
+        count: view.getUint32(4),
+        tagHigh: view.getUint32(8),
+        tagLow: view.getUint32(12),
+      };
+      this.requests.push(request);
+      Promise.resolve(script(request)).then(async (datagrams) => {
+        for (const datagram of datagrams) await this.#conn.send(datagram, sender);
+      }).catch(() => {});
+    }
+  }
+
+  async [Symbol.asyncDispose]() {
+    this.#conn.close();
+    await this.#served;
+  }
+}
+
+/** The response that grants ids. */
+export function grant(request: SeenRequest, first: bigint, granted = request.count, step = 1n): Uint8Array {
+  return response(request, WireStatus.OK, granted, first, step);
+}
+
+/** The response that refuses ids. */
+export function refuse(request: SeenRequest, status: number, retryAfterMs: number): Uint8Array {
+  return response(request, status, 0, BigInt(retryAfterMs), 0n);
+}
+
+function response(request: SeenRequest, status: number, granted: number, first: bigint, step: bigint): Uint8Array {
+  const view = new DataView(new ArrayBuffer(RANGE_BYTES));
+  view.setUint8(0, 2);
+  view.setUint8(1, status);
+  view.setUint32(4, granted);
+  view.setUint32(8, request.tagHigh);
+  view.setUint32(12, request.tagLow);
+  view.setBigUint64(16, first);
+  view.setBigUint64(24, step);
+  return new Uint8Array(view.buffer);
+}

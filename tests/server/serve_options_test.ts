@@ -1,0 +1,59 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { UsageError } from "../../lib/flags/flags.ts";
+import { parseServeArgs, SERVE_HELP, type ServeOptions } from "../../lib/server/serve_options.ts";
+
+const DEFAULTS: ServeOptions = {
+  nodeId: 0,
+  hostname: "127.0.0.1",
+  port: 9999,
+  workers: undefined,
+  backend: undefined,
+  layout: "default",
+  stateDir: undefined,
+};
+
+describe("parseServeArgs", () => {
+  const understood: [string[], Partial<ServeOptions>][] = [
+    [[], {}],
+    [["--node-id", "1023"], { nodeId: 1023 }],
+    [["--layout", "sonyflake", "--node-id", "65535"], { layout: "sonyflake", nodeId: 65_535 }],
+    [["--host", "::1", "--port", "0"], { hostname: "::1", port: 0 }],
+    [["--workers", "3", "--backend", "listen-datagram"], { workers: 3, backend: "listen-datagram" }],
+    [["--backend=reuseport", "--state=/x"], { backend: "reuseport", stateDir: "/x" }],
+  ];
+  for (const [args, options] of understood) {
+    it(`understands: ${args.join(" ") || "nothing"}`, () => {
+      assertEquals(parseServeArgs(args), { kind: "serve", options: { ...DEFAULTS, ...options } });
+    });
+  }
+
+  it("understands --help and --version", () => {
+    assertEquals(parseServeArgs(["--help"]), { kind: "help" });
+    assertEquals(parseServeArgs(["--version"]), { kind: "version" });
+  });
+
+  const refused: [string[], string][] = [
+    [["--node-id", "1024"], '--node-id must be an integer from 0 to 1023: got "1024"'],
+    [["--node-id", "256", "--layout", "number"], '--node-id must be an integer from 0 to 255: got "256"'],
+    [["--port", "65536"], '--port must be an integer from 0 to 65535: got "65536"'],
+    [["--workers", "0"], '--workers must be an integer from 1 to 1024: got "0"'],
+    [["--backend", "tcp"], '--backend must be one of reuseport, listen-datagram: got "tcp"'],
+    [["--layout", "x"], "--layout must be one of default, wide, number, twitter, discord, sonyflake, instagram: got"],
+    [["--host", "localhost"], "--host must be an IPv4 or IPv6 address, such as 127.0.0.1, 0.0.0.0 or ::1: got"],
+    [["--host", "fe80::1%eth0"], "--host must be an IPv4 or IPv6 address, such as 127.0.0.1, 0.0.0.0 or ::1: got"],
+    [["--verbose"], '"--verbose" is not a flag of this command: there are --node-id, --host, --port, --workers'],
+  ];
+  for (const [args, message] of refused) {
+    it(`refuses: ${args.join(" ")}`, () => {
+      assertThrows(() => parseServeArgs(args), UsageError, message);
+    });
+  }
+
+  it("has a line of help for every flag", () => {
+    const message = assertThrows(() => parseServeArgs(["--?"]), UsageError).message;
+    for (const [flag] of message.slice(message.indexOf("there are")).matchAll(/--[a-z-]+/g)) {
+      assertEquals(SERVE_HELP.split("\n").filter((line) => line.startsWith(`  ${flag} `)).length, 1, flag);
+    }
+  });
+});

@@ -1,0 +1,79 @@
+import { assert, assertEquals } from "@std/assert";
+import { within } from "../within.ts";
+import { allowedCpus } from "../../lib/server/cpus.ts";
+
+const LOAD_PROCESS = new URL("./load_process.ts", import.meta.url).href;
+
+/** Every id that was ever received in a test, and whether one of them came twice. */
+export class ReceivedIds {
+  readonly all = new Set<bigint>();
+  #received = 0;
+  readonly #waiting = new Set<{ isWanted: (id: bigint) => boolean; left: number; resolve: () => void }>();
+
+  add(id: bigint): void {
+    this.#received++;
+    this.all.add(id);
+    for (const waiting of this.#waiting) {
+      if (!waiting.isWanted(id) || --waiting.left > 0) continue;
+      this.#waiting.delete(waiting);
+      waiting.resolve();
+    }
+  }
+
+  /** Waits until so many more ids have come, of the kind that the test is interested in. */
+  more(count: number, isWanted: (id: bigint) => boolean = () => true): Promise<void> {
+    const come = new Promise<void>((resolve) => this.#waiting.add({ isWanted, left: count, resolve }));
+    return within(`${count} more ids`, come);
+  }
+
+  assertUnique(): void {
+    assert(this.#received > 0, "no id was received at all");
+    assertEquals(this.#received - this.all.size, 0, "ids that were received twice");
+  }
+}
+
+/** Load from processes of its own, one pinned to each of the first two CPUs that this process may use. */
+export class Load {
+  readonly #children: Deno.ChildProcess[];
+  readonly #read: Promise<unknown>;
+
+  private constructor(private readonly ids: ReceivedIds, ports: number[], socketsEach: number, cpus: number[]) {
+    this.#children = cpus.map((cpu) =>
+      new Deno.Command("taskset", {
+        args: [
+          ...["--cpu-list", String(cpu), Deno.execPath(), "run", "--quiet", "--unstable-net", "--allow-net=127.0.0.1"],
+          ...[LOAD_PROCESS, ports.join(","), String(socketsEach)],
+        ],
+        stdin: "piped",
+        stdout: "piped",
+      }).spawn()
+    );
+    this.#read = Promise.all(this.#children.map((child) => this.#keep(child.stdout)));
+  }
+
+  /** Starts two processes of load, with so many sockets each. */
+  static async start(ids: ReceivedIds, ports: number[], socketsEach: number): Promise<Load> {
+    const [first, second = first] = (await allowedCpus())!;
+    return new Load(ids, ports, socketsEach, [first, second]);
+  }
+
+  /** Ends the load and waits until all ids are here. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#children.map((child) => child.stdin.close()));
+    await this.#read;
+    await Promise.all(this.#children.map((child) => child.status));
+  }
+
+  async #keep(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
+    let rest = new Uint8Array();
+    for await (const chunk of stream) {
+      const bytes = new Uint8Array(rest.length + chunk.length);
+      bytes.set(rest);
+      bytes.set(chunk, rest.length);
+      const whole = bytes.length - bytes.length % 8;
+      const view = new DataView(bytes.buffer);
+      for (let offset = 0; offset < whole; offset += 8) this.ids.add(view.getBigUint64(offset, true));
+      rest = bytes.slice(whole);
+    }
+  }
+}

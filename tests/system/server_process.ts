@@ -1,0 +1,148 @@
+import { assert } from "@std/assert";
+import { TempDir } from "../temp_dir.ts";
+import { until, within } from "../within.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+
+/** How to start a real server. */
+export interface ServerProcessOptions {
+  /** Flags of the server, besides --state and --port. */
+  flags?: string[];
+  /** Default: one that the kernel gives. */
+  port?: number;
+  /** Default: a directory of its own. */
+  state?: TempDir;
+  /** Environment variables of the server and its workers. */
+  env?: Record<string, string>;
+  /** Deno's own flags, in place of the permission set that the task has. */
+  deno?: string[];
+}
+
+/** A server as a user starts it, in processes of its own. */
+export class ServerProcess implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #output = new Output();
+  readonly #read: Promise<unknown>;
+
+  constructor(readonly state: TempDir, private readonly ownsState: boolean, options: ServerProcessOptions) {
+    const { flags = [], port = 0, env = {}, deno = ["-P=serve"] } = options;
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "--quiet", "--no-prompt", ...deno, `--allow-read=${state.path}`, `--allow-write=${state.path}`],
+        ...["server.ts", "--state", state.path, "--port", String(port), ...flags],
+      ],
+      cwd: ROOT,
+      env: { NO_COLOR: "1", ...env },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.#read = Promise.all([this.#output.read(this.#child.stdout), this.#output.read(this.#child.stderr)]);
+  }
+
+  /** Starts a server, without waiting until it serves. */
+  static async spawn(options: ServerProcessOptions = {}): Promise<ServerProcess> {
+    return new ServerProcess(options.state ?? await TempDir.make(), options.state === undefined, options);
+  }
+
+  /** Starts a server and waits until it serves. */
+  static async start(options: ServerProcessOptions = {}): Promise<ServerProcess> {
+    const server = await ServerProcess.spawn(options);
+    await server.says(/try it/);
+    return server;
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** What it has printed so far, warnings and errors included. */
+  get printed(): string {
+    return this.#output.text;
+  }
+
+  /** The ports that it said it serves. */
+  get ports(): number[] {
+    const list = this.printed.match(/udp port ([0-9, ]+):/)?.[1];
+    assert(list, `no port in: ${this.printed}`);
+    return list.split(",").map(Number);
+  }
+
+  /** Waits until it has printed what the pattern says, and fails if it ends before. */
+  says(pattern: RegExp): Promise<void> {
+    return within(`the server says ${pattern}`, this.#output.until(pattern));
+  }
+
+  /** The process ids of its workers, in the order of their start. */
+  async workerPids(): Promise<number[]> {
+    return await processes((line) => line.includes(this.state.path) && line.includes("server.ts worker"));
+  }
+
+  kill(signal: Deno.Signal): void {
+    this.#child.kill(signal);
+  }
+
+  /** Waits until it has ended and all it printed is here. */
+  async ended(): Promise<Deno.CommandStatus> {
+    const status = await within("the server ends", this.#child.status);
+    await this.#read;
+    return status;
+  }
+
+  /** Waits until there is no worker of it left. */
+  async workersEnded(): Promise<void> {
+    await until("all workers have ended", async () => (await this.workerPids()).length === 0);
+  }
+
+  /** Stops it, if it is still running. */
+  async stop(): Promise<Deno.CommandStatus> {
+    try {
+      this.#child.kill("SIGTERM");
+    } catch {
+      // It has ended.
+    }
+    return await this.ended();
+  }
+
+  async [Symbol.asyncDispose]() {
+    await this.stop();
+    if (!this.ownsState) return;
+    await this.workersEnded();
+    await this.state[Symbol.asyncDispose]();
+  }
+}
+
+/** What a process prints, and who waits for it. */
+class Output {
+  text = "";
+  #changed = Promise.withResolvers<void>();
+  #open = 2;
+
+  async read(stream: ReadableStream<Uint8Array<ArrayBuffer>>) {
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+      this.text += text;
+      this.#notify();
+    }
+    this.#open--;
+    this.#notify();
+  }
+
+  async until(pattern: RegExp): Promise<void> {
+    while (!pattern.test(this.text)) {
+      assert(this.#open > 0, `the server ended without saying ${pattern}: ${this.text}`);
+      await this.#changed.promise;
+    }
+  }
+
+  #notify() {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers<void>();
+  }
+}
+
+/** The ids of the processes whose command line passes the test. */
+async function processes(test: (commandLine: string) => boolean): Promise<number[]> {
+  const { stdout } = await new Deno.Command("ps", { args: ["-eo", "pid=,args="] }).output();
+  const lines = new TextDecoder().decode(stdout).split("\n").map((line) => line.trim());
+  return lines.filter(test).map((line) => parseInt(line));
+}
