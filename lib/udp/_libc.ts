@@ -2,6 +2,7 @@
 const SYMBOLS = {
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
+  connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   recvmmsg: { parameters: ["i32", "buffer", "u32", "i32", "pointer"], result: "i32" },
@@ -29,6 +30,7 @@ export const linux = {
   EINTR: 4,
   EAGAIN: 11,
   EACCES: 13,
+  ECONNREFUSED: 111,
   EADDRINUSE: 98,
   EADDRNOTAVAIL: 99,
 } as const;

@@ -1,0 +1,76 @@
+/**
+ * The UDP benchmark, second by second: a server with so many worker processes, and as many client processes, each asking for
+ * one id a request; first with one request in flight a client, then with 64.
+ *
+ *     deno task bench:udp [workers] [seconds]
+ */
+import { ServerProcess } from "../tests/system/server_process.ts";
+
+const workers = numberArg(0, "workers", navigator.hardwareConcurrency);
+const seconds = numberArg(1, "seconds", 10);
+
+await using server = await ServerProcess.start({ flags: ["--workers", String(workers)] });
+for (const inFlight of [1, 64]) {
+  console.log(`# ${workers} workers, ${workers} clients, ${inFlight} in flight a client`);
+  await table(inFlight);
+}
+
+/** Prints a line a second: what all clients got, and what each of them did. */
+async function table(inFlight: number): Promise<void> {
+  const clients = Array.from(
+    { length: workers },
+    (_, i) => startClient(server.ports[i % server.ports.length], inFlight),
+  );
+  const rows = new Map<number, [ok: number, error: number][]>();
+  let printed = 0;
+  const done = Promise.withResolvers<void>();
+
+  for (const [i, client] of clients.entries()) {
+    readLines(client.stdout, (line) => {
+      const [second, ok, error] = line.split(" ").map(Number);
+      const row = rows.get(second) ?? rows.set(second, []).get(second)!;
+      row[i] = [ok, error];
+      // The first second of a client is not a whole one.
+      if (Object.keys(row).length < workers || second === Math.min(...rows.keys()) || printed === seconds) return;
+      console.log(formatRow(row));
+      if (++printed === seconds) done.resolve();
+    });
+  }
+  await done.promise;
+  for (const client of clients) client.kill("SIGKILL");
+  await Promise.all(clients.map((client) => client.status));
+}
+
+function formatRow(row: [ok: number, error: number][]): string {
+  const [oks, errors] = [row.map(([ok]) => ok), row.map(([, error]) => error)];
+  const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b);
+  return `ok: ${sum(oks)}, error: ${sum(errors)}; ok: [${oks.join(", ")}], error: [${errors.join(", ")}]`;
+}
+
+function startClient(port: number, inFlight: number): Deno.ChildProcess {
+  const client = new URL("./load_client.ts", import.meta.url).href;
+  return new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "--quiet", "--unstable-net", "--allow-ffi", "--allow-net=127.0.0.1,0.0.0.0"],
+      ...[client, "127.0.0.1", String(port), String(inFlight)],
+    ],
+    stdin: "null",
+    stdout: "piped",
+  }).spawn();
+}
+
+async function readLines(stream: ReadableStream<Uint8Array<ArrayBuffer>>, onLine: (line: string) => void) {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop()!;
+    lines.forEach(onLine);
+  }
+}
+
+function numberArg(index: number, name: string, otherwise: number): number {
+  const value = Number(Deno.args[index] ?? otherwise);
+  if (Number.isInteger(value) && value > 0) return value;
+  console.error(`the number of ${name} must be a positive integer: got ${Deno.args[index]}`);
+  Deno.exit(2);
+}

@@ -1,0 +1,45 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+
+/** Runs a program of bench/ as its task does, and returns the lines it prints. */
+async function run(args: string[]): Promise<string[]> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", ...args],
+    cwd: new URL("../../", import.meta.url),
+    env: { NO_COLOR: "1" },
+  }).output();
+  assertEquals(code, 0, new TextDecoder().decode(stderr));
+  return new TextDecoder().decode(stdout).trim().split("\n");
+}
+
+/** The sums at the beginning of a line of a table. */
+function sums(line: string): { ok: number; error: number } {
+  const [, ok, error] = line.match(/^ok: ([0-9]+), error: ([0-9]+)/)!;
+  return { ok: Number(ok), error: Number(error) };
+}
+
+describe("the tables of the benchmarks", () => {
+  it("simple: all ids that a second has, and errors from then on", async () => {
+    const lines = await run(["bench/simple_table.ts", "2"]);
+    assertEquals(lines.length, 2);
+    for (const line of lines) {
+      assertMatch(line, /^ok: [0-9]+, error: [0-9]+$/);
+      assert(sums(line).ok <= 131_072 && sums(line).ok > 0, line);
+    }
+  });
+
+  it("UDP: as many clients as workers, with one and with 64 requests in flight", async () => {
+    const lines = await run(["-P=bench", "bench/udp_table.ts", "2", "1"]);
+    assertEquals(lines.filter((line) => line.startsWith("#")), [
+      "# 2 workers, 2 clients, 1 in flight a client",
+      "# 2 workers, 2 clients, 64 in flight a client",
+    ]);
+    const rows = lines.filter((line) => !line.startsWith("#"));
+    assertEquals(rows.length, 2);
+    for (const row of rows) {
+      assertMatch(row, /^ok: [0-9]+, error: [0-9]+; ok: \[[0-9]+, [0-9]+\], error: \[[0-9]+, [0-9]+\]$/);
+      // Clients count by their own clock reads, so that an id of a second's end may be counted in the next one.
+      assert(sums(row).ok > 0 && sums(row).ok < 2 * 131_072, row);
+    }
+  });
+});
