@@ -11,7 +11,7 @@ const seconds = numberArg(1, "seconds", 10);
 
 await using server = await ServerProcess.start({ flags: ["--workers", String(workers)] });
 for (const inFlight of [1, 64]) {
-  console.log(`# ${workers} workers, ${workers} clients, ${inFlight} in flight a client`);
+  console.log(`# workers: ${workers}, clients: ${workers}, in flight a client: ${inFlight}`);
   await table(inFlight);
 }
 

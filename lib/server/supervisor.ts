@@ -236,7 +236,9 @@ function announce({ nodeId, hostname, layout }: ServeOptions, configs: WorkerCon
   const cpus = configs.map(({ cpu }) => cpu);
   const pinned = cpus.every((cpu) => cpu !== undefined) ? `on CPUs ${[...new Set(cpus)].join(", ")}` : "not pinned";
   log.info(
-    `node ${nodeId} on ${hostname} udp port ${ports.join(", ")}: ${configs.length} workers (${backend}, ${pinned}), ` +
+    `node ${nodeId} on ${hostname} udp port ${ports.join(", ")}: ${configs.length} worker${
+      configs.length === 1 ? "" : "s"
+    } (${backend}, ${pinned}), ` +
       `up to ${perSecond} ids a second (layout ${layout})`,
   );
   log.info(`try it: deno task id --port ${ports.join(",")}`);

@@ -31,8 +31,8 @@ describe("the tables of the benchmarks", () => {
   it("UDP: as many clients as workers, with one and with 64 requests in flight", async () => {
     const lines = await run(["-P=bench", "bench/udp_table.ts", "2", "1"]);
     assertEquals(lines.filter((line) => line.startsWith("#")), [
-      "# 2 workers, 2 clients, 1 in flight a client",
-      "# 2 workers, 2 clients, 64 in flight a client",
+      "# workers: 2, clients: 2, in flight a client: 1",
+      "# workers: 2, clients: 2, in flight a client: 64",
     ]);
     const rows = lines.filter((line) => !line.startsWith("#"));
     assertEquals(rows.length, 2);
