@@ -21,9 +21,18 @@
  * @module
  */
 export type { Clock } from "./lib/id/clock.ts";
-export { ClockError, GlobalIdError, OutOfIdsError, OutOfTimeError } from "./lib/id/errors.ts";
-export { IdGenerator, type IdGeneratorOptions } from "./lib/id/id_generator.ts";
+export { ClockError, GlobalIdError, NotReservedError, OutOfIdsError, OutOfTimeError } from "./lib/id/errors.ts";
+export { IdGenerator } from "./lib/id/id_generator.ts";
+export type {
+  ClockPolicy,
+  IdGeneratorOpenOptions,
+  IdGeneratorOptions,
+  TickRange,
+} from "./lib/id/id_generator_options.ts";
 export { IdGrant, IdStatus } from "./lib/id/id_grant.ts";
+export { LayoutMismatchError, NodeHeldError } from "./lib/reservation/errors.ts";
+export { MemoryReservationStore } from "./lib/reservation/memory_store.ts";
+export type { Reservation, ReservationStore } from "./lib/reservation/store.ts";
 export { IdRange } from "./lib/id/id_range.ts";
 export { IdLayout, type IdLayoutOptions, type IdOrder, type IdParts } from "./lib/id/layout.ts";
 export {

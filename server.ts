@@ -13,7 +13,8 @@
 import denoJson from "./deno.json" with { type: "json" };
 import { UsageError } from "./lib/flags/flags.ts";
 import { parseServeArgs, SERVE_HELP } from "./lib/server/serve_options.ts";
-import { ServeError, type ServeLog, supervise } from "./lib/server/supervisor.ts";
+import { ServeError, type ServeLog } from "./lib/server/serve_error.ts";
+import { supervise } from "./lib/server/supervisor.ts";
 import { runWorker } from "./lib/server/worker.ts";
 
 /**

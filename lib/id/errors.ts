@@ -42,6 +42,25 @@ export class ClockError extends GlobalIdError {
   }
 }
 
+/** The clock's tick is not reserved: the reservation ran out, since the store is out of reach or another holder has the node. */
+export class NotReservedError extends GlobalIdError {
+  /** The name of the class. */
+  override name = "NotReservedError";
+
+  /**
+   * Makes the error.
+   *
+   * @param tick The tick that ids were wanted for.
+   * @param endTick The first tick that is not reserved.
+   * @param retryAfterMs After how many ms to try again.
+   * @param cause What keeps the reservation from being renewed, if that is known.
+   */
+  constructor(readonly tick: number, readonly endTick: number, readonly retryAfterMs: number, cause?: unknown) {
+    const why = cause instanceof Error ? `: ${cause.message}` : "";
+    super(`tick ${tick} is not reserved, only ticks below ${endTick} are${why}`, { cause });
+  }
+}
+
 /** The clock is past the last tick that the layout's time bits can hold. There will be no more ids, ever. */
 export class OutOfTimeError extends GlobalIdError {
   /** The name of the class. */

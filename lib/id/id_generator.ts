@@ -1,24 +1,13 @@
 import type { Clock } from "./clock.ts";
 import { checkInteger, describe } from "./_check.ts";
-import { ClockError, type GlobalIdError, OutOfIdsError, OutOfTimeError } from "./errors.ts";
+import { ClockError, type GlobalIdError, NotReservedError, OutOfIdsError, OutOfTimeError } from "./errors.ts";
 import { IdGrant, IdStatus } from "./id_grant.ts";
 import { IdRange } from "./id_range.ts";
 import { IdLayout } from "./layout.ts";
+import type { IdGeneratorOpenOptions, IdGeneratorOptions } from "./id_generator_options.ts";
 import { DEFAULT_LAYOUT } from "./presets.ts";
-
-/** What an {@linkcode IdGenerator} is made from. */
-export interface IdGeneratorOptions {
-  /** This node, 0 to the layout's `maxNodeId`. No two generators may run with the same node and subnode. */
-  nodeId: number;
-  /** This part of the node, 0 to `subnodeCount - 1`. Default: 0. */
-  subnodeId?: number;
-  /** Into how many parts the node is split. Default: 1, the whole node. */
-  subnodeCount?: number;
-  /** How the ids are laid out. Default: `DEFAULT_LAYOUT`. */
-  layout?: IdLayout;
-  /** What the time is read from. Default: the system's clock. */
-  clock?: Clock;
-}
+import { claimNode } from "../reservation/claim.ts";
+import { ReservationKeeper } from "../reservation/keeper.ts";
 
 /** An id as two 32-bit words and as the 64-bit number that they are: a view is the cheapest way from one to the other. */
 const idNumber = new BigUint64Array(1);
@@ -30,6 +19,9 @@ const LOW = 1 - HIGH;
 /** Above any number of ids that a tick can have (2^31). */
 const MAX_COUNT = 2 ** 32 - 1;
 
+/** How soon to ask again when a reservation has run out, in ms: it is renewed within a second or so of there being a way. */
+const NOT_RESERVED_RETRY_MS = 100;
+
 /**
  * Hands out ids that ascend and are never given out twice.
  *
@@ -39,17 +31,20 @@ const MAX_COUNT = 2 ** 32 - 1;
  * The rules, in the order in which they are checked at every call:
  *
  * 1. The clock is behind the layout's epoch: `ClockError`.
- * 2. The clock's tick is lower than the last tick used: `ClockError`. A step back within a tick does no harm, since tick
- *    and sequence number together still only grow.
- * 3. The clock's tick does not fit the layout's time bits: `OutOfTimeError`.
+ * 2. The clock's tick is lower than the last tick used: `ClockError`, or with the policy `"logical"`, the last tick used or
+ *    the one after it serves as the clock's. A step back within a tick does no harm, since tick and sequence number together
+ *    still only grow.
+ * 3. The clock's tick does not fit the layout's time bits: `OutOfTimeError`. It is not reserved: `NotReservedError`.
  * 4. The sequence numbers of the tick are used up: `OutOfIdsError`.
- * 5. No ids for the tick in which the generator was made, since an earlier process with the same node id may have used
- *    part of it: that tick counts as used up. With 1 s ticks, the first id is there within a second.
+ * 5. The tick before the first one reserved counts as used up. Without a reservation, it is the tick in which the generator was
+ *    made, since an earlier process with the same node id may have used part of it: with 1 s ticks, the first id is there
+ *    within a second.
  *
  * A call that fails changes nothing that a later call depends on.
  *
- * **What these rules do not cover**, because a process cannot know it by itself: two generators with the same node and
- * subnode at the same time, and a clock that was set back while no process was running.
+ * **What these rules do not cover** without a reservation, because a process cannot know it by itself: two generators with the
+ * same node and subnode at the same time, and a clock that was set back while no process was running. `IdGenerator.open` covers
+ * both, with a store that remembers.
  *
  * @example One id, many ids, and no ids
  * ```ts
@@ -67,7 +62,7 @@ const MAX_COUNT = 2 ** 32 - 1;
  * assertEquals([...ids.nextRange(1000)].length, 1000);
  * ```
  */
-export class IdGenerator {
+export class IdGenerator implements AsyncDisposable {
   /** How the ids are laid out. */
   readonly layout: IdLayout;
   /** The node of all ids. */
@@ -80,10 +75,21 @@ export class IdGenerator {
   readonly step: bigint;
 
   readonly #clock: Clock;
+  readonly #monotonicClock: Clock;
+  readonly #isLogical: boolean;
   readonly #grant = new IdGrant();
 
-  /** The last tick used. Only ever grows. */
+  /** What renews the reservation, and what keeps it from being renewed, if this was opened with a store. */
+  #keeper: ReservationKeeper | undefined;
+  #trouble: unknown;
+  #isClosed = false;
+
+  /** The last tick used, or that counts as used up. Only ever grows. */
   #tick: number;
+  /** When the generator moved to it, on the monotonic clock, in ms. */
+  #movedMs = -Infinity;
+  /** The first tick that is not reserved. Only ever grows, until the generator is closed. */
+  #endTick: number;
   /** When that tick begins and ends, in ms; an empty span as long as no call has found the clock in it. */
   #tickStartMs = Infinity;
   #tickEndMs = -Infinity;
@@ -102,10 +108,13 @@ export class IdGenerator {
    * @throws {ClockError} If the clock does not give a time.
    */
   constructor(options: IdGeneratorOptions) {
-    const { nodeId, subnodeId = 0, subnodeCount = 1, layout = DEFAULT_LAYOUT, clock = Date } = options;
+    const { nodeId, subnodeId = 0, subnodeCount = 1, layout = DEFAULT_LAYOUT, clock = Date, reservation } = options;
+    const { clockPolicy = "refuse", monotonicClock = performance } = options;
     if (!(layout instanceof IdLayout)) throw new TypeError(`layout must be an IdLayout: got ${describe(layout)}`);
-    if (typeof clock?.now !== "function") {
-      throw new TypeError(`clock must have a method now(): got ${describe(clock)}`);
+    checkClock("clock", clock);
+    checkClock("monotonicClock", monotonicClock);
+    if (clockPolicy !== "refuse" && clockPolicy !== "logical") {
+      throw new TypeError(`clockPolicy must be "refuse" or "logical": got ${describe(clockPolicy)}`);
     }
     this.layout = layout;
     this.nodeId = checkInteger("nodeId", nodeId, 0, layout.maxNodeId);
@@ -113,10 +122,105 @@ export class IdGenerator {
     this.subnodeId = checkInteger("subnodeId", subnodeId, 0, subnodeCount - 1);
     this.step = BigInt.asUintN(64, BigInt(subnodeCount) << BigInt(layout.sequenceShift));
     this.#clock = clock;
+    this.#monotonicClock = monotonicClock;
+    this.#isLogical = clockPolicy === "logical";
 
-    this.#tick = this.#tickAt(clock.now());
-    if (Number.isNaN(this.#tick)) throw new ClockError(NaN, 0, layout.tickMs);
     this.#sequence = layout.maxSequence + 1;
+    if (reservation === undefined) {
+      this.#tick = this.#tickAt(clock.now());
+      if (Number.isNaN(this.#tick)) throw new ClockError(NaN, 0, layout.tickMs);
+      if (this.#isLogical) this.#movedMs = monotonicClock.now();
+      this.#endTick = Infinity;
+    } else {
+      this.#tick = checkInteger("reservation.firstTick", reservation.firstTick, 0, layout.maxTick + 1) - 1;
+      this.#endTick = checkInteger("reservation.endTick", reservation.endTick, 0, layout.maxTick + 1);
+    }
+  }
+
+  /**
+   * Tells the generator that its reservation goes further. It has no effect if it does not.
+   *
+   * @param endTick The first tick that is not reserved.
+   * @throws {TypeError | RangeError} If it is not an integer from 0 to the layout's `maxTick + 1`.
+   */
+  extendReservation(endTick: number): void {
+    checkInteger("endTick", endTick, 0, this.layout.maxTick + 1);
+    if (endTick > this.#endTick && !this.#isClosed) this.#endTick = endTick;
+  }
+
+  /**
+   * The last tick used, or that counts as used up (rule 5): -1 if that is before the first one.
+   */
+  get lastTick(): number {
+    return Math.max(this.#tick, -1);
+  }
+
+  /** How far the beginning of that tick is ahead of the clock, in ms; 0 if it is not. */
+  get aheadMs(): number {
+    const aheadMs = this.layout.epochMs + this.#tick * this.layout.tickMs - this.#clock.now();
+    return aheadMs > 0 ? aheadMs : 0;
+  }
+
+  /**
+   * Makes a generator whose ids are kept apart from all others' by a store: those of earlier processes, of other replicas, of a
+   * process that was thought dead and is not, whatever their clocks say. It holds its node until it is closed, and renews its
+   * reservation in the background; while the store is out of reach, ids go on for about 3 s, and again as soon as it is back.
+   *
+   * The first id is there as soon as the clock is past what was reserved before, at most about 3 s (with the policy
+   * `"logical"`, at once); on a node that was never held, with the next tick. A node whose holder did not give it back is
+   * watched for 5 s first.
+   *
+   * @param options The store, and how the generator differs from the defaults.
+   * @returns The generator; to be closed, best with `await using`.
+   * @throws {NodeHeldError} If the node is held, or all nodes are.
+   * @throws {LayoutMismatchError} If the node is on record with another layout.
+   * @throws {unknown} What the store throws.
+   *
+   * @example Replicas that get their node ids from the store
+   * ```ts
+   * import { IdGenerator, MemoryReservationStore } from "@global-id/global-id";
+   * import { assertEquals } from "@std/assert";
+   *
+   * let now = Date.UTC(2030, 0, 1);
+   * const clock = { now: () => now }; // leave it out for the system's
+   * const store = new MemoryReservationStore(); // for one process; several need one that they share
+   * await using ids = await IdGenerator.open({ store, clock });
+   * now += 1000;
+   * assertEquals(ids.layout.unpack(ids.nextId()).nodeId, ids.nodeId);
+   * ```
+   */
+  static async open(options: IdGeneratorOpenOptions): Promise<IdGenerator> {
+    const { store, nodeId, layout = DEFAULT_LAYOUT, clock = Date, clockPolicy, onError } = options;
+    const holder = await claimNode({
+      ...{ store, nodeId, layout, clock, maxNodeId: layout.maxNodeId, name: crypto.randomUUID() },
+      isBehindAllowed: clockPolicy === "logical",
+      sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    });
+    const reservation = { firstTick: holder.firstTick, endTick: holder.mark };
+    const ids = new IdGenerator({ ...options, nodeId: holder.nodeId, reservation });
+    ids.#keeper = new ReservationKeeper(holder, {
+      usedTick: () => ids.lastTick,
+      onMark: (mark) => (ids.#trouble = undefined, ids.extendReservation(mark)),
+      onError: (error) => (ids.#trouble = error, onError?.(error)),
+    });
+    return ids;
+  }
+
+  /**
+   * Gives back the node of a generator that was opened with a store, so that another may have it at once. There are no more ids.
+   * Has no effect on one that was not.
+   */
+  async close(): Promise<void> {
+    if (this.#keeper === undefined) return;
+    this.#isClosed = true;
+    this.#endTick = 0;
+    this.#tickEndMs = -Infinity; // so that the next call looks at the reservation
+    await this.#keeper.stop();
+  }
+
+  /** Closes the generator. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 
   /**
@@ -126,6 +230,7 @@ export class IdGenerator {
    * @throws {OutOfIdsError} If the tick's ids are used up.
    * @throws {ClockError} If the clock is behind the last tick used, or behind the layout's epoch.
    * @throws {OutOfTimeError} If the clock is past the layout's last tick.
+   * @throws {NotReservedError} If the clock's tick is not reserved.
    */
   nextId(): bigint {
     this.#takeOrThrow(1);
@@ -142,6 +247,7 @@ export class IdGenerator {
    * @throws {OutOfIdsError} If the tick's ids are used up.
    * @throws {ClockError} If the clock is behind the last tick used, or behind the layout's epoch.
    * @throws {OutOfTimeError} If the clock is past the layout's last tick.
+   * @throws {NotReservedError} If the clock's tick is not reserved.
    *
    * @example
    * ```ts
@@ -173,6 +279,7 @@ export class IdGenerator {
    * @throws {OutOfIdsError} If the tick's ids are used up.
    * @throws {ClockError} If the clock is behind the last tick used, or behind the layout's epoch.
    * @throws {OutOfTimeError} If the clock is past the layout's last tick.
+   * @throws {NotReservedError} If the clock's tick is not reserved.
    */
   nextRange(count: number): IdRange {
     this.#takeOrThrow(count);
@@ -189,6 +296,7 @@ export class IdGenerator {
    * @throws {TypeError} If the target is not a `BigUint64Array`.
    * @throws {ClockError} If the clock is behind the last tick used, or behind the layout's epoch.
    * @throws {OutOfTimeError} If the clock is past the layout's last tick.
+   * @throws {NotReservedError} If the clock's tick is not reserved.
    *
    * @example
    * ```ts
@@ -259,7 +367,7 @@ export class IdGenerator {
     grant.tick = this.#tick;
     const sequence = this.#sequence;
     const maxSequence = this.layout.maxSequence;
-    if (sequence > maxSequence) return this.#refuse(IdStatus.OUT_OF_IDS, this.#tick, this.#tickEndMs - now, grant);
+    if (sequence > maxSequence) return this.#refuse(IdStatus.OUT_OF_IDS, this.#tick, this.#nextTickInMs(now), grant);
 
     const subnodeCount = this.subnodeCount;
     if (count > 1) count = Math.min(count, Math.ceil((maxSequence + 1 - sequence) / subnodeCount));
@@ -276,13 +384,15 @@ export class IdGenerator {
   /** Moves to the tick of `now` if the rules 1 to 3 allow it. Changes nothing if they do not. */
   #moveTo(now: number, grant: IdGrant): IdStatus {
     const { layout } = this;
-    const tick = this.#tickAt(now);
+    let tick = this.#tickAt(now);
+    if (this.#isLogical && tick < this.#tick) tick = this.#logicalTick();
     if (!(tick >= 0)) return this.#refuse(IdStatus.CLOCK_BEHIND, tick, layout.epochMs - now, grant);
     if (tick < this.#tick) {
       const lastTickStartMs = layout.epochMs + this.#tick * layout.tickMs;
       return this.#refuse(IdStatus.CLOCK_BEHIND, tick, lastTickStartMs - now, grant);
     }
     if (tick > layout.maxTick) return this.#refuse(IdStatus.OUT_OF_TIME, tick, 0, grant);
+    if (tick >= this.#endTick) return this.#refuse(IdStatus.NOT_RESERVED, tick, NOT_RESERVED_RETRY_MS, grant);
 
     if (tick > this.#tick) {
       idNumber[0] = layout.pack({ tick, sequence: 0, nodeId: this.nodeId });
@@ -290,10 +400,26 @@ export class IdGenerator {
       this.#baseLow = idWords[LOW];
       this.#sequence = this.subnodeId;
       this.#tick = tick;
+      if (this.#isLogical) this.#movedMs = this.#monotonicClock.now();
     }
     this.#tickStartMs = layout.epochMs + tick * layout.tickMs;
     this.#tickEndMs = this.#tickStartMs + layout.tickMs;
     return IdStatus.OK;
+  }
+
+  /** The tick that serves as the clock's while that is behind: the last one used or, if time allows, the one after it. */
+  #logicalTick(): number {
+    const isUsedUp = this.#sequence > this.layout.maxSequence;
+    return isUsedUp && this.#logicalWaitMs() <= 0 ? this.#tick + 1 : this.#tick;
+  }
+
+  /** How long until the last tick used has lasted a whole tick, in ms. */
+  #logicalWaitMs(): number {
+    return this.#movedMs + this.layout.tickMs - this.#monotonicClock.now();
+  }
+
+  #nextTickInMs(now: number): number {
+    return now < this.#tickStartMs ? this.#logicalWaitMs() : this.#tickEndMs - now;
   }
 
   #tickAt(now: number): number {
@@ -319,8 +445,14 @@ export class IdGenerator {
         return new OutOfIdsError(tick, retryAfterMs);
       case IdStatus.CLOCK_BEHIND:
         return new ClockError(tick, Math.max(this.#tick, 0), retryAfterMs);
+      case IdStatus.NOT_RESERVED:
+        return new NotReservedError(tick, this.#endTick, retryAfterMs, this.#trouble);
       default:
         return new OutOfTimeError(tick, this.layout.maxTick);
     }
   }
+}
+
+function checkClock(name: string, clock: Clock): void {
+  if (typeof clock?.now !== "function") throw new TypeError(`${name} must have a method now(): got ${describe(clock)}`);
 }

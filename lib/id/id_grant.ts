@@ -8,6 +8,8 @@ export const IdStatus = {
   CLOCK_BEHIND: 2,
   /** The clock is past the last tick of the layout. */
   OUT_OF_TIME: 3,
+  /** The clock's tick is not reserved (yet). */
+  NOT_RESERVED: 5,
 } as const;
 
 /** One of the values of {@linkcode IdStatus}. */

@@ -112,6 +112,14 @@ export class IdLayout {
     this.nodeShift = order === "sequence-node" ? 0 : sequenceBits;
   }
 
+  /** The layout in words: what two layouts have in common if and only if all their ids mean the same. */
+  toString(): string {
+    const { timeBits, sequenceBits, nodeBits, order, tickMs, epochMs } = this;
+    return `${timeBits}/${sequenceBits}/${nodeBits} ${order}, ticks of ${tickMs} ms since ${
+      new Date(epochMs).toISOString()
+    }`;
+  }
+
   /**
    * Puts an id together from its fields.
    *

@@ -1,11 +1,12 @@
 /**
  * What supervisor and worker tell each other: JSON, a message a line, over the worker's stdin and stdout.
  *
- * The worker says `hello` once it holds its lock, is told to `start`, and says `ready` or `failed`. When its stdin ends, the
- * supervisor is gone, and the worker ends too.
+ * The worker says `hello` once it holds its lock, is told to `start`, and says `ready` or `failed`. From then on it is told
+ * every `mark`, and says which tick it last `used`. When its stdin ends, the supervisor is gone, and the worker ends too.
  *
  * @module
  */
+import type { ClockPolicy, TickRange } from "../id/id_generator_options.ts";
 import type { LayoutName } from "../id/presets.ts";
 import type { Backend } from "./serve_options.ts";
 
@@ -27,15 +28,20 @@ export interface WorkerConfig {
   port: number;
   /** The CPU that it is pinned to, if it is pinned. */
   cpu: number | undefined;
+  /** What to do while the clock is behind. */
+  clockPolicy: ClockPolicy;
+  /** The ticks that it may use. */
+  reservation: TickRange;
 }
 
 /** From the supervisor to a worker. */
-export type ToWorker = { type: "start"; config: WorkerConfig };
+export type ToWorker = { type: "start"; config: WorkerConfig } | { type: "mark"; endTick: number };
 
 /** From a worker to the supervisor. */
 export type FromWorker =
   | { type: "hello" }
   | { type: "ready"; port: number }
+  | { type: "used"; tick: number }
   | { type: "failed"; message: string };
 
 /** A message as it goes over the channel. */

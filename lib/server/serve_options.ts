@@ -1,5 +1,6 @@
 import ipaddr from "ipaddr.js";
 import { integerFlag, readFlags, UsageError, wordFlag } from "../flags/flags.ts";
+import type { ClockPolicy } from "../id/id_generator_options.ts";
 import { type LayoutName, LAYOUTS } from "../id/presets.ts";
 
 /** Which kind of socket the workers have: see `lib/udp/`. */
@@ -19,7 +20,9 @@ export interface ServeOptions {
   backend: Backend | undefined;
   /** How the ids are laid out. */
   layout: LayoutName;
-  /** The directory of the server's locks; `undefined`: `.global-id` in the home directory. */
+  /** What to do while the clock is behind. */
+  clockPolicy: ClockPolicy;
+  /** The directory of the reservations and locks; `undefined`: `.global-id` in the home directory. */
   stateDir: string | undefined;
 }
 
@@ -39,7 +42,11 @@ Usage: deno task serve [flags]
   --backend NAME    reuseport        all workers on one port (Linux, with --allow-ffi; the default there)
                     listen-datagram  a port for every worker, from --port on (everywhere)
   --layout NAME     how the ids are laid out: ${Object.keys(LAYOUTS).join(", ")}
-  --state DIR       the directory of the locks that keep a node from being served twice; default ~/.global-id
+  --clock POLICY    while the clock is behind the last id given out (it stepped back, or was ahead before):
+                    refuse   give out no ids until it has caught up (the default)
+                    logical  go on; the time in the ids is ahead of the clock by as much as it stepped back
+  --state DIR       the directory of what must not be forgotten: which ticks of which node are spoken for;
+                    default ~/.global-id
   --help            print this
   --version         print the version`;
 
@@ -54,7 +61,7 @@ export type ServeCommand = { kind: "serve"; options: ServeOptions } | { kind: "h
  */
 export function parseServeArgs(args: string[]): ServeCommand {
   const flags = readFlags(args, {
-    string: ["node-id", "host", "port", "workers", "backend", "layout", "state"],
+    string: ["node-id", "host", "port", "workers", "backend", "layout", "clock", "state"],
     boolean: ["help", "version"],
   });
   if (flags.help) return { kind: "help" };
@@ -75,6 +82,7 @@ export function parseServeArgs(args: string[]): ServeCommand {
       workers,
       backend,
       layout,
+      clockPolicy: wordFlag<ClockPolicy>("clock", flags.clock, ["refuse", "logical"], "refuse"),
       stateDir: flags.state,
     },
   };

@@ -1,31 +1,26 @@
 import { LAYOUTS } from "../id/presets.ts";
-import { explainBindError } from "./bind_error.ts";
+import { NodeHeldError } from "../reservation/errors.ts";
+import { ReservationHolder } from "../reservation/holder.ts";
+import { ReservationKeeper } from "../reservation/keeper.ts";
+import { SqliteReservationStore } from "../reservation/sqlite_store.ts";
 import type { WorkerConfig } from "./control_channel.ts";
 import { allowedCpus } from "./cpus.ts";
+import { Fleet } from "./fleet.ts";
 import { lockNode } from "./node_lock.ts";
-import { MAX_DEATHS, RestartPolicy, WINDOW_MS } from "./restart_policy.ts";
-import type { Backend, ServeOptions } from "./serve_options.ts";
-import { WorkerProcess, type WorkerProgram } from "./worker_process.ts";
-
-/** The server cannot serve, or no longer; the message says why, and what to do. */
-export class ServeError extends Error {
-  /** The name of the class. */
-  override name = "ServeError";
-}
-
-/** How long workers have to end when they are told to, in ms, before they are made to. */
-const STOP_TIMEOUT_MS = 500;
-
-/** Where the supervisor's own lines go. */
-export interface ServeLog {
-  /** What is being served. */
-  info(line: string): void;
-  /** What is not as it should be. */
-  warn(line: string): void;
-}
+import { ReservationReport } from "./reservation_report.ts";
+import { ServeError, type ServeLog } from "./serve_error.ts";
+import type { ServeOptions } from "./serve_options.ts";
+import {
+  checkPortIsFree,
+  checkRunPermission,
+  chooseBackend,
+  defaultStateDir,
+  explainStateError,
+} from "./startup_checks.ts";
 
 /**
- * Serves a node until it is told to stop: starts a worker for every CPU, and starts a worker again that dies.
+ * Serves a node until it is told to stop: reserves ticks ahead of the clock, starts a worker for every CPU, and starts a worker
+ * again that dies.
  *
  * @param options What to serve.
  * @param entryPoint The module that is a worker when its first argument is `worker`.
@@ -54,6 +49,14 @@ export async function supervise(
   });
   if (backend === "reuseport" && options.port > 0) checkPortIsFree(options);
 
+  const layout = LAYOUTS[options.layout];
+  const isLogical = options.clockPolicy === "logical";
+  using store = openStore(stateDir);
+  // The lock has made sure that no other holder on this machine is left, so nobody has to be waited for.
+  const holderOptions = { store, nodeId: options.nodeId, layout, clock: Date, name: crypto.randomUUID() };
+  const holder = await ReservationHolder.take(holderOptions, isLogical).catch((error) => {
+    throw new ServeError(error.message);
+  });
   const configs = Array.from({ length: count }, (_, i): WorkerConfig => ({
     nodeId: options.nodeId,
     subnodeId: i,
@@ -63,8 +66,20 @@ export async function supervise(
     hostname: options.hostname,
     port: backend === "listen-datagram" && options.port > 0 ? options.port + i : options.port,
     cpu: cpus?.[i % cpus.length],
+    clockPolicy: options.clockPolicy,
+    reservation: { firstTick: holder.firstTick, endTick: holder.mark },
   }));
   const fleet = new Fleet({ entryPoint, workersPath: lock.workersPath }, configs, log);
+  const report = new ReservationReport(options, log);
+  report.onMark(holder.mark);
+  const keeper = new ReservationKeeper(holder, {
+    usedTick: () => isLogical ? fleet.usedTick : -1,
+    onMark: (mark) => (fleet.setMark(mark), report.onMark(mark)),
+    onError: (error) => {
+      report.onError(error, holder.mark);
+      if (error instanceof NodeHeldError) fleet.giveUp(error.message);
+    },
+  });
   stop.addEventListener("abort", () => fleet.stop(), { once: true });
   if (stop.aborted) fleet.stop();
   try {
@@ -73,159 +88,16 @@ export async function supervise(
     await fleet.ended;
   } finally {
     await fleet.stop();
+    await keeper.stop();
   }
 }
 
-/** The workers of one server. */
-class Fleet {
-  /** Settles when all workers have ended for good: rejects if that is because one cannot be kept alive. */
-  readonly ended: Promise<void>;
-
-  readonly #ended = Promise.withResolvers<void>();
-  readonly #stopping = new AbortController();
-  readonly #workers = new Map<WorkerConfig, WorkerProcess>();
-
-  constructor(
-    private readonly program: WorkerProgram,
-    private readonly configs: WorkerConfig[],
-    private readonly log: ServeLog,
-  ) {
-    this.ended = this.#ended.promise;
-    this.ended.catch(() => {}); // It may reject before anybody waits for it.
-  }
-
-  /**
-   * Starts all workers and waits until they serve. If the system is to choose the port that they share, the first worker's
-   * port becomes the others'.
-   */
-  async start(): Promise<void> {
-    const [first, ...others] = this.configs;
-    if (first.backend === "reuseport" && first.port === 0) {
-      first.port = await this.#startFirstTime(first);
-      for (const config of others) config.port = first.port;
-      await Promise.all(others.map((config) => this.#startFirstTime(config)));
-    } else {
-      await Promise.all(this.configs.map(async (config) => config.port = await this.#startFirstTime(config)));
-    }
-  }
-
-  /** Ends all workers and waits until they have ended. */
-  async stop(): Promise<void> {
-    this.#stopping.abort();
-    const workers = [...this.#workers.values()];
-    for (const worker of workers) worker.kill("SIGTERM");
-    const timer = setTimeout(() => workers.forEach((worker) => worker.kill("SIGKILL")), STOP_TIMEOUT_MS);
-    await Promise.all(workers.map((worker) => worker.exited));
-    clearTimeout(timer);
-    this.#ended.resolve();
-  }
-
-  /** Starts a worker and, from then on, looks after it. One that cannot even be started once is not tried again. */
-  async #startFirstTime(config: WorkerConfig): Promise<number> {
-    const worker = this.#spawn(config);
-    const port = await worker.ready;
-    if (port === undefined) {
-      await worker.exited;
-      if (this.#stopping.signal.aborted) return config.port;
-      throw new ServeError(`worker ${config.subnodeId} could not start: ${await deathOf(worker)}`);
-    }
-    this.#lookAfter(worker, config).catch((error) => this.#ended.reject(error));
-    return port;
-  }
-
-  /** Starts a worker again whenever it dies, as long as there is a point in it. */
-  async #lookAfter(worker: WorkerProcess, config: WorkerConfig): Promise<void> {
-    const policy = new RestartPolicy();
-    while (true) {
-      const death = await deathOf(worker);
-      if (this.#stopping.signal.aborted) return;
-      const delayMs = policy.delayAfterDeath(performance.now());
-      const who = `worker ${config.subnodeId} (process ${worker.pid})`;
-      if (delayMs === undefined) {
-        throw new ServeError(
-          `${who} died, as it did ${MAX_DEATHS} times in the last ${
-            WINDOW_MS / 1000
-          } s: ${death}; not starting it again`,
-        );
-      }
-      this.log.warn(`${who} died: ${death}; starting it again in ${delayMs} ms`);
-      await sleep(delayMs, this.#stopping.signal);
-      if (this.#stopping.signal.aborted) return;
-      worker = this.#spawn(config);
-    }
-  }
-
-  #spawn(config: WorkerConfig): WorkerProcess {
-    const worker = new WorkerProcess(this.program, config);
-    this.#workers.set(config, worker);
-    return worker;
-  }
-}
-
-/** Makes sure that this process may start workers at all. */
-function checkRunPermission(): void {
-  const mayRun = (command: string) => Deno.permissions.querySync({ name: "run", command }).state === "granted";
-  if (!mayRun("taskset") && !mayRun("deno")) {
-    throw new ServeError("the permission --allow-run=taskset,deno is missing: the workers are processes of their own");
-  }
-}
-
-/** The best backend that works here, unless one was asked for. */
-function chooseBackend(asked: Backend | undefined, log: ServeLog): Backend {
-  if (asked === "listen-datagram") return asked;
-  const isLinux = Deno.build.os === "linux";
-  const mayUseFfi = Deno.permissions.querySync({ name: "ffi" }).state === "granted";
-  if (isLinux && mayUseFfi) return "reuseport";
-  if (asked === undefined) {
-    if (isLinux) log.warn("without the permission --allow-ffi, every worker has a port of its own (listen-datagram)");
-    return "listen-datagram";
-  }
-  throw new ServeError(
-    isLinux
-      ? "the backend reuseport needs the permission --allow-ffi: grant it, or take --backend listen-datagram"
-      : `the backend reuseport is for Linux, and this is ${Deno.build.os}: take --backend listen-datagram`,
-  );
-}
-
-/**
- * Makes sure that nobody has the port. Sockets that share a port can be bound next to each other's without an error, so
- * that a server of another node on the same port would go unnoticed.
- */
-function checkPortIsFree({ hostname, port }: ServeOptions): void {
+function openStore(stateDir: string): SqliteReservationStore {
   try {
-    Deno.listenDatagram({ hostname, port, transport: "udp" }).close();
+    return new SqliteReservationStore(`${stateDir}/reservations.sqlite`);
   } catch (error) {
-    throw new ServeError(explainBindError(error, hostname, port));
+    throw new ServeError((error as Error).message);
   }
-}
-
-/** `.global-id` in the home directory: one place for all servers of a user, wherever they are started. */
-function defaultStateDir(): string {
-  const home = env("HOME") ?? env("USERPROFILE");
-  if (home === undefined) throw new ServeError("there is no home directory to keep locks in: choose one with --state");
-  return `${home}/.global-id`;
-}
-
-function env(name: string): string | undefined {
-  return Deno.permissions.querySync({ name: "env", variable: name }).state === "granted"
-    ? Deno.env.get(name)
-    : undefined;
-}
-
-function explainStateError(error: unknown, stateDir: string): string {
-  if (error instanceof Deno.errors.NotCapable) {
-    return `the state directory ${stateDir} needs permissions: deno run -P=serve ` +
-      `--allow-read=${stateDir} --allow-write=${stateDir} server.ts --state ${stateDir}`;
-  }
-  const message = error instanceof Error ? error.message : String(error);
-  return error instanceof Error && error.name === "NodeLockError"
-    ? message
-    : `the state directory ${stateDir} cannot be used: ${message}`;
-}
-
-async function deathOf(worker: WorkerProcess): Promise<string> {
-  const { code, signal } = await worker.exited;
-  return worker.lastWords ?? (signal === null ? `exit code ${code}` : signal);
 }
 
 function announce({ nodeId, hostname, layout }: ServeOptions, configs: WorkerConfig[], log: ServeLog): void {
@@ -242,13 +114,4 @@ function announce({ nodeId, hostname, layout }: ServeOptions, configs: WorkerCon
       `up to ${perSecond} ids a second (layout ${layout})`,
   );
   log.info(`try it: deno task id --port ${ports.join(",")}`);
-}
-
-/** Waits; not to its end if the signal says so. */
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
-  });
 }

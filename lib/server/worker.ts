@@ -8,6 +8,9 @@ import { explainBindError } from "./bind_error.ts";
 import { encodeMessage, type FromWorker, readMessages, type ToWorker, type WorkerConfig } from "./control_channel.ts";
 import { lockAsWorker } from "./node_lock.ts";
 
+/** How often the supervisor hears which tick was last used, in ms: more often than it renews the reservation. */
+const USED_INTERVAL_MS = 500;
+
 /**
  * Is a worker: hands out the ids of one subnode until the supervisor is gone. Its stdin and stdout are the control channel.
  *
@@ -20,16 +23,28 @@ export async function runWorker(workersPath: string): Promise<void> {
   try {
     await lockAsWorker(workersPath);
     say({ type: "hello" });
-    for await (const { config } of readMessages<ToWorker>(Deno.stdin.readable)) {
-      const socket = bind(config);
-      const generator = new IdGenerator({ ...config, layout: LAYOUTS[config.layout] });
-      socket.serve(createResponder(generator)).catch(fail);
-      say({ type: "ready", port: socket.port });
+    let generator: IdGenerator | undefined;
+    for await (const message of readMessages<ToWorker>(Deno.stdin.readable)) {
+      if (message.type === "start") generator = start(message.config);
+      else generator?.extendReservation(message.endTick);
     }
   } catch (error) {
     fail(error);
   }
   Deno.exit(0);
+}
+
+function start(config: WorkerConfig): IdGenerator {
+  const socket = bind(config);
+  const generator = new IdGenerator({ ...config, layout: LAYOUTS[config.layout] });
+  socket.serve(createResponder(generator)).catch(fail);
+  say({ type: "ready", port: socket.port });
+
+  let saidTick = generator.lastTick;
+  setInterval(() => {
+    if (generator.lastTick !== saidTick) say({ type: "used", tick: saidTick = generator.lastTick });
+  }, USED_INTERVAL_MS);
+  return generator;
 }
 
 function bind({ backend, hostname, port, cpu }: WorkerConfig): UdpSocket {

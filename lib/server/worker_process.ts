@@ -1,4 +1,4 @@
-import { encodeMessage, type FromWorker, readMessages, type WorkerConfig } from "./control_channel.ts";
+import { encodeMessage, type FromWorker, readMessages, type ToWorker, type WorkerConfig } from "./control_channel.ts";
 
 /** How workers are run. */
 export interface WorkerProgram {
@@ -18,8 +18,12 @@ export class WorkerProcess {
   readonly exited: Promise<Deno.CommandStatus>;
   /** What it said about why it is about to end, if it could. */
   lastWords: string | undefined;
+  /** The last tick that it said it used; -1 if it has not said yet. */
+  usedTick = -1;
 
   readonly #child: Deno.ChildProcess;
+  readonly #stdin: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
+  #mark: number;
 
   /**
    * Starts a worker.
@@ -29,11 +33,19 @@ export class WorkerProcess {
    */
   constructor(program: WorkerProgram, config: WorkerConfig) {
     this.#child = spawn(program, config);
+    this.#stdin = this.#child.stdin.getWriter();
+    this.#mark = config.reservation.endTick;
     this.pid = this.#child.pid;
     const ready = Promise.withResolvers<number | undefined>();
     const listened = this.#listen(config, ready.resolve).finally(() => ready.resolve(undefined));
     this.ready = ready.promise;
     this.exited = listened.then(() => this.#child.status);
+  }
+
+  /** Tells it how far its ticks are reserved now. */
+  setMark(mark: number): void {
+    this.#mark = mark;
+    this.#tell({ type: "mark", endTick: mark });
   }
 
   /** Ends it, if it has not ended: with SIGTERM, at which a process ends wherever it is, or with SIGKILL. */
@@ -47,16 +59,22 @@ export class WorkerProcess {
 
   /** Hears what it says, until it ends, and tells it what to do when it says hello. */
   async #listen(config: WorkerConfig, ready: (port: number) => void): Promise<void> {
-    const stdin = this.#child.stdin.getWriter();
     for await (const message of readMessages<FromWorker>(this.#child.stdout)) {
       if (message.type === "hello") {
-        await stdin.write(encodeMessage({ type: "start", config })).catch(() => {}); // It has ended.
+        const { firstTick } = config.reservation;
+        this.#tell({ type: "start", config: { ...config, reservation: { firstTick, endTick: this.#mark } } });
       } else if (message.type === "ready") {
         ready(message.port);
+      } else if (message.type === "used") {
+        this.usedTick = message.tick;
       } else {
         this.lastWords = message.message;
       }
     }
+  }
+
+  #tell(message: ToWorker): void {
+    this.#stdin.write(encodeMessage(message)).catch(() => {}); // It has ended.
   }
 }
 

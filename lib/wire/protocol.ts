@@ -40,11 +40,14 @@ export const RANGE_BYTES = 32;
 
 /** The status byte of a range response: what the generator said, and what else a server can say. */
 export const WireStatus = {
-  ...IdStatus,
+  OK: IdStatus.OK,
+  OUT_OF_IDS: IdStatus.OUT_OF_IDS,
+  CLOCK_BEHIND: IdStatus.CLOCK_BEHIND,
+  OUT_OF_TIME: IdStatus.OUT_OF_TIME,
   /** The count was 0, or bytes that must be zero were not. */
   BAD_REQUEST: 4,
-  /** The server cannot hand out ids now. */
-  NOT_SERVING: 5,
+  /** The server cannot hand out ids now: it has no reservation for them. */
+  NOT_SERVING: IdStatus.NOT_RESERVED,
 } as const;
 
 /** One of the values of {@linkcode WireStatus}. */

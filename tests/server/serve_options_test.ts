@@ -10,6 +10,7 @@ const DEFAULTS: ServeOptions = {
   workers: undefined,
   backend: undefined,
   layout: "default",
+  clockPolicy: "refuse",
   stateDir: undefined,
 };
 
@@ -20,6 +21,7 @@ describe("parseServeArgs", () => {
     [["--layout", "sonyflake", "--node-id", "65535"], { layout: "sonyflake", nodeId: 65_535 }],
     [["--host", "::1", "--port", "0"], { hostname: "::1", port: 0 }],
     [["--workers", "3", "--backend", "listen-datagram"], { workers: 3, backend: "listen-datagram" }],
+    [["--clock", "logical"], { clockPolicy: "logical" }],
     [["--backend=reuseport", "--state=/x"], { backend: "reuseport", stateDir: "/x" }],
   ];
   for (const [args, options] of understood) {
@@ -39,6 +41,7 @@ describe("parseServeArgs", () => {
     [["--port", "65536"], '--port must be an integer from 0 to 65535: got "65536"'],
     [["--workers", "0"], '--workers must be an integer from 1 to 1024: got "0"'],
     [["--backend", "tcp"], '--backend must be one of reuseport, listen-datagram: got "tcp"'],
+    [["--clock", "sundial"], '--clock must be one of refuse, logical: got "sundial"'],
     [["--layout", "x"], "--layout must be one of default, wide, number, twitter, discord, sonyflake, instagram: got"],
     [["--host", "localhost"], "--host must be an IPv4 or IPv6 address, such as 127.0.0.1, 0.0.0.0 or ::1: got"],
     [["--host", "fe80::1%eth0"], "--host must be an IPv4 or IPv6 address, such as 127.0.0.1, 0.0.0.0 or ::1: got"],

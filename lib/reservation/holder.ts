@@ -1,0 +1,146 @@
+import { LayoutMismatchError, NodeHeldError } from "./errors.ts";
+import type { Reservation, ReservationStore } from "./store.ts";
+
+/** What a tick is: as much of a layout as a reservation needs. */
+export interface TickScale {
+  /** Length of a tick in ms. */
+  readonly tickMs: number;
+  /** When tick 0 begins, in ms since the Unix epoch. */
+  readonly epochMs: number;
+  /** The last tick. */
+  readonly maxTick: number;
+  /** The layout's name for the record. */
+  toString(): string;
+}
+
+/** What a {@linkcode ReservationHolder} is made from. */
+export interface HolderOptions {
+  /** Where reservations are kept. */
+  readonly store: ReservationStore;
+  /** The node to hold. */
+  readonly nodeId: number;
+  /** The layout whose ticks are reserved. */
+  readonly layout: TickScale;
+  /** What the time is read from, in ms since the Unix epoch. */
+  readonly clock: { now(): number };
+  /** A name that no other holder ever has. */
+  readonly name: string;
+}
+
+/** How far ahead of the clock ticks are reserved, in ms: how long ids go on while the store is out of reach. */
+export const AHEAD_MS = 3000;
+
+/**
+ * Holds a node: owns the ticks from `firstTick` to before `mark`, all of them written by this holder and by nobody else.
+ *
+ * Every change of the record names the record that it replaces. So once another holder has written to it, this one's changes
+ * fail, and its mark stays where it is; what lies below stays its own. A change whose reply got lost is found out at the next
+ * one: if what is on record has this holder's name, it wrote it.
+ */
+export class ReservationHolder {
+  /** The node. */
+  readonly nodeId: number;
+  /** The first tick that this holder owns. */
+  readonly firstTick: number;
+
+  readonly #options: HolderOptions;
+  readonly #aheadTicks: number;
+  /** What this holder knows to be on record, or to have been there after its last change. */
+  #record: Reservation;
+
+  private constructor(options: HolderOptions, firstTick: number, record: Reservation) {
+    this.nodeId = options.nodeId;
+    this.firstTick = firstTick;
+    this.#options = options;
+    this.#aheadTicks = aheadTicks(options.layout);
+    this.#record = record;
+  }
+
+  /**
+   * Takes a node, from whoever held it, and reserves its first ticks. Whoever held it keeps what it had reserved, and can
+   * reserve no more.
+   *
+   * @param options The node, the store, the layout, the clock.
+   * @param isBehindAllowed Whether to reserve ticks past the mark although the clock is behind it (the policy `logical`).
+   * @throws {LayoutMismatchError} If what is on record was written with another layout.
+   * @throws {NodeHeldError} If another holder took it at the same moment.
+   */
+  static async take(options: HolderOptions, isBehindAllowed: boolean): Promise<ReservationHolder> {
+    const { store, nodeId, layout, clock, name } = options;
+    const found = await store.read(nodeId);
+    if (found !== undefined && found.layout !== `${layout}`) {
+      throw new LayoutMismatchError(nodeId, found.layout, `${layout}`);
+    }
+    const nowTick = tickAt(clock.now(), layout);
+    // With nothing on record, a generator without store may have used part of the tick that the clock is in.
+    const firstTick = found?.mark ?? nowTick + 1;
+    const wanted = Math.max(nowTick, isBehindAllowed ? firstTick : 0) + aheadTicks(layout);
+    const record = { mark: Math.max(firstTick, within(wanted, layout)), holder: name, layout: `${layout}` };
+    if (!await store.compareAndSet(nodeId, found, record)) {
+      throw new NodeHeldError(`node ${nodeId} was taken by another holder at the same moment`);
+    }
+    return new ReservationHolder(options, firstTick, record);
+  }
+
+  /** The first tick that this holder does not own. */
+  get mark(): number {
+    return this.#record.mark;
+  }
+
+  /**
+   * Reserves on, so that the mark is {@linkcode AHEAD_MS} past the clock and past the last tick used. Changes the record only
+   * if that takes a higher mark; to be called every second or so.
+   *
+   * @param usedTick The last tick used, which may be past the clock's.
+   * @throws {NodeHeldError} If another holder has taken the node.
+   * @throws {unknown} What the store throws. The mark is then as it was, and the next call finds out what became of it.
+   */
+  async renew(usedTick: number): Promise<void> {
+    const { store, nodeId, layout, clock } = this.#options;
+    const mark = within(Math.max(tickAt(clock.now(), layout), usedTick) + this.#aheadTicks, layout);
+    if (mark <= this.#record.mark) return;
+    await this.#change({ ...this.#record, mark }, store, nodeId);
+  }
+
+  /**
+   * Gives the node back, so that the next holder need not wait to see whether this one is still there. Its ticks are not given
+   * back: the mark stays.
+   *
+   * @throws {NodeHeldError} If another holder has taken the node.
+   */
+  async release(): Promise<void> {
+    const { store, nodeId } = this.#options;
+    await this.#change({ ...this.#record, holder: "" }, store, nodeId);
+  }
+
+  /** Replaces the record; if an earlier change of this holder's turns out to have been made, replaces that. */
+  async #change(next: Reservation, store: ReservationStore, nodeId: number): Promise<void> {
+    if (!await store.compareAndSet(nodeId, this.#record, next)) {
+      const found = await store.read(nodeId);
+      if (found?.holder !== this.#options.name) {
+        throw new NodeHeldError(`node ${nodeId} was taken by another holder: there can be only one at a time`);
+      }
+      // It is an earlier change of this holder's, whose reply got lost.
+      this.#record = found;
+      if (next.holder !== "" && next.mark <= found.mark) return;
+      next = { ...next, mark: Math.max(next.mark, found.mark) };
+      if (!await store.compareAndSet(nodeId, found, next)) return;
+    }
+    this.#record = next;
+  }
+}
+
+function aheadTicks({ tickMs }: TickScale): number {
+  return Math.ceil(AHEAD_MS / tickMs) + 1;
+}
+
+/** The tick of a time; the first one for a time before it. */
+function tickAt(nowMs: number, { epochMs, tickMs }: TickScale): number {
+  if (!Number.isFinite(nowMs)) throw new RangeError(`the clock did not give a time, but ${nowMs}`);
+  return Math.max(0, Math.floor((nowMs - epochMs) / tickMs));
+}
+
+/** A mark no further than past the layout's last tick. */
+function within(mark: number, { maxTick }: TickScale): number {
+  return Math.min(mark, maxTick + 1);
+}

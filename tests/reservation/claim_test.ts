@@ -1,0 +1,63 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { DEFAULT_LAYOUT, MemoryReservationStore, NodeHeldError } from "../../mod.ts";
+import { claimNode, type ClaimOptions } from "../../lib/reservation/claim.ts";
+import { HandClock } from "../id/hand_clock.ts";
+
+/** What claims of the nodes 0 to 3 are made from; `meanwhile` is what happens while a claim waits. */
+function setUp(meanwhile: () => Promise<void> = () => Promise.resolve()) {
+  const waits: number[] = [];
+  const clock = new HandClock(DEFAULT_LAYOUT.epochMs + 1_000_000);
+  const store = new MemoryReservationStore();
+  const options = (name: string, nodeId?: number): ClaimOptions => ({
+    ...{ store, nodeId, maxNodeId: 3, layout: DEFAULT_LAYOUT, clock, name, isBehindAllowed: false },
+    sleep: async (ms) => (waits.push(ms), await meanwhile()),
+  });
+  return { waits, clock, store, options };
+}
+
+describe("claimNode", () => {
+  it("gives every replica a node of its own, without waiting, and says when there is none left", async () => {
+    const { waits, options, clock } = setUp(async () => {
+      clock.ms += 5000;
+      for (const holder of holders) await holder.renew(-1);
+    });
+    const holders = await Promise.all(["a", "b", "c", "d"].map((name) => claimNode(options(name))));
+    assertEquals(new Set(holders.map(({ nodeId }) => nodeId)).size, 4);
+    assertEquals(waits, []);
+    const error = await assertRejects(() => claimNode(options("e")), NodeHeldError, "all 4 node ids are held");
+    assert(error instanceof NodeHeldError);
+    assertEquals(waits.length, 1);
+  });
+
+  it("gives a node on that was given back, at once", async () => {
+    const { waits, options } = setUp();
+    const holders = await Promise.all(["a", "b", "c", "d"].map((name) => claimNode(options(name))));
+    await holders[2].release();
+    const next = await claimNode(options("e"));
+    assertEquals([next.nodeId, next.firstTick], [holders[2].nodeId, holders[2].mark]);
+    assertEquals(waits, []);
+  });
+
+  it("takes a node over whose holder shows no sign of life, after having watched it", async () => {
+    const { waits, clock, options } = setUp(async () => {
+      clock.ms += 5000;
+      await alive.renew(-1);
+    });
+    const dead = await claimNode(options("dead", 1));
+    const alive = await claimNode(options("alive", 2));
+    assertEquals((await claimNode(options("next", 1))).firstTick, dead.mark);
+    assertEquals(waits.length, 1);
+    await assertRejects(
+      () => claimNode(options("next", 2)),
+      NodeHeldError,
+      "node 2 is held by another generator or server",
+    );
+  });
+
+  it("leaves a node to whoever is first", async () => {
+    const { options } = setUp();
+    const claims = await Promise.allSettled(["a", "b"].map((name) => claimNode(options(name, 0))));
+    assertEquals(claims.filter(({ status }) => status === "fulfilled").length, 1);
+  });
+});

@@ -1,0 +1,155 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { IdLayout, LayoutMismatchError, NodeHeldError } from "../../mod.ts";
+import { AHEAD_MS, type HolderOptions, ReservationHolder } from "../../lib/reservation/holder.ts";
+import { HandClock } from "../id/hand_clock.ts";
+import { FlakyStore } from "./flaky_store.ts";
+
+const EPOCH_MS = 1_000_000;
+const TICK_MS = 1000;
+const LAYOUT = new IdLayout({ timeBits: 20, sequenceBits: 2, nodeBits: 2, tickMs: TICK_MS, epochMs: EPOCH_MS });
+/** How many ticks past the clock's the mark is. */
+const AHEAD = AHEAD_MS / TICK_MS + 1;
+
+/** A store, a clock in tick 100, and what holders of node 1 are made from. */
+function setUp(layout = LAYOUT) {
+  const clock = new HandClock(EPOCH_MS + 100 * TICK_MS);
+  const store = new FlakyStore();
+  const options = (name: string): HolderOptions => ({ store, nodeId: 1, layout, clock, name });
+  return { clock, store, options };
+}
+
+describe("ReservationHolder.take", () => {
+  it("begins after the clock's tick on a node with no record, and at the mark on one with", async () => {
+    const { clock, options } = setUp();
+    const first = await ReservationHolder.take(options("a"), false);
+    assertEquals([first.firstTick, first.mark], [101, 100 + AHEAD]);
+    clock.ms += 60 * TICK_MS;
+    const second = await ReservationHolder.take(options("b"), false);
+    assertEquals([second.firstTick, second.mark], [100 + AHEAD, 160 + AHEAD]);
+  });
+
+  it("never lowers a mark: with the clock behind it, there is nothing to be had", async () => {
+    const { clock, options } = setUp();
+    const { mark } = await ReservationHolder.take(options("a"), false);
+    clock.ms -= 50 * TICK_MS;
+    const second = await ReservationHolder.take(options("b"), false);
+    assertEquals([second.firstTick, second.mark], [mark, mark]);
+    await second.renew(-1);
+    assertEquals(second.mark, mark);
+  });
+
+  it("reserves past a mark that is ahead of the clock if that is allowed", async () => {
+    const { clock, options } = setUp();
+    const { mark } = await ReservationHolder.take(options("a"), true);
+    clock.ms -= 50 * TICK_MS;
+    const second = await ReservationHolder.take(options("b"), true);
+    assertEquals([second.firstTick, second.mark], [mark, mark + AHEAD]);
+  });
+
+  it("reserves a few seconds of any tick length, and no further than the layout goes", async () => {
+    const ms = setUp(new IdLayout({ timeBits: 40, sequenceBits: 2, nodeBits: 2, tickMs: 1, epochMs: EPOCH_MS }));
+    const holder = await ReservationHolder.take(ms.options("a"), false);
+    assertEquals([holder.firstTick, holder.mark], [100_001, 100_000 + AHEAD_MS + 1]);
+    const short = setUp(
+      new IdLayout({ timeBits: 6, sequenceBits: 2, nodeBits: 2, tickMs: TICK_MS, epochMs: EPOCH_MS }),
+    );
+    short.clock.ms = EPOCH_MS + 62 * TICK_MS;
+    assertEquals((await ReservationHolder.take(short.options("a"), false)).mark, 64);
+    short.clock.ms = EPOCH_MS + 99 * TICK_MS;
+    assertEquals((await ReservationHolder.take(short.options("b"), true)).mark, 64);
+  });
+
+  it("refuses a record of another layout, and a clock that gives no time", async () => {
+    const { clock, options } = setUp();
+    await ReservationHolder.take(options("a"), false);
+    const other = new IdLayout({ timeBits: 20, sequenceBits: 3, nodeBits: 2, tickMs: TICK_MS, epochMs: EPOCH_MS });
+    await assertRejects(
+      () => ReservationHolder.take({ ...options("b"), layout: other }, false),
+      LayoutMismatchError,
+      "node 1 is on record with the layout 20/2/2 sequence-node, ticks of 1000 ms since 1970-01-01T00:16:40.000Z",
+    );
+    clock.ms = NaN;
+    await assertRejects(() => ReservationHolder.take(options("b"), false), RangeError, "the clock did not give a time");
+  });
+
+  it("fails if another takes the node at the same moment", async () => {
+    const { options } = setUp();
+    const results = await Promise.allSettled(
+      ["a", "b", "c"].map((name) => ReservationHolder.take(options(name), false)),
+    );
+    assertEquals(results.filter(({ status }) => status === "fulfilled").length, 1);
+  });
+
+  it("begins past what an attempt has reserved whose reply got lost", async () => {
+    const { store, options } = setUp();
+    store.fates.push("after");
+    await assertRejects(() => ReservationHolder.take(options("a"), false), Error, "the reply got lost");
+    assertEquals((await ReservationHolder.take(options("a"), false)).firstTick, 100 + AHEAD);
+  });
+});
+
+describe("ReservationHolder.renew", () => {
+  it("goes with the clock, or with the last tick used, and writes only what is new", async () => {
+    const { clock, store, options } = setUp();
+    const holder = await ReservationHolder.take(options("a"), false);
+    await holder.renew(100);
+    assertEquals([holder.mark, store.changes], [100 + AHEAD, 1]);
+    clock.ms += TICK_MS;
+    await holder.renew(100);
+    assertEquals([holder.mark, store.changes], [101 + AHEAD, 2]);
+    await holder.renew(103);
+    assertEquals([holder.mark, store.changes], [103 + AHEAD, 3]);
+  });
+
+  it("keeps its mark when the node is taken, and can move it no more", async () => {
+    const { clock, options } = setUp();
+    const first = await ReservationHolder.take(options("a"), false);
+    const second = await ReservationHolder.take(options("b"), false);
+    clock.ms += 10 * TICK_MS;
+    const message = "node 1 was taken by another holder: there can be only one at a time";
+    await assertRejects(() => first.renew(-1), NodeHeldError, message);
+    await assertRejects(() => first.release(), NodeHeldError, message);
+    assertEquals(first.mark, second.firstTick);
+    await second.renew(-1);
+    assertEquals(second.mark, 110 + AHEAD);
+  });
+
+  for (const fate of ["before", "after"] as const) {
+    it(`finds out what became of a change that failed ${fate} it was made`, async () => {
+      const { clock, store, options } = setUp();
+      const holder = await ReservationHolder.take(options("a"), false);
+      clock.ms += TICK_MS;
+      store.fates.push(fate);
+      await assertRejects(() => holder.renew(-1));
+      assertEquals(holder.mark, 100 + AHEAD);
+      await holder.renew(-1);
+      assertEquals([holder.mark, (await store.read(1))?.mark], [101 + AHEAD, 101 + AHEAD]);
+      clock.ms += TICK_MS;
+      await holder.renew(-1);
+      assertEquals([holder.mark, (await store.read(1))?.mark], [102 + AHEAD, 102 + AHEAD]);
+    });
+  }
+});
+
+describe("ReservationHolder.release", () => {
+  it("gives the node back, but not its ticks", async () => {
+    const { store, options } = setUp();
+    const holder = await ReservationHolder.take(options("a"), false);
+    store.fates.push("after");
+    await assertRejects(() => holder.release());
+    await assertRejects(() => holder.release(), NodeHeldError); // it has been given back, and is nobody's now
+    assertEquals(await store.read(1), { mark: 100 + AHEAD, holder: "", layout: `${LAYOUT}` });
+    assertEquals((await ReservationHolder.take(options("b"), false)).firstTick, 100 + AHEAD);
+  });
+
+  it("gives the node back also if an earlier renewal's reply got lost", async () => {
+    const { clock, store, options } = setUp();
+    const holder = await ReservationHolder.take(options("a"), false);
+    clock.ms += TICK_MS;
+    store.fates.push("after");
+    await assertRejects(() => holder.renew(-1));
+    await holder.release();
+    assertEquals(await store.read(1), { mark: 101 + AHEAD, holder: "", layout: `${LAYOUT}` });
+  });
+});

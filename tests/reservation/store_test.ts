@@ -1,0 +1,78 @@
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { MemoryReservationStore, type Reservation, type ReservationStore } from "../../mod.ts";
+import { SqliteReservationStore } from "../../lib/reservation/sqlite_store.ts";
+import { TempDir } from "../temp_dir.ts";
+
+const A: Reservation = { mark: 5, holder: "a", layout: "x" };
+const B: Reservation = { mark: 9, holder: "b", layout: "x" };
+
+/** Runs a test on an empty store of each kind. */
+function onEveryStore(what: string, test: (store: ReservationStore) => Promise<void>) {
+  it(`memory: ${what}`, () => test(new MemoryReservationStore()));
+  it(`SQLite: ${what}`, async () => {
+    await using temp = await TempDir.make();
+    using store = new SqliteReservationStore(`${temp.path}/store.sqlite`);
+    await test(store);
+  });
+}
+
+describe("a reservation store", () => {
+  onEveryStore("has nothing on record for a new node, and a record a node", async (store) => {
+    assertEquals(await store.read(1), undefined);
+    assertEquals(await store.compareAndSet(1, undefined, A), true);
+    assertEquals(await store.compareAndSet(2, undefined, B), true);
+    assertEquals([await store.read(1), await store.read(2), await store.read(3)], [A, B, undefined]);
+  });
+
+  onEveryStore("changes a record only if it is as expected, in every field", async (store) => {
+    assertEquals(await store.compareAndSet(1, A, B), false);
+    assertEquals(await store.compareAndSet(1, undefined, A), true);
+    assertEquals(await store.compareAndSet(1, undefined, B), false);
+    for (const other of [{ ...A, mark: 6 }, { ...A, holder: "c" }, { ...A, layout: "y" }, B]) {
+      assertEquals(await store.compareAndSet(1, other, B), false);
+    }
+    assertEquals(await store.read(1), A);
+    assertEquals(await store.compareAndSet(1, { ...A }, B), true);
+    assertEquals(await store.read(1), B);
+  });
+
+  onEveryStore("holds marks as large as ticks get", async (store) => {
+    const last = { ...A, mark: Number.MAX_SAFE_INTEGER };
+    await store.compareAndSet(1, undefined, last);
+    assertEquals(await store.read(1), last);
+    assertEquals(await store.compareAndSet(1, last, B), true);
+  });
+});
+
+describe("SqliteReservationStore", () => {
+  it("remembers, and is shared by all who open the file", async () => {
+    await using temp = await TempDir.make();
+    const path = `${temp.path}/store.sqlite`;
+    {
+      using store = new SqliteReservationStore(path);
+      await store.compareAndSet(1, undefined, A);
+    }
+    using first = new SqliteReservationStore(path);
+    using second = new SqliteReservationStore(path);
+    assertEquals(await first.compareAndSet(1, A, B), true);
+    assertEquals(await second.compareAndSet(1, A, { ...A, mark: 7 }), false);
+    assertEquals(await second.read(1), B);
+  });
+
+  it("refuses a file that is not its own, a damaged one, and a directory that is not there", async () => {
+    await using temp = await TempDir.make();
+    const path = `${temp.path}/store.sqlite`;
+    await Deno.writeTextFile(path, "no database, but long enough to have been one. ".repeat(100));
+    assertThrows(() => new SqliteReservationStore(path), Error, `the reservation store ${path} cannot be used: `);
+    assertThrows(() => new SqliteReservationStore(`${temp.path}/none/store.sqlite`), Error, "cannot be used: ");
+  });
+
+  it("rejects, rather than throws, when it is closed", async () => {
+    await using temp = await TempDir.make();
+    const store = new SqliteReservationStore(`${temp.path}/store.sqlite`);
+    store[Symbol.dispose]();
+    await assertRejects(() => store.read(1));
+    await assertRejects(() => store.compareAndSet(1, A, B));
+  });
+});

@@ -1,0 +1,161 @@
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import fc from "fast-check";
+import { type ClockPolicy, IdGenerator, IdGrant, IdLayout, IdStatus, NodeHeldError } from "../../mod.ts";
+import { ReservationHolder } from "../../lib/reservation/holder.ts";
+import { HandClock } from "../id/hand_clock.ts";
+import { type Fate, FlakyStore } from "./flaky_store.ts";
+
+/** What can happen to a node. */
+type Event =
+  /** A generator is asked for ids. */
+  | { kind: "take"; holder: number; subnode: number; count: number }
+  /** All clocks go on; the wall clock may go anywhere besides. */
+  | { kind: "time"; passedMs: number; wallMs: number }
+  /** A holder renews; what becomes of the change in the store, and whether its generators hear of it. */
+  | { kind: "renew"; holder: number; fate: Fate; isHeard: boolean }
+  /** The news of a holder's mark reaches one of its generators, late. */
+  | { kind: "mark"; holder: number; subnode: number }
+  /** Another holder takes the node, whatever becomes of the ones before it: they go on, or were dead long ago. */
+  | { kind: "start"; fate: Fate }
+  /** One generator is replaced by a new one of the same holder, as a worker that died is. */
+  | { kind: "restart"; holder: number; subnode: number }
+  | { kind: "release"; holder: number; fate: Fate };
+
+const anyIndex = fc.nat({ max: 7 });
+/** Which holder, counted from the latest; mostly that one. */
+const anyHolder = fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: anyIndex });
+const anyFate = fc.constantFrom<Fate>("well", "well", "well", "before", "after");
+const anyEvent: fc.Arbitrary<Event> = fc.oneof(
+  {
+    weight: 16,
+    arbitrary: fc.record({
+      kind: fc.constant("take" as const),
+      holder: anyHolder,
+      subnode: anyIndex,
+      count: fc.integer({ min: 1, max: 9 }),
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      kind: fc.constant("time" as const),
+      passedMs: fc.nat({ max: 2000 }),
+      wallMs: fc.oneof(
+        { weight: 6, arbitrary: fc.constant(0) },
+        { weight: 2, arbitrary: fc.integer({ min: -3, max: 3 }) },
+        { weight: 1, arbitrary: fc.integer({ min: -20_000, max: 20_000 }) },
+      ),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant("renew" as const),
+      holder: anyHolder,
+      fate: anyFate,
+      isHeard: fc.boolean(),
+    }),
+  },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("mark" as const), holder: anyHolder, subnode: anyIndex }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("start" as const), fate: anyFate }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("restart" as const), holder: anyHolder, subnode: anyIndex }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("release" as const), holder: anyHolder, fate: anyFate }) },
+);
+
+const anyCase = fc.record({
+  sequenceBits: fc.nat({ max: 3 }),
+  nodeBits: fc.nat({ max: 2 }),
+  tickMs: fc.constantFrom(1, 10, 1000),
+  order: fc.constantFrom("sequence-node" as const, "node-sequence" as const),
+  subnodeCount: fc.integer({ min: 1, max: 5 }),
+  policy: fc.constantFrom<ClockPolicy>("refuse", "logical"),
+  events: fc.array(anyEvent, { minLength: 10, maxLength: 120, size: "max" }),
+});
+
+/** One holder and its generators, as a supervisor and its workers are. */
+interface Party {
+  holder: ReservationHolder;
+  generators: IdGenerator[];
+  /** The highest id of each generator. */
+  last: bigint[];
+}
+
+/** Runs one case: all ids of all holders are kept, and compared. */
+async function run(
+  { events, policy, subnodeCount, ...widths }: typeof anyCase extends fc.Arbitrary<infer T> ? T : never,
+) {
+  const layout = new IdLayout({ timeBits: 30, epochMs: 1_000_000, ...widths });
+  const nodeId = layout.maxNodeId;
+  const clock = new HandClock(layout.epochMs + 100_000);
+  const monotonicClock = new HandClock(0);
+  const store = new FlakyStore();
+  const parties: Party[] = [];
+  const seen = new Set<bigint>();
+
+  const generator = (holder: ReservationHolder, subnodeId: number, firstTick: number) =>
+    new IdGenerator({
+      ...{ nodeId, subnodeId, subnodeCount, layout, clock, monotonicClock, clockPolicy: policy },
+      reservation: { firstTick, endTick: holder.mark },
+    });
+  const start = async () => {
+    const options = { store, nodeId, layout, clock, name: `holder ${parties.length} ${seen.size} ${store.changes}` };
+    const holder = await ReservationHolder.take(options, policy === "logical");
+    const generators = Array.from({ length: subnodeCount }, (_, i) => generator(holder, i, holder.firstTick));
+    parties.push({ holder, generators, last: generators.map(() => -1n) });
+  };
+  const tolerate = async (change: Promise<void>) => {
+    await change.catch((error) =>
+      assert(error instanceof NodeHeldError || /out of reach|got lost/.test(error.message), error)
+    );
+  };
+  const grant = new IdGrant();
+
+  for (const event of [{ kind: "start", fate: "well" } as Event, ...events]) {
+    if ("fate" in event) store.fates.splice(0, Infinity, event.fate);
+    const party = parties.at("holder" in event ? -1 - event.holder % (parties.length || 1) : 0)!;
+    const subnode = "subnode" in event ? event.subnode % subnodeCount : 0;
+    const ids = party?.generators[subnode];
+    if (event.kind === "start") await tolerate(start());
+    if (event.kind === "time") {
+      monotonicClock.ms += event.passedMs;
+      clock.ms = Math.max(0, clock.ms + event.passedMs + event.wallMs);
+    }
+    if (event.kind === "renew") {
+      await tolerate(party.holder.renew(Math.max(...party.generators.map((ids) => ids.lastTick))));
+      if (event.isHeard) party.generators.forEach((ids) => ids.extendReservation(party.holder.mark));
+    }
+    if (event.kind === "release") await tolerate(party.holder.release());
+    if (event.kind === "mark") ids.extendReservation(party.holder.mark);
+    if (event.kind === "restart") {
+      // The one before may have used whatever its holder had reserved.
+      party.generators[subnode] = generator(party.holder, subnode, party.holder.mark);
+    }
+    if (event.kind === "take" && ids.tryRange(event.count, grant) === IdStatus.OK) {
+      let id = BigInt(grant.firstHigh) << 32n | BigInt(grant.firstLow);
+      for (let i = 0; i < grant.count; i++, id += ids.step) {
+        assert(!seen.has(id), `id ${id} was given out twice`);
+        seen.add(id);
+        assert(id > party.last[subnode], `id ${id} does not ascend`);
+        party.last[subnode] = id;
+        const { tick, sequence, nodeId: node } = layout.unpack(id);
+        assertEquals([node, sequence % subnodeCount], [nodeId, subnode]);
+        assert(tick >= party.holder.firstTick && tick < party.holder.mark, `tick ${tick} is not this holder's`);
+      }
+    }
+  }
+  return seen.size;
+}
+
+describe("whatever clocks, crashes, holders and the store do", () => {
+  it("no id is given out twice, ids ascend, and every id lies in its holder's reservation", async () => {
+    let given = 0;
+    await fc.assert(
+      fc.asyncProperty(anyCase, async (testCase) => {
+        given += await run(testCase);
+      }),
+      { numRuns: 5000, seed: 20_260_101 },
+    );
+    assert(given > 30_000, `only ${given} ids were given out: the cases prove little`);
+  });
+});
