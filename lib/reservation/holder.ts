@@ -121,12 +121,17 @@ export class ReservationHolder {
         throw new NodeHeldError(`node ${nodeId} was taken by another holder: there can be only one at a time`);
       }
       // It is an earlier change of this holder's, whose reply got lost.
-      this.#record = found;
+      this.#adopt(found);
       if (next.holder !== "" && next.mark <= found.mark) return;
       next = { ...next, mark: Math.max(next.mark, found.mark) };
       if (!await store.compareAndSet(nodeId, found, next)) return;
     }
-    this.#record = next;
+    this.#adopt(next);
+  }
+
+  /** Takes note of what is on record now; unless that is older news, from a reply that was slower than a later one. */
+  #adopt(record: Reservation): void {
+    if (record.mark >= this.#record.mark) this.#record = record;
   }
 }
 

@@ -53,6 +53,7 @@ export class Fleet {
 
   /** Tells all workers how far their ticks are reserved now. */
   setMark(mark: number): void {
+    if (mark <= this.#mark) return;
     this.#mark = mark;
     for (const worker of this.#workers.values()) worker.setMark(mark);
   }

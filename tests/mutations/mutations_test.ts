@@ -142,6 +142,13 @@ const MUTATIONS: Mutation[] = [
     killer: HOLDERS,
   },
   {
+    rule: "a late reply does not lower the mark",
+    file: HOLDER,
+    from: "if (record.mark >= this.#record.mark) this.#record = record;",
+    to: "this.#record = record;",
+    killer: HOLDERS,
+  },
+  {
     rule: "what is on record belongs to the holder that is named there",
     file: HOLDER,
     from: "if (found?.holder !== this.#options.name) {",

@@ -7,6 +7,15 @@ export type Fate = "before" | "after" | "well";
 export class FlakyStore implements ReservationStore {
   readonly #store = new MemoryReservationStore();
   readonly fates: Fate[] = [];
+  #heldReply: Promise<void> | undefined;
+
+  /** Makes the next change at once, but lets its reply wait for what is returned. */
+  holdNextReply(): PromiseWithResolvers<void> {
+    const reply = Promise.withResolvers<void>();
+    this.#heldReply = reply.promise;
+    return reply;
+  }
+
   /** Whether nothing answers. */
   isOut = false;
   changes = 0;
@@ -21,6 +30,9 @@ export class FlakyStore implements ReservationStore {
     if (this.isOut || fate === "before") throw new Error("out of reach");
     const isSet = await this.#store.compareAndSet(nodeId, expected, next);
     if (isSet) this.changes++;
+    const held = this.#heldReply;
+    this.#heldReply = undefined;
+    await held;
     if (fate === "after") throw new Error("the reply got lost");
     return isSet;
   }

@@ -132,6 +132,23 @@ describe("ReservationHolder.renew", () => {
   }
 });
 
+describe("ReservationHolder, with a store so slow that a renewal overlaps the next", () => {
+  it("does not fall back to an earlier mark when an earlier reply comes late", async () => {
+    const { clock, store, options } = setUp();
+    const holder = await ReservationHolder.take(options("a"), false);
+    clock.ms += TICK_MS;
+    const reply = store.holdNextReply();
+    const slow = holder.renew(-1);
+    clock.ms += TICK_MS;
+    await holder.renew(-1);
+    assertEquals(holder.mark, 102 + AHEAD);
+    reply.resolve();
+    await slow;
+    // Whoever replaces a worker that knew of the higher mark would begin at the lower one.
+    assertEquals(holder.mark, 102 + AHEAD);
+  });
+});
+
 describe("ReservationHolder.release", () => {
   it("gives the node back, but not its ticks", async () => {
     const { store, options } = setUp();
