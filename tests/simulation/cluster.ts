@@ -1,0 +1,105 @@
+import { IdLayout } from "../../mod.ts";
+import { type Ledger, SimulatedNode } from "./simulated_node.ts";
+import { SimulatedStore, World } from "./world.ts";
+
+/** How much time passes between two moments at which nodes do something, in ms. */
+const STEP_MS = 250;
+
+/** Where the clocks begin, in ticks, so that they can be put back without running into the epoch. */
+const FIRST_TICK = 10_000;
+const TICK_MS = 1000;
+const SEQUENCE_BITS = 4;
+const NODE_BITS = 10;
+
+/** How far in the future clocks that are wrong get ids, at most, in ticks. */
+const FUTURE_TICKS = 50_000;
+
+/** What a simulation has come to. */
+export interface Outcome {
+  /** Ids given out, every one of them compared with all others. */
+  ids: number;
+  /** Seconds that passed, times the nodes. */
+  nodeSeconds: number;
+  /** Nodes that give out ids again within a minute of all faults being over. */
+  recovered: number;
+  /** Nodes that could: those who go on whatever their clock says, and those whose clock is past their mark. */
+  recoverable: number;
+}
+
+/**
+ * Runs a cluster through faults: clocks that are off, drift and step, supervisors and workers that are killed between any two
+ * moments, orphans that go on, and a store that is slow, out of reach or loses replies.
+ *
+ * @param seed The same seed gives the same run.
+ * @param nodes How many nodes, at most 1024.
+ * @param seconds How long.
+ * @throws {Error} If an id is given out twice, or the ids of a worker do not ascend; the message has the seed.
+ */
+export async function simulate(seed: number, nodes: number, seconds: number): Promise<Outcome> {
+  const world = new World(seed);
+  const store = new SimulatedStore(world);
+  const ticks = FIRST_TICK + seconds + FUTURE_TICKS;
+  const timeBits = Math.ceil(Math.log2(ticks + 1));
+  const layout = new IdLayout({
+    timeBits,
+    sequenceBits: SEQUENCE_BITS,
+    nodeBits: NODE_BITS,
+    tickMs: TICK_MS,
+    epochMs: 0,
+  });
+  const ledger = new BitLedger(nodes, 2 ** timeBits);
+  const cluster = Array.from(
+    { length: nodes },
+    (_, nodeId) => new SimulatedNode(world, store, layout, ledger, nodeId, FIRST_TICK * TICK_MS),
+  );
+  const run = async (untilMs: number) => {
+    while (world.nowMs < untilMs) {
+      await world.pass(STEP_MS);
+      for (const node of cluster) node.step();
+    }
+  };
+  try {
+    const endMs = seconds * 1000;
+    while (world.nowMs < endMs) {
+      await run(Math.min(endMs, world.nowMs + world.between(10_000, 120_000)));
+      store.isOut = true;
+      await run(Math.min(endMs, world.nowMs + world.between(100, 20_000)));
+      store.isOut = false;
+    }
+    for (const node of cluster) [node.isFaulty, node.skewMs] = [false, 0];
+    await run(world.nowMs + 70_000); // some requests take a minute
+    const given = cluster.map((node) => node.given);
+    const marks = cluster.map(({ nodeId }) => store.markOf(nodeId));
+    await run(world.nowMs + 60_000);
+    const recovered = cluster.map((node, i) => node.given > given[i]);
+    // Whoever refuses to run ahead of the clock waits until it is past the mark, for good reason.
+    const nowTick = FIRST_TICK + world.nowMs / TICK_MS;
+    const recoverable = cluster.map((node, i) => node.policy === "logical" || marks[i] <= nowTick);
+    return {
+      ids: cluster.reduce((sum, node) => sum + node.given, 0),
+      nodeSeconds: nodes * world.nowMs / 1000,
+      recovered: recovered.filter((isRecovered, i) => isRecovered && recoverable[i]).length,
+      recoverable: recoverable.filter(Boolean).length,
+    };
+  } catch (error) {
+    throw new Error(`seed ${seed}, after ${world.nowMs} ms: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** A bit for every id that there can be. */
+class BitLedger implements Ledger {
+  readonly #bits: Uint16Array;
+
+  constructor(nodes: number, private readonly ticks: number) {
+    this.#bits = new Uint16Array(nodes * ticks);
+  }
+
+  note(nodeId: number, tick: number, sequence: number): void {
+    const index = nodeId * this.ticks + tick;
+    const bit = 1 << sequence;
+    if ((this.#bits[index] & bit) !== 0) {
+      throw new Error(`node ${nodeId} gave out the id of tick ${tick}, sequence number ${sequence} twice`);
+    }
+    this.#bits[index] |= bit;
+  }
+}

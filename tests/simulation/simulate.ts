@@ -1,0 +1,25 @@
+/**
+ * Simulates a cluster of 1,024 nodes for longer than the tests do:
+ *
+ *     deno task simulate --seed 7 --hours 2
+ */
+import { integerFlag, readFlags, UsageError } from "../../lib/flags/flags.ts";
+import { simulate } from "./cluster.ts";
+
+try {
+  const flags = readFlags(Deno.args, { string: ["seed", "hours", "nodes"], boolean: [] });
+  const seed = integerFlag("seed", flags.seed, 0, 2 ** 31 - 1, 1);
+  const hours = integerFlag("hours", flags.hours, 1, 24, 1);
+  const nodes = integerFlag("nodes", flags.nodes, 1, 1024, 1024);
+  const { ids, nodeSeconds, recovered, recoverable } = await simulate(seed, nodes, hours * 3600);
+  console.log(
+    `seed ${seed}: ${nodes} nodes, ${nodeSeconds.toLocaleString("en")} node seconds, ${
+      ids.toLocaleString("en")
+    } ids, ` +
+      `none of them twice; ${recovered} of ${recoverable} nodes recovered`,
+  );
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  console.error(error.message);
+  Deno.exit(2);
+}
