@@ -120,7 +120,12 @@ export class Fleet {
 
   #spawn(config: WorkerConfig): WorkerProcess {
     config.reservation = { ...config.reservation, endTick: this.#mark };
-    const worker = new WorkerProcess(this.program, config);
+    let worker: WorkerProcess;
+    try {
+      worker = new WorkerProcess(this.program, config);
+    } catch (error) {
+      throw new ServeError(`a worker cannot be started: ${(error as Error).message}`);
+    }
     this.#workers.set(config, worker);
     return worker;
   }

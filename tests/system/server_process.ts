@@ -37,6 +37,7 @@ export class ServerProcess implements AsyncDisposable {
       stdout: "piped",
       stderr: "piped",
     }).spawn();
+    this.#child.status.then(() => this.isRunning = false);
     this.#read = Promise.all([this.#output.read(this.#child.stdout), this.#output.read(this.#child.stderr)]);
   }
 
@@ -55,6 +56,9 @@ export class ServerProcess implements AsyncDisposable {
   get pid(): number {
     return this.#child.pid;
   }
+
+  /** Whether it has not ended. */
+  isRunning = true;
 
   /** What it has printed so far, warnings and errors included. */
   get printed(): string {

@@ -1,0 +1,131 @@
+import { assert, assertGreater, assertMatch } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { uniformInt } from "pure-rand/distribution/uniformInt";
+import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
+import { writeRangeRequest } from "../../lib/wire/request.ts";
+import { readRangeResponse } from "../../lib/wire/response.ts";
+import { RANGE_BYTES } from "../../lib/wire/protocol.ts";
+import { TempDir } from "../temp_dir.ts";
+import { FakedClocks, LIBFAKETIME, type Stepped } from "./faked_clocks.ts";
+import { Load, ReceivedIds } from "./load.ts";
+import { ServerProcess } from "./server_process.ts";
+
+/** Rounds of the test that kills. */
+const ROUNDS = 200;
+
+describe("a server that is killed", () => {
+  it(`${ROUNDS} times at random moments under load, and started again at once, gives no id twice`, async () => {
+    const random = xoroshiro128plus(1);
+    const ids = new ReceivedIds();
+    await using state = await TempDir.make();
+    // The first server's port is everyone's.
+    let server = await ServerProcess.start({ flags: ["--workers", "2", "--clock", "logical"], state });
+    const port = server.ports[0];
+    const load = await Load.start(ids, [port], 4);
+    for (let round = 0; round < ROUNDS; round++) {
+      // Now and then before it serves, mostly in mid-service: sometimes a worker first, and the supervisor while it sees to that.
+      await new Promise((resolve) => setTimeout(resolve, uniformInt(random, 0, 400)));
+      const workers = await server.workerPids();
+      const isServing = /try it/.test(server.printed); // before, it takes a worker's death for a reason not to serve
+      if (isServing && workers.length > 0 && uniformInt(random, 0, 2) === 0) {
+        killIfAlive(workers[uniformInt(random, 0, workers.length - 1)]);
+        await new Promise((resolve) => setTimeout(resolve, uniformInt(random, 0, 100)));
+      }
+      assert(server.isRunning, `round ${round}: the server ended by itself: ${server.printed}`);
+      server.kill("SIGKILL");
+      await server.ended();
+      server = await ServerProcess.spawn({ flags: ["--workers", "2", "--clock", "logical"], state, port });
+    }
+    await ids.more(1000);
+    await server.stop();
+    await load.stop();
+    ids.assertUnique();
+    assertGreater(ids.all.size, ROUNDS * 100);
+  });
+});
+
+/** Asks a server for ranges for a while, and keeps every id; returns how many there were. */
+async function ask(port: number, ids: ReceivedIds, forMs = 300): Promise<number> {
+  const conn = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+  const server: Deno.NetAddr = { transport: "udp", hostname: "127.0.0.1", port };
+  const request = new Uint8Array(RANGE_BYTES);
+  const endMs = performance.now() + forMs;
+  let isOpen = true;
+  let granted = 0;
+  const receiving = (async () => {
+    while (isOpen) {
+      const [data] = await conn.receive();
+      const range = readRangeResponse(new DataView(data.buffer, data.byteOffset), data.length);
+      if (range === undefined) continue;
+      for (let i = 0, id = range.first; i < range.granted; i++, id += range.step) ids.add(id);
+      granted += range.granted;
+    }
+  })().catch(() => {});
+  for (let tag = 0; performance.now() < endMs; tag++) {
+    writeRangeRequest(new DataView(request.buffer), 50, 0, tag);
+    await conn.send(request, server);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  isOpen = false;
+  conn.close();
+  await receiving;
+  return granted;
+}
+
+/** Deno lets a process with LD_PRELOAD start others only if it may start any. */
+const deno = ["-P=serve", "--allow-run"];
+
+if (LIBFAKETIME === undefined) {
+  console.log("The tests that step clocks need libfaketime (Debian's package faketime), which is not there: left out.");
+} else {
+  describe("a server whose clocks are stepped", () => {
+    for (const who of ["both", "supervisor", "workers"] as Stepped[]) {
+      for (const policy of ["refuse", "logical"]) {
+        it(`by -1 s, -1 h and +1 h, with restarts in between, gives no id twice: ${who}, ${policy}`, async () => {
+          await using temp = await TempDir.make();
+          const clocks = await FakedClocks.make(temp, who);
+          const ids = new ReceivedIds();
+          const options = { flags: ["--workers", "2", "--clock", policy], state: temp, env: clocks.env, deno };
+          let server = await ServerProcess.start(options);
+          const port = server.ports[0];
+          while (await ask(port, ids) === 0); // the first ids are there with the next tick
+          for (const seconds of [0, -1, -3600, 3600, 0]) {
+            await clocks.step(seconds);
+            const before = await ask(port, ids);
+            server.kill("SIGKILL");
+            await server.ended();
+            server = await ServerProcess.start({ ...options, port });
+            const after = await ask(port, ids);
+            // A worker whose clock alone is ahead is past what its supervisor reserves. Otherwise, this policy goes on.
+            const isPast = who === "workers" && seconds > 0;
+            if (policy === "logical" && !isPast) assert(before + after > 0, `no ids at ${seconds} s`);
+          }
+          await server.stop();
+          await server.workersEnded();
+          ids.assertUnique();
+        });
+      }
+    }
+
+    it("says that the clock is behind, what follows from that, and when it is over", async () => {
+      await using temp = await TempDir.make();
+      const clocks = await FakedClocks.make(temp, "both");
+      await using server = await ServerProcess.start({ flags: ["--workers", "1"], state: temp, env: clocks.env, deno });
+      await clocks.step(-3600);
+      await server.says(
+        /the clock is 3[56][0-9]{2} s behind what has been reserved for node 0 \(until .*\): it stepped back, or/,
+      );
+      assertMatch(server.printed, /there are no ids until it has caught up; to have them now, put the clock right/);
+      await clocks.step(0);
+      await server.says(/the clock has caught up with what has been reserved/);
+    });
+  });
+}
+
+function killIfAlive(pid: number): void {
+  try {
+    Deno.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended by itself.
+  }
+}
