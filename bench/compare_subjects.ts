@@ -1,0 +1,222 @@
+import config from "../deno.json" with { type: "json" };
+import { type IdGenerator, OutOfIdsError } from "../mod.ts";
+
+/** An id in any form that tells ids apart. */
+export type Id = string | bigint;
+
+/** What a process takes ids from. */
+export interface IdSource {
+  /** Gives one id; throws, or rejects, if it has none. */
+  next(): Id | Promise<Id>;
+  /** The time that an id tells, in ms since the Unix epoch, for an id that tells one. */
+  timestampOf?(id: Id): number;
+}
+
+/** What a generator is made with. */
+export interface MakeOptions {
+  /** The node id; `undefined`: none is configured, and the generator's defaults are used. */
+  nodeId: number | undefined;
+  /** A directory that the processes of one fault share, and nobody else: for what a generator keeps on disk. */
+  stateDir: string;
+}
+
+/** A generator that is compared. */
+export interface Subject {
+  /** As npm calls it. */
+  name: string;
+  version: string;
+  /** What its ids' uniqueness rests on. */
+  guarantee: string;
+  /** How many ids it has in one tick of its clock; infinite if that cannot be reached. */
+  idsPerTick: number;
+  /** Loads it and makes one, as its documentation says. The process's clock has been replaced by then. */
+  make(options: MakeOptions): Promise<IdSource>;
+}
+
+/** The epoch of those that have to be given one, in ms since the Unix epoch. */
+const EPOCH_MS = Date.UTC(2020, 0, 1);
+
+/** A generator of this project, used as README.md does: waiting while there are no ids left. */
+function waiting(ids: IdGenerator): IdSource {
+  const next = async (): Promise<bigint> => {
+    try {
+      return ids.nextId();
+    } catch (error) {
+      if (!(error instanceof OutOfIdsError)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, error.retryAfterMs));
+      return next();
+    }
+  };
+  return { next, timestampOf: (id) => ids.layout.timestampOf(BigInt(id)).getTime() };
+}
+
+/** All that are compared, in the order of the rows. */
+export const SUBJECTS: readonly Subject[] = [
+  {
+    name: "global-id, plain",
+    version: config.version,
+    guarantee: "node ids kept apart, clock never set back while down",
+    idsPerTick: 2 ** 17,
+    async make({ nodeId }) {
+      const { IdGenerator } = await import("../mod.ts");
+      return waiting(new IdGenerator({ nodeId: nodeId as number }));
+    },
+  },
+  {
+    name: "global-id, with a store",
+    version: config.version,
+    guarantee: "ticks reserved in a durable store",
+    idsPerTick: 2 ** 17,
+    async make({ nodeId, stateDir }) {
+      const { IdGenerator } = await import("../mod.ts");
+      const { SqliteReservationStore } = await import("../lib/reservation/sqlite_store.ts");
+      const store = new SqliteReservationStore(`${stateDir}/reservations.sqlite`);
+      const ids = await IdGenerator.open({ store, ...(nodeId === undefined ? {} : { nodeId }) });
+      return waiting(ids);
+    },
+  },
+  {
+    name: "@sapphire/snowflake",
+    version: pinned("@sapphire/snowflake"),
+    guarantee: "node id, ms, counter in memory",
+    idsPerTick: 2 ** 12,
+    async make({ nodeId }) {
+      const { Snowflake } = await import("@sapphire/snowflake");
+      const ids = new Snowflake(EPOCH_MS);
+      if (nodeId !== undefined) ids.workerId = BigInt(nodeId);
+      return { next: () => ids.generate(), timestampOf: (id) => ids.timestampFrom(BigInt(id)) };
+    },
+  },
+  {
+    name: "snowflake-id",
+    version: pinned("snowflake-id"),
+    guarantee: "node id, ms, sequence in memory",
+    idsPerTick: 2 ** 12,
+    async make({ nodeId }) {
+      const { default: Snowflake } = (await import("snowflake-id")).default;
+      const ids = nodeId === undefined ? new Snowflake() : new Snowflake({ mid: nodeId, offset: EPOCH_MS });
+      return { next: () => ids.generate(), timestampOf: twitterTime(nodeId === undefined ? 0 : EPOCH_MS) };
+    },
+  },
+  {
+    name: "flake-idgen",
+    version: pinned("flake-idgen"),
+    guarantee: "node id, ms, sequence in memory",
+    idsPerTick: 2 ** 12,
+    async make({ nodeId }) {
+      const { default: FlakeId } = await import("flake-idgen");
+      const ids = nodeId === undefined ? new FlakeId() : new FlakeId({ id: nodeId, epoch: EPOCH_MS });
+      const next = () => BigInt(`0x${ids.next().toString("hex")}`);
+      return { next, timestampOf: twitterTime(nodeId === undefined ? 0 : EPOCH_MS) };
+    },
+  },
+  {
+    name: "nodejs-snowflake",
+    version: pinned("nodejs-snowflake"),
+    guarantee: "node id (random if none), ms, sequence in memory",
+    idsPerTick: 2 ** 10,
+    async make({ nodeId }) {
+      const { Snowflake } = await import("nodejs-snowflake");
+      const ids = nodeId === undefined
+        ? new Snowflake()
+        : new Snowflake({ instance_id: nodeId, custom_epoch: EPOCH_MS });
+      return { next: () => BigInt(String(ids.getUniqueID())), timestampOf: twitterTime(ids.customEpoch()) };
+    },
+  },
+  {
+    name: "@theinternetfolks/snowflake",
+    version: pinned("@theinternetfolks/snowflake"),
+    guarantee: "node id, ms, 12 random bits",
+    idsPerTick: 2 ** 12,
+    async make({ nodeId }) {
+      const { Snowflake } = await import("@theinternetfolks/snowflake");
+      const options = nodeId === undefined ? {} : { shard_id: nodeId };
+      return { next: () => Snowflake.generate(options), timestampOf: twitterTime(Snowflake.EPOCH) };
+    },
+  },
+  {
+    name: "simple-flakeid",
+    version: pinned("simple-flakeid"),
+    guarantee: "node id, ms, sequence in memory, number of the step back (1 to 4)",
+    idsPerTick: 2 ** 6 - 5,
+    async make({ nodeId }) {
+      const { SnowflakeIdv1 } = await import("simple-flakeid");
+      const ids = new SnowflakeIdv1({ workerId: nodeId as number, baseTime: EPOCH_MS });
+      return { next: () => ids.NextBigId(), timestampOf: (id) => Number(BigInt(id) >> 12n) + EPOCH_MS };
+    },
+  },
+  {
+    name: "@akashrajpurohit/snowflake-id",
+    version: pinned("@akashrajpurohit/snowflake-id"),
+    guarantee: "node id, ms, sequence in memory",
+    idsPerTick: 2 ** 12,
+    async make({ nodeId }) {
+      const { SnowflakeId } = await import("@akashrajpurohit/snowflake-id");
+      const ids = SnowflakeId({ workerId: nodeId, epoch: EPOCH_MS });
+      return { next: () => ids.generate(), timestampOf: twitterTime(EPOCH_MS) };
+    },
+  },
+  {
+    name: "@skorotkiewicz/snowflake-id",
+    version: pinned("@skorotkiewicz/snowflake-id"),
+    guarantee: "node id, ms, sequence in memory",
+    idsPerTick: 2 ** 12,
+    async make({ nodeId }) {
+      const { Snowflake } = await import("@skorotkiewicz/snowflake-id");
+      const ids = new Snowflake(nodeId as number);
+      return { next: () => ids.generate(), timestampOf: twitterTime(0) };
+    },
+  },
+  {
+    name: "bson ObjectId",
+    version: pinned("bson"),
+    guarantee: "96 bits: s, 40 random bits a process, counter",
+    idsPerTick: 2 ** 24,
+    async make() {
+      const { ObjectId } = await import("bson");
+      const timestampOf = (id: Id) => new ObjectId(String(id)).getTimestamp().getTime();
+      return { next: () => new ObjectId().toHexString(), timestampOf };
+    },
+  },
+  {
+    name: "ulid, monotonicFactory",
+    version: pinned("ulid"),
+    guarantee: "128 bits: ms, 80 random bits that are counted up",
+    idsPerTick: Infinity,
+    async make() {
+      const { decodeTime, monotonicFactory } = await import("ulid");
+      const next = monotonicFactory();
+      return { next: () => next(), timestampOf: (id) => decodeTime(String(id)) };
+    },
+  },
+  {
+    name: "uuid, v7",
+    version: pinned("uuid"),
+    guarantee: "128 bits: ms, 74 random bits, some counted up",
+    idsPerTick: Infinity,
+    async make() {
+      const { v7 } = await import("uuid");
+      return { next: () => v7(), timestampOf: (id) => Number(BigInt(`0x${String(id).replaceAll("-", "")}`) >> 80n) };
+    },
+  },
+  {
+    name: "nanoid",
+    version: pinned("nanoid"),
+    guarantee: "126 random bits",
+    idsPerTick: Infinity,
+    async make() {
+      const { nanoid } = await import("nanoid");
+      return { next: () => nanoid() };
+    },
+  },
+];
+
+/** The version that deno.json pins. */
+function pinned(name: keyof typeof config.imports): string {
+  return config.imports[name].split("@").at(-1)!;
+}
+
+/** Reads the time of ids that have 22 bits below it. */
+function twitterTime(epochMs: number): (id: Id) => number {
+  return (id) => Number(BigInt(id) >> 22n) + epochMs;
+}
