@@ -199,6 +199,7 @@ export class IdGenerator implements AsyncDisposable {
     const reservation = { firstTick: holder.firstTick, endTick: holder.mark };
     const ids = new IdGenerator({ ...options, nodeId: holder.nodeId, reservation });
     ids.#keeper = new ReservationKeeper(holder, {
+      check: () => {},
       usedTick: () => ids.lastTick,
       onMark: (mark) => (ids.#trouble = undefined, ids.extendReservation(mark)),
       onError: (error) => (ids.#trouble = error, onError?.(error)),

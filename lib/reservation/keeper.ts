@@ -9,6 +9,8 @@ const STORE_TIMEOUT_MS = 2000;
 
 /** What a {@linkcode ReservationKeeper} works with. */
 export interface KeeperOptions {
+  /** Throws if the reservation must not be renewed now. */
+  readonly check: () => void;
   /** The last tick used: it may be past the clock's. */
   readonly usedTick: () => number;
   /** Takes note of the mark, after every renewal that went well. */
@@ -53,6 +55,7 @@ export class ReservationKeeper {
 
   async #renew(): Promise<void> {
     try {
+      this.#options.check();
       await withinTime(this.#holder.renew(this.#options.usedTick()));
       this.#options.onMark(this.#holder.mark);
     } catch (error) {

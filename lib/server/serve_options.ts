@@ -22,12 +22,17 @@ export interface ServeOptions {
   layout: LayoutName;
   /** What to do while the clock is behind. */
   clockPolicy: ClockPolicy;
+  /** By how much the clock may be off, in ms, as far as the system can tell; `undefined`: by any. */
+  maxDriftMs: number | undefined;
   /** The directory of the reservations and locks; `undefined`: `.global-id` in the home directory. */
   stateDir: string | undefined;
 }
 
 /** More than any machine has CPUs. */
 const MAX_WORKERS = 1024;
+
+/** A day: more than any clock that is synchronized is off. */
+const MAX_DRIFT_MS = 86_400_000;
 
 /** What `--help` prints. */
 export const SERVE_HELP = `Hands out 64-bit ids that are never given out twice, over UDP.
@@ -45,6 +50,7 @@ Usage: deno task serve [flags]
   --clock POLICY    while the clock is behind the last id given out (it stepped back, or was ahead before):
                     refuse   give out no ids until it has caught up (the default)
                     logical  go on; the time in the ids is ahead of the clock by as much as it stepped back
+  --max-drift MS    hand out ids only while the system is sure that its clock is off by at most so many ms (Linux)
   --state DIR       the directory of what must not be forgotten: which ticks of which node are spoken for;
                     default ~/.global-id
   --help            print this
@@ -61,7 +67,7 @@ export type ServeCommand = { kind: "serve"; options: ServeOptions } | { kind: "h
  */
 export function parseServeArgs(args: string[]): ServeCommand {
   const flags = readFlags(args, {
-    string: ["node-id", "host", "port", "workers", "backend", "layout", "clock", "state"],
+    string: ["node-id", "host", "port", "workers", "backend", "layout", "clock", "max-drift", "state"],
     boolean: ["help", "version"],
   });
   if (flags.help) return { kind: "help" };
@@ -83,6 +89,9 @@ export function parseServeArgs(args: string[]): ServeCommand {
       backend,
       layout,
       clockPolicy: wordFlag<ClockPolicy>("clock", flags.clock, ["refuse", "logical"], "refuse"),
+      maxDriftMs: flags["max-drift"] === undefined
+        ? undefined
+        : integerFlag("max-drift", flags["max-drift"], 1, MAX_DRIFT_MS, 1),
       stateDir: flags.state,
     },
   };

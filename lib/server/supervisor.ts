@@ -5,6 +5,7 @@ import { ReservationKeeper } from "../reservation/keeper.ts";
 import { SqliteReservationStore } from "../reservation/sqlite_store.ts";
 import type { WorkerConfig } from "./control_channel.ts";
 import { allowedCpus } from "./cpus.ts";
+import { checkDrift, describeClock, readClockSync } from "./clock_sync.ts";
 import { Fleet } from "./fleet.ts";
 import { lockNode } from "./node_lock.ts";
 import { ReservationReport } from "./reservation_report.ts";
@@ -49,6 +50,12 @@ export async function supervise(
   });
   if (backend === "reuseport" && options.port > 0) checkPortIsFree(options);
 
+  const clockSync = readClockSync();
+  try {
+    checkDrift(options.maxDriftMs, clockSync);
+  } catch (error) {
+    throw new ServeError((error as Error).message);
+  }
   const layout = LAYOUTS[options.layout];
   const isLogical = options.clockPolicy === "logical";
   using store = openStore(stateDir);
@@ -73,6 +80,7 @@ export async function supervise(
   const report = new ReservationReport(options, log);
   report.onMark(holder.mark);
   const keeper = new ReservationKeeper(holder, {
+    check: () => checkDrift(options.maxDriftMs, readClockSync()),
     usedTick: () => isLogical ? fleet.usedTick : -1,
     onMark: (mark) => (fleet.setMark(mark), report.onMark(mark)),
     onError: (error) => {
@@ -84,7 +92,10 @@ export async function supervise(
   if (stop.aborted) fleet.stop();
   try {
     await fleet.start();
-    if (!stop.aborted) announce(options, configs, log);
+    if (!stop.aborted) {
+      log.info(describeClock(clockSync));
+      announce(options, configs, log);
+    }
     await fleet.ended;
   } finally {
     await fleet.stop();

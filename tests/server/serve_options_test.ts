@@ -11,6 +11,7 @@ const DEFAULTS: ServeOptions = {
   backend: undefined,
   layout: "default",
   clockPolicy: "refuse",
+  maxDriftMs: undefined,
   stateDir: undefined,
 };
 
@@ -21,6 +22,7 @@ describe("parseServeArgs", () => {
     [["--layout", "sonyflake", "--node-id", "65535"], { layout: "sonyflake", nodeId: 65_535 }],
     [["--host", "::1", "--port", "0"], { hostname: "::1", port: 0 }],
     [["--workers", "3", "--backend", "listen-datagram"], { workers: 3, backend: "listen-datagram" }],
+    [["--max-drift", "100"], { maxDriftMs: 100 }],
     [["--clock", "logical"], { clockPolicy: "logical" }],
     [["--backend=reuseport", "--state=/x"], { backend: "reuseport", stateDir: "/x" }],
   ];
@@ -41,6 +43,7 @@ describe("parseServeArgs", () => {
     [["--port", "65536"], '--port must be an integer from 0 to 65535: got "65536"'],
     [["--workers", "0"], '--workers must be an integer from 1 to 1024: got "0"'],
     [["--backend", "tcp"], '--backend must be one of reuseport, listen-datagram: got "tcp"'],
+    [["--max-drift", "0"], '--max-drift must be an integer from 1 to 86400000: got "0"'],
     [["--clock", "sundial"], '--clock must be one of refuse, logical: got "sundial"'],
     [["--layout", "x"], "--layout must be one of default, wide, number, twitter, discord, sonyflake, instagram: got"],
     [["--host", "localhost"], "--host must be an IPv4 or IPv6 address, such as 127.0.0.1, 0.0.0.0 or ::1: got"],
