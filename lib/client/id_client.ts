@@ -28,6 +28,8 @@ const MAX_MS = 2 ** 31 - 1; // as far as timers go
 
 /** A request that waits for its response, or for its time to try again. */
 interface Wait {
+  /** How many ids were asked for. */
+  readonly count: number;
   settle(response: RangeResponse | undefined): void;
   fail(error: Error): void;
 }
@@ -39,16 +41,17 @@ interface Wait {
  * says. A response that was lost costs ids, never uniqueness. It needs Deno with the flag `--unstable-net` and the
  * permission `--allow-net`.
  *
- * @example
- * ```ts no-eval
- * import { IdClient } from "@global-id/global-id/client";
+ * @example It needs a server: `deno task serve`
+ * ```ts
+ * import { IdClient, NoResponseError } from "@global-id/global-id/client";
  *
- * using client = new IdClient({ hostname: "127.0.0.1", port: 9999, prefetch: 100 });
- * console.log(await client.nextId());
- * console.log(await client.nextIds(10));
- * for await (const id of client) {
- *   console.log(id);
- *   break;
+ * using client = new IdClient({ hostname: "127.0.0.1", port: 9999, prefetch: 100, deadlineMs: 20 });
+ * try {
+ *   console.log(await client.nextId());
+ *   console.log(await client.nextIds(10));
+ * } catch (error) {
+ *   if (!(error instanceof NoResponseError)) throw error;
+ *   console.log(error.message);
  * }
  * ```
  */
@@ -202,7 +205,7 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
     let refused: RangeResponse[] = [];
     for (let tries = 1;; tries++) {
       const leftMs = deadline - performance.now();
-      const response = await this.#try(tag, datagram, Math.min(timeoutMs, leftMs));
+      const response = await this.#try(tag, count, datagram, Math.min(timeoutMs, leftMs));
       if (response?.status === WireStatus.OK) return response;
       if (response === undefined) {
         timeoutMs *= 2;
@@ -224,10 +227,15 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
   }
 
   /** Sends a request to the worker whose turn it is and waits for the response; `undefined` if it does not come in time. */
-  async #try(tag: number, datagram: Uint8Array, timeoutMs: number): Promise<RangeResponse | undefined> {
+  async #try(
+    tag: number,
+    count: number,
+    datagram: Uint8Array,
+    timeoutMs: number,
+  ): Promise<RangeResponse | undefined> {
     const port = this.#ports[this.#turn];
     this.#turn = (this.#turn + 1) % this.#ports.length;
-    const response = this.#wait(timeoutMs, tag);
+    const response = this.#wait(timeoutMs, { tag, count });
     this.#conn.send(datagram, { transport: "udp", hostname: this.#hostname, port }).catch((error) => {
       // Where there is no way to the server now, or no address for its name, there may be by the next try.
       this.#sendError = error;
@@ -236,21 +244,22 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
     return await response;
   }
 
-  /** Waits for the response with a tag, if one is given, or else just for the time to pass. */
-  #wait(ms: number, tag?: number): Promise<RangeResponse | undefined> {
+  /** Waits for the response to a request, if one is given, or else just for the time to pass. */
+  #wait(ms: number, request?: { tag: number; count: number }): Promise<RangeResponse | undefined> {
     return new Promise((resolve, reject) => {
       const end = () => {
         clearTimeout(timer);
         this.#waits.delete(wait);
-        if (tag !== undefined) this.#requests.delete(tag);
+        if (request !== undefined) this.#requests.delete(request.tag);
       };
       const wait: Wait = {
+        count: request?.count ?? 0,
         settle: (response) => (end(), resolve(response)),
         fail: (error) => (end(), reject(error)),
       };
       const timer = setTimeout(wait.settle, ms, undefined);
       this.#waits.add(wait);
-      if (tag !== undefined) this.#requests.set(tag, wait);
+      if (request !== undefined) this.#requests.set(request.tag, wait);
     });
   }
 
@@ -263,8 +272,10 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
         const [datagram] = await this.#conn.receive(buffer);
         const response = readRangeResponse(view, datagram.length);
         if (response?.tagHigh !== this.#tagHigh) continue;
+        const wait = this.#requests.get(response.tagLow);
+        if (wait === undefined || response.granted > wait.count) continue;
         this.#sendError = undefined;
-        this.#requests.get(response.tagLow)?.settle(response);
+        wait.settle(response);
       } catch {
         // Closed; or, on Windows, an earlier datagram reached nobody, which the requests' timeouts take care of.
         if (!this.#closed) await new Promise((resolve) => setTimeout(resolve, 1));

@@ -1,13 +1,7 @@
 /**
  * Gets ids from a global-id server over UDP.
  *
- * @example
- * ```ts no-eval
- * import { IdClient } from "@global-id/global-id/client";
- *
- * using client = new IdClient();
- * console.log(await client.nextId());
- * ```
+ * It needs Deno with the flag `--unstable-net`, and a server: `deno task serve`.
  *
  * @module
  */

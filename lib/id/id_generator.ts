@@ -387,10 +387,9 @@ export class IdGenerator implements AsyncDisposable {
     const { layout } = this;
     let tick = this.#tickAt(now);
     if (this.#isLogical && tick < this.#tick) tick = this.#logicalTick();
-    if (!(tick >= 0)) return this.#refuse(IdStatus.CLOCK_BEHIND, tick, layout.epochMs - now, grant);
-    if (tick < this.#tick) {
-      const lastTickStartMs = layout.epochMs + this.#tick * layout.tickMs;
-      return this.#refuse(IdStatus.CLOCK_BEHIND, tick, lastTickStartMs - now, grant);
+    if (!(tick >= 0) || tick < this.#tick) {
+      const firstUsableMs = layout.epochMs + Math.max(this.#tick, 0) * layout.tickMs;
+      return this.#refuse(IdStatus.CLOCK_BEHIND, tick, firstUsableMs - now, grant);
     }
     if (tick > layout.maxTick) return this.#refuse(IdStatus.OUT_OF_TIME, tick, 0, grant);
     if (tick >= this.#endTick) return this.#refuse(IdStatus.NOT_RESERVED, tick, NOT_RESERVED_RETRY_MS, grant);

@@ -12,11 +12,11 @@ const BUSY_TIMEOUT_MS = 1000;
  * (https://www.sqlite.org/pragma.html#pragma_synchronous). The file must be on a local file system.
  *
  * @example Generators of one machine that are kept apart through restarts
- * ```ts no-eval
+ * ```ts
  * import { IdGenerator } from "@global-id/global-id";
  * import { SqliteReservationStore } from "@global-id/global-id/sqlite-store";
  *
- * using store = new SqliteReservationStore("/var/lib/my-service/reservations.sqlite");
+ * using store = new SqliteReservationStore(":memory:"); // in earnest, the path of a file
  * await using ids = await IdGenerator.open({ store });
  * ```
  */

@@ -41,8 +41,9 @@ export function readRangeResponse(datagram: DataView, length: number): RangeResp
   if (length !== RANGE_BYTES || datagram.getUint8(0) !== RANGE || datagram.getUint16(2) !== 0) return undefined;
   const status = datagram.getUint8(1);
   const granted = datagram.getUint32(4);
-  if (status > WireStatus.NOT_SERVING || (status === WireStatus.OK) !== (granted > 0)) return undefined;
   const [first, step] = [datagram.getBigUint64(16), datagram.getBigUint64(24)];
+  if (status > WireStatus.NOT_SERVING) return undefined;
+  if (status === WireStatus.OK ? !isRange(first, step, granted) : granted !== 0 || step !== 0n) return undefined;
   return {
     status: status as WireStatus,
     tagHigh: datagram.getUint32(8),
@@ -52,4 +53,9 @@ export function readRangeResponse(datagram: DataView, length: number): RangeResp
     step,
     retryAfterMs: status === WireStatus.OK ? 0 : Number(first),
   };
+}
+
+/** Whether these are ids: at least one, no two the same, none of more than 64 bits. */
+function isRange(first: bigint, step: bigint, granted: number): boolean {
+  return granted > 0 && (step > 0n || granted === 1) && first + step * BigInt(granted - 1) < 2n ** 64n;
 }

@@ -64,7 +64,8 @@ describe("IdClient", () => {
       const otherTag = grant({ ...request, tagHigh: request.tagHigh ^ 1 }, 666n);
       const badReserved = good.slice();
       badReserved[3] = 1;
-      return [new Uint8Array(), Uint8Array.of(1), good.slice(0, 31), badReserved, otherTag, good];
+      const tooMany = [grant(request, 8n, request.count + 1), grant(request, 8n, 2 ** 32 - 1)];
+      return [new Uint8Array(), Uint8Array.of(1), good.slice(0, 31), badReserved, otherTag, ...tooMany, good];
     });
     using client = new IdClient({ port: server.port, ...PATIENT });
     assertEquals(await client.nextId(), 7n);

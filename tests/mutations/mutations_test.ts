@@ -32,15 +32,15 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "1: the clock is not behind the epoch",
     file: GENERATOR,
-    from: "if (!(tick >= 0)) return",
-    to: "if (false) return",
+    from: "if (!(tick >= 0) || tick < this.#tick) {",
+    to: "if (tick < this.#tick) {",
     killer: RULES,
   },
   {
     rule: "2: no tick before the last one used",
     file: GENERATOR,
-    from: "if (tick < this.#tick) {",
-    to: "if (false) {",
+    from: "if (!(tick >= 0) || tick < this.#tick) {",
+    to: "if (!(tick >= 0)) {",
     killer: RULES,
   },
   {

@@ -63,7 +63,10 @@ describe("readRangeResponse", () => {
         "02 00 0001 00000003 89abcdef01234567 ffffffffffff0000 0000000000000800", // reserved byte
         "02 06 0000 00000000 89abcdef01234567 0000000000000000 0000000000000000", // unknown status
         "02 00 0000 00000000 89abcdef01234567 ffffffffffff0000 0000000000000800", // OK, but nothing granted
-        "02 01 0000 00000001 89abcdef01234567 ffffffffffff0000 0000000000000800", // not OK, but something granted
+        "02 01 0000 00000001 89abcdef01234567 ffffffffffff0000 0000000000000000", // not OK, but something granted
+        "02 01 0000 00000000 89abcdef01234567 ffffffffffff0000 0000000000000800", // not OK, but a step
+        "02 00 0000 00000002 89abcdef01234567 ffffffffffff0000 0000000000000000", // the same id twice
+        "02 00 0000 00000002 89abcdef01234567 ffffffffffffffff 0000000000000001", // an id of 65 bits
       ]
     ) {
       assertEquals(readRangeResponse(...view(text)), undefined, text);

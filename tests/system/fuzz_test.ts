@@ -1,0 +1,155 @@
+import { assert, assertEquals, assertLess } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { IdClient } from "../../lib/client/mod.ts";
+import { allowedCpus } from "../../lib/server/cpus.ts";
+import { SEED } from "../wire/fuzz.ts";
+import { until, within } from "../within.ts";
+import { Load, ReceivedIds } from "./load.ts";
+import { ServerProcess } from "./server_process.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+const FUZZ_PROCESS = new URL("./fuzz_process.ts", import.meta.url).href;
+
+/** Two processes that put datagrams of all kinds to a server, each to a worker of its own, and make sure of every answer. */
+class Fuzzing {
+  readonly #children: Deno.ChildProcess[];
+  /** How many datagrams each has sent so far. */
+  readonly #sent: number[];
+  /** What they complain about, once they have ended. */
+  readonly #complaints: Promise<string>[];
+  /** The first complaint of all. */
+  #complaint = "";
+
+  private constructor(ports: number[], cpus: number[]) {
+    this.#children = cpus.map((cpu, i) =>
+      new Deno.Command("taskset", {
+        args: [
+          ...["--cpu-list", String(cpu), Deno.execPath(), "run", "--quiet", "--unstable-net", "--allow-net=127.0.0.1"],
+          ...["--allow-ffi", FUZZ_PROCESS, String(ports[i % ports.length]), String(SEED + i)],
+        ],
+        cwd: ROOT,
+        env: { NO_COLOR: "1" },
+        stdin: "piped",
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn()
+    );
+    this.#sent = this.#children.map(() => 0);
+    this.#complaints = this.#children.map((child, i) => this.#follow(child, i));
+  }
+
+  /** Starts one on each of the first two CPUs that this process may use, where the workers are. */
+  static async start(ports: number[]): Promise<Fuzzing> {
+    const [first, second = first] = (await allowedCpus())!;
+    return new Fuzzing(ports, [first, second]);
+  }
+
+  /** Waits until each has sent so many more datagrams. */
+  async more(count: number): Promise<void> {
+    const wanted = this.#sent.map((sent) => sent + count);
+    await until(`${count} more datagrams from each`, () => {
+      assertEquals(this.#complaint, "");
+      return this.#sent.every((sent, i) => sent >= wanted[i]);
+    });
+  }
+
+  /** Ends both, and makes sure that they had nothing to complain about. */
+  async stop(): Promise<void> {
+    await Promise.allSettled(this.#children.map((child) => child.stdin.close()));
+    const complaints = await within("both have ended", Promise.all(this.#complaints));
+    assertEquals(complaints, this.#children.map(() => ""));
+  }
+
+  async #follow(child: Deno.ChildProcess, i: number): Promise<string> {
+    const stderr = new Response(child.stderr).text();
+    let text = "";
+    for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+      text += chunk;
+      this.#sent[i] = Number(text.split("\n").at(-2) ?? 0);
+    }
+    const { code } = await child.status;
+    const complaint = code === 0 ? "" : `exit code ${code}: ${(await stderr).trim()}`;
+    this.#complaint ||= complaint;
+    return complaint;
+  }
+}
+
+/** A client that asks for one id after the other, until it is told to stop. */
+class GoodClient {
+  /** How many it has. */
+  count = 0;
+  #isStopped = false;
+  readonly #asked: Promise<void>;
+
+  constructor(private readonly client: IdClient, ids: ReceivedIds) {
+    this.#asked = this.#ask(ids);
+    this.#asked.catch(() => {}); // It may fail before anybody waits for it.
+  }
+
+  /** Waits until it has so many more. */
+  async more(count: number): Promise<void> {
+    const wanted = this.count + count;
+    await Promise.race([until(`${count} more ids for a client`, () => this.count >= wanted), this.#asked]);
+  }
+
+  /** Fails if there ever was no id before the client's deadline. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#asked;
+  }
+
+  async #ask(ids: ReceivedIds): Promise<void> {
+    for (; !this.#isStopped; this.count++) ids.add(await this.client.nextId());
+  }
+}
+
+/** How much memory processes have, all together, in KiB. */
+async function residentKib(pids: number[]): Promise<number> {
+  const { stdout } = await new Deno.Command("ps", { args: ["-o", "rss=", "-p", pids.join(",")] }).output();
+  const numbers = new TextDecoder().decode(stdout).trim().split(/\s+/).map(Number);
+  assertEquals(numbers.length, pids.length);
+  return numbers.reduce((a, b) => a + b);
+}
+
+// A layout with ticks of 1 ms: a request for 2^32 - 1 ids takes all that a tick has, and good clients wait no longer than that.
+const FLAGS = ["--workers", "2", "--layout", "twitter"];
+
+/** Much longer than a server is ever without ids that it has reserved. */
+const DEADLINE_MS = 30_000;
+
+const BACKENDS = [
+  { backend: "reuseport", datagramsEach: 300_000, maxGrowthKib: 4096 },
+  { backend: "listen-datagram", datagramsEach: 120_000, maxGrowthKib: 24_576 },
+];
+
+describe("a server that anybody sends anything to", () => {
+  for (const { backend, datagramsEach, maxGrowthKib } of BACKENDS) {
+    it(`${backend}: answers right, keeps nothing, and good clients get their ids (seeds ${SEED}, ${SEED + 1})`, async () => {
+      await using server = await ServerProcess.start({ flags: [...FLAGS, "--backend", backend] });
+      const workers = await server.workerPids();
+      assertEquals(workers.length, 2);
+      const ids = new ReceivedIds();
+      const load = await Load.start(ids, server.ports, 1);
+      using client = new IdClient({ ports: server.ports, deadlineMs: DEADLINE_MS });
+      const good = new GoodClient(client, ids);
+      await ids.more(1000);
+      const fuzzing = await Fuzzing.start(server.ports);
+
+      // The first half has the workers' memory grow to what they need.
+      await Promise.all([fuzzing.more(datagramsEach / 2), ids.more(5000), good.more(100)]);
+      const middleKib = await residentKib(workers);
+      await Promise.all([fuzzing.more(datagramsEach / 2), ids.more(5000), good.more(100)]);
+      assertLess(await residentKib(workers) - middleKib, maxGrowthKib, "KiB that the workers have grown by");
+
+      await fuzzing.stop();
+      await Promise.all([ids.more(1000), good.more(10)]);
+      await load.stop();
+      await good.stop();
+      ids.assertUnique();
+      using another = new IdClient({ ports: server.ports, deadlineMs: DEADLINE_MS });
+      assertEquals((await another.nextIds(100)).length, 100);
+      assertEquals(await server.workerPids(), workers);
+      assert(!server.printed.includes("died"), server.printed);
+    });
+  }
+});
