@@ -193,6 +193,7 @@ export class IdGenerator implements AsyncDisposable {
     const { store, nodeId, layout = DEFAULT_LAYOUT, clock = Date, clockPolicy, onError } = options;
     const holder = await claimNode({
       ...{ store, nodeId, layout, clock, maxNodeId: layout.maxNodeId, name: crypto.randomUUID() },
+      monotonicClock: options.monotonicClock ?? performance,
       isBehindAllowed: clockPolicy === "logical",
       sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     });

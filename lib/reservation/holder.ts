@@ -23,12 +23,24 @@ export interface HolderOptions {
   readonly layout: TickScale;
   /** What the time is read from, in ms since the Unix epoch. */
   readonly clock: { now(): number };
+  /** A clock that never steps, to time the store with, in ms; its zero may be anywhere. */
+  readonly monotonicClock: { now(): number };
   /** A name that no other holder ever has. */
   readonly name: string;
 }
 
-/** How far ahead of the clock ticks are reserved, in ms: how long ids go on while the store is out of reach. */
+/**
+ * How far ahead of the clock ticks are reserved, in ms: how long ids go on while the store is out of reach. With a slow store, it
+ * is more by twice the time that its slowest change of late took, since that may pass before a change, and again before the next
+ * one. (On a machine whose CPUs were all busy, flushing one took 4 to 6 s now and then.)
+ */
 export const AHEAD_MS = 3000;
+
+/** But no further than this, in ms: for so long, a new holder may have to wait. */
+const MAX_AHEAD_MS = 60_000;
+
+/** How much of the slowest change's time is remembered after a further one: half of it after 140. */
+const MEMORY = 0.995;
 
 /**
  * Holds a node: owns the ticks from `firstTick` to before `mark`, all of them written by this holder and by nobody else.
@@ -44,7 +56,8 @@ export class ReservationHolder {
   readonly firstTick: number;
 
   readonly #options: HolderOptions;
-  readonly #aheadTicks: number;
+  /** How long the slowest change of late took, in ms. */
+  #slowestMs = 0;
   /** What this holder knows to be on record, or to have been there after its last change. */
   #record: Reservation;
 
@@ -52,7 +65,6 @@ export class ReservationHolder {
     this.nodeId = options.nodeId;
     this.firstTick = firstTick;
     this.#options = options;
-    this.#aheadTicks = aheadTicks(options.layout);
     this.#record = record;
   }
 
@@ -87,8 +99,13 @@ export class ReservationHolder {
     return this.#record.mark;
   }
 
+  /** How far ahead of the clock it reserves now, in ms. */
+  get aheadMs(): number {
+    return aheadTicks(this.#options.layout, this.#slowestMs) * this.#options.layout.tickMs;
+  }
+
   /**
-   * Reserves on, so that the mark is {@linkcode AHEAD_MS} past the clock and past the last tick used. Changes the record only
+   * Reserves on, so that the mark is {@linkcode AHEAD_MS} or more past the clock and past the last tick used. Changes the record only
    * if that takes a higher mark; to be called every second or so.
    *
    * @param usedTick The last tick used, which may be past the clock's.
@@ -97,9 +114,15 @@ export class ReservationHolder {
    */
   async renew(usedTick: number): Promise<void> {
     const { store, nodeId, layout, clock } = this.#options;
-    const mark = within(Math.max(tickAt(clock.now(), layout), usedTick) + this.#aheadTicks, layout);
+    const mark = within(Math.max(tickAt(clock.now(), layout), usedTick) + aheadTicks(layout, this.#slowestMs), layout);
     if (mark <= this.#record.mark) return;
-    await this.#change({ ...this.#record, mark }, store, nodeId);
+    const { monotonicClock } = this.#options;
+    const beganMs = monotonicClock.now();
+    try {
+      await this.#change({ ...this.#record, mark }, store, nodeId);
+    } finally {
+      this.#slowestMs = Math.max(this.#slowestMs * MEMORY, monotonicClock.now() - beganMs);
+    }
   }
 
   /**
@@ -135,8 +158,8 @@ export class ReservationHolder {
   }
 }
 
-function aheadTicks({ tickMs }: TickScale): number {
-  return Math.ceil(AHEAD_MS / tickMs) + 1;
+function aheadTicks({ tickMs }: TickScale, slowestMs = 0): number {
+  return Math.ceil(Math.min(AHEAD_MS + 2 * slowestMs, MAX_AHEAD_MS) / tickMs) + 1;
 }
 
 /** The tick of a time; the first one for a time before it. */

@@ -9,7 +9,7 @@ import { WorkerProcess, type WorkerProgram } from "./worker_process.ts";
 const STOP_TIMEOUT_MS = 500;
 
 /** How long a worker is held back at most until there are ids for it, in ms. */
-const MAX_WAIT_MS = 5000;
+const MAX_WAIT_MS = 15_000;
 
 /** The workers of one server. */
 export class Fleet {

@@ -1,10 +1,9 @@
 import { LAYOUTS } from "../id/presets.ts";
-import { AHEAD_MS } from "../reservation/holder.ts";
 import type { ServeLog } from "./serve_error.ts";
 import type { ServeOptions } from "./serve_options.ts";
 
-/** A mark that is further ahead of the clock than it is ever set, by this much in ms, says that the clock is not what it was. */
-const TOLERANCE_MS = 2000;
+/** A mark that is further ahead of the clock than it would be set now, by this much in ms, says that the clock is not what it was. */
+const TOLERANCE_MS = 5000;
 
 /** Tells the operator when the reservation is not as it should be, and when it is again: a line each. */
 export class ReservationReport {
@@ -24,13 +23,13 @@ export class ReservationReport {
     this.#log = log;
   }
 
-  /** Takes note of a reservation that went well. */
-  onMark(mark: number): void {
+  /** Takes note of a reservation that went well, and how far ahead of the clock it was to be, in ms. */
+  onMark(mark: number, reservedMs: number): void {
     if (this.#isFailing) this.#log.info("the reservation store is back");
     this.#isFailing = false;
 
     const { nodeId, clockPolicy } = this.#options;
-    const aheadMs = this.#timeOf(mark) - Date.now() - AHEAD_MS - LAYOUTS[this.#options.layout].tickMs;
+    const aheadMs = this.#timeOf(mark) - Date.now() - reservedMs;
     const isBehind = aheadMs > TOLERANCE_MS;
     if (isBehind && !this.#isBehind) {
       const seconds = Math.ceil(aheadMs / 1000);

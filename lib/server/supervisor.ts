@@ -60,7 +60,10 @@ export async function supervise(
   const isLogical = options.clockPolicy === "logical";
   using store = openStore(stateDir);
   // The lock has made sure that no other holder on this machine is left, so nobody has to be waited for.
-  const holderOptions = { store, nodeId: options.nodeId, layout, clock: Date, name: crypto.randomUUID() };
+  const holderOptions = {
+    ...{ store, nodeId: options.nodeId, layout, name: crypto.randomUUID() },
+    ...{ clock: Date, monotonicClock: performance },
+  };
   const holder = await ReservationHolder.take(holderOptions, isLogical).catch((error) => {
     throw new ServeError(error.message);
   });
@@ -78,11 +81,11 @@ export async function supervise(
   }));
   const fleet = new Fleet({ entryPoint, workersPath: lock.workersPath }, configs, log);
   const report = new ReservationReport(options, log);
-  report.onMark(holder.mark);
+  report.onMark(holder.mark, holder.aheadMs);
   const keeper = new ReservationKeeper(holder, {
     check: () => checkDrift(options.maxDriftMs, readClockSync()),
     usedTick: () => isLogical ? fleet.usedTick : -1,
-    onMark: (mark) => (fleet.setMark(mark), report.onMark(mark)),
+    onMark: (mark) => (fleet.setMark(mark), report.onMark(mark, holder.aheadMs)),
     onError: (error) => {
       report.onError(error, holder.mark);
       if (error instanceof NodeHeldError) fleet.giveUp(error.message);

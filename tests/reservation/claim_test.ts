@@ -11,6 +11,7 @@ function setUp(meanwhile: () => Promise<void> = () => Promise.resolve()) {
   const store = new MemoryReservationStore();
   const options = (name: string, nodeId?: number): ClaimOptions => ({
     ...{ store, nodeId, maxNodeId: 3, layout: DEFAULT_LAYOUT, clock, name, isBehindAllowed: false },
+    monotonicClock: { now: () => 0 },
     sleep: async (ms) => (waits.push(ms), await meanwhile()),
   });
   return { waits, clock, store, options };

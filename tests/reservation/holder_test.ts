@@ -14,9 +14,10 @@ const AHEAD = AHEAD_MS / TICK_MS + 1;
 /** A store, a clock in tick 100, and what holders of node 1 are made from. */
 function setUp(layout = LAYOUT) {
   const clock = new HandClock(EPOCH_MS + 100 * TICK_MS);
+  const monotonicClock = new HandClock(0);
   const store = new FlakyStore();
-  const options = (name: string): HolderOptions => ({ store, nodeId: 1, layout, clock, name });
-  return { clock, store, options };
+  const options = (name: string): HolderOptions => ({ store, nodeId: 1, layout, clock, monotonicClock, name });
+  return { clock, monotonicClock, store, options };
 }
 
 describe("ReservationHolder.take", () => {
@@ -146,6 +147,41 @@ describe("ReservationHolder, with a store so slow that a renewal overlaps the ne
     await slow;
     // Whoever replaces a worker that knew of the higher mark would begin at the lower one.
     assertEquals(holder.mark, 102 + AHEAD);
+  });
+});
+
+describe("ReservationHolder, with a store that takes its time", () => {
+  it("reserves further ahead by twice that, and less again when it is quick again", async () => {
+    const { clock, monotonicClock, store, options } = setUp();
+    const holder = await ReservationHolder.take(options("a"), false);
+    assertEquals(holder.aheadMs, AHEAD * TICK_MS);
+    clock.ms += TICK_MS;
+    const reply = store.holdNextReply();
+    const renewal = holder.renew(-1);
+    monotonicClock.ms += 4000;
+    reply.resolve();
+    await renewal;
+    clock.ms += TICK_MS;
+    await holder.renew(-1);
+    assertEquals(holder.mark, 102 + AHEAD + 8);
+    for (let i = 0; i < 2000; i++) {
+      clock.ms += TICK_MS;
+      await holder.renew(-1);
+    }
+    assertEquals(holder.aheadMs, (AHEAD + 1) * TICK_MS);
+  });
+
+  it("does so also if that takes so long that it fails, but only up to a minute", async () => {
+    const { clock, monotonicClock, store, options } = setUp();
+    const holder = await ReservationHolder.take(options("a"), false);
+    clock.ms += TICK_MS;
+    store.fates.push("after");
+    const reply = store.holdNextReply();
+    const renewal = assertRejects(() => holder.renew(-1), Error, "the reply got lost");
+    monotonicClock.ms += 400_000;
+    reply.resolve();
+    await renewal;
+    assertEquals(holder.aheadMs, 61 * TICK_MS);
   });
 });
 

@@ -99,7 +99,14 @@ async function run(
       reservation: { firstTick, endTick: holder.mark },
     });
   const start = async () => {
-    const options = { store, nodeId, layout, clock, name: `holder ${parties.length} ${seen.size} ${store.changes}` };
+    const options = {
+      store,
+      nodeId,
+      layout,
+      clock,
+      monotonicClock,
+      name: `holder ${parties.length} ${seen.size} ${store.changes}`,
+    };
     const holder = await ReservationHolder.take(options, policy === "logical");
     const generators = Array.from({ length: subnodeCount }, (_, i) => generator(holder, i, holder.firstTick));
     parties.push({ holder, generators, last: generators.map(() => -1n) });

@@ -113,7 +113,8 @@ export class SimulatedNode {
     this.#supervisor = supervisor;
     const { nodeId, store, layout } = this;
     const name = `node ${nodeId}, start ${this.#starts++}`;
-    ReservationHolder.take({ nodeId, store, layout, clock: this.#clock, name }, this.policy === "logical").then(
+    const clocks = { clock: this.#clock, monotonicClock: this.#monotonicClock };
+    ReservationHolder.take({ nodeId, store, layout, name, ...clocks }, this.policy === "logical").then(
       (holder) => {
         if (!supervisor.isAlive) return;
         supervisor.holder = holder;
