@@ -1,0 +1,189 @@
+/**
+ * Range requests that only holders of a key can make, and responses that only they can answer them with.
+ *
+ * Both are those of `lib/wire/protocol.ts` with another first byte, 0x03, and with a MAC behind; both have 48 bytes, so that
+ * the server amplifies nothing. All numbers are big-endian.
+ *
+ *     request   | 0x03 | 0 u8      | 0 u16 | count u32   | tag u64 | time u64     | nonce u64 | MAC 16 bytes |
+ *     response  | 0x03 | status u8 | 0 u16 | granted u32 | tag u64 | first id u64 | step u64  | MAC 16 bytes |
+ *
+ *     MAC of a request   = the first 16 bytes of HMAC-SHA-256(key, request[0..32])
+ *     MAC of a response  = the first 16 bytes of HMAC-SHA-256(key, response[0..32] + MAC of the request)
+ *
+ * The time is when the request was sent, in ms since 1970-01-01T00:00:00Z; the nonce is a random number, another one each
+ * time that a request is sent, also when it is sent again. The response has neither: its MAC covers that of the request, and
+ * so is an answer to this one request and no other, nor can a request and a response ever pass for one another.
+ *
+ * A server answers nothing to a datagram without a good MAC. A request that is not fresh (see `replay_window.ts`) is
+ * answered with the status {@linkcode STALE}, with granted and step 0, and in place of the first id the time that a request
+ * would have to have now: a client whose clock is wrong sends it again with its times moved by as much. (What makes it safe
+ * to follow is the MAC: it is the server's answer, given after the request was sent.)
+ *
+ * **Against whom**: somebody on the network, who can read, hold back, change and repeat all datagrams, and send any with any
+ * sender's address, but does not have the key.
+ *
+ * - They get no ids, and the server spends none on them.
+ * - They cannot make a client take an id that the server did not give to it: no changed response, none from another
+ *   request, none from before either of them was started again, and none twice.
+ * - A request that they repeat costs ids at most once more for every *other* worker, and every other server, with the same
+ *   key: each remembers only what it has seen itself. Those ids are lost, not given out twice. One that is older than half a
+ *   minute, or from before the worker was started, costs nothing.
+ *
+ * **What it does not do**:
+ *
+ * - Hide anything: ids, counts and times can be read on the way.
+ * - Keep holders of the key apart: each can ask for any number of ids, and answer the others as if it were the server.
+ * - Keep the network from losing datagrams, or the server from being flooded: to find out that a MAC is wrong takes about a
+ *   microsecond.
+ *
+ * @module
+ */
+import { hmac } from "@noble/hashes/hmac.js";
+import { sha256 } from "@noble/hashes/sha2.js";
+import { RANGE_BYTES } from "../wire/protocol.ts";
+
+/** The first byte of a signed request, and of its response. */
+export const SIGNED = 0x03;
+/** Bytes of a signed request and of its response. */
+export const SIGNED_BYTES = 48;
+/** The status of a response to a request that is not fresh. */
+export const STALE = 6;
+
+/** The fewest bytes that a key may have: below them, the MAC would be no stronger than the key. */
+export const MIN_KEY_BYTES = 32;
+
+const MAC_BYTES = SIGNED_BYTES - RANGE_BYTES;
+const TIME = 16;
+const NONCE = 24;
+
+/**
+ * Makes and checks the MACs of requests and responses, in place.
+ *
+ * HMAC-SHA-256, since every language has it, so that anybody can write a client; from `@noble/hashes`, since WebCrypto's is
+ * asynchronous and Node's takes several times as long for messages this short.
+ */
+export class Mac {
+  /** HMAC with the key already in it, and the copy of it that every MAC is computed in. */
+  readonly #keyed;
+  readonly #work;
+
+  /** What a MAC is of, and what comes out. In memory of their own, since a view of a datagram would be an allocation. */
+  readonly #message = new Uint8Array(SIGNED_BYTES);
+  readonly #messageView = new DataView(this.#message.buffer);
+  readonly #requestMessage = this.#message.subarray(0, RANGE_BYTES);
+  readonly #digest = new Uint8Array(sha256.outputLen);
+  readonly #digestView = new DataView(this.#digest.buffer);
+
+  /**
+   * Takes the key.
+   *
+   * @param key What server and clients share; at least 32 bytes.
+   * @throws {RangeError} If it is shorter.
+   */
+  constructor(key: Uint8Array) {
+    if (key.length < MIN_KEY_BYTES) {
+      throw new RangeError(`a key must have at least ${MIN_KEY_BYTES} bytes: got ${key.length}`);
+    }
+    this.#keyed = hmac.create(sha256, key);
+    this.#work = this.#keyed.clone();
+  }
+
+  /**
+   * Makes a signed request of a range request.
+   *
+   * @param datagram At least 48 bytes that begin with a range request.
+   * @param timeMs When it is sent, in ms since 1970.
+   * @param nonceHigh The upper 32 bits of the nonce.
+   * @param nonceLow The lower 32 bits of the nonce.
+   * @returns The length of the signed request in bytes.
+   */
+  signRequest(datagram: DataView, timeMs: number, nonceHigh: number, nonceLow: number): number {
+    datagram.setUint8(0, SIGNED);
+    datagram.setUint32(TIME, timeMs / 2 ** 32);
+    datagram.setUint32(TIME + 4, timeMs);
+    datagram.setUint32(NONCE, nonceHigh);
+    datagram.setUint32(NONCE + 4, nonceLow);
+    this.#computeOfRequest(datagram);
+    return this.#write(datagram);
+  }
+
+  /**
+   * Checks a signed request. Whether it is fresh is for a `ReplayWindow` to say.
+   *
+   * @param datagram A view that begins with the datagram.
+   * @param length The datagram's length in bytes.
+   * @returns Whether it is a signed request, made with this key. Bytes that must be zero may still be others.
+   */
+  verifyRequest(datagram: DataView, length: number): boolean {
+    if (length !== SIGNED_BYTES || datagram.getUint8(0) !== SIGNED) return false;
+    this.#computeOfRequest(datagram);
+    return this.#isIn(datagram);
+  }
+
+  /**
+   * Signs the response that was written over a signed request.
+   *
+   * @param datagram The response, and behind its 32 bytes still the MAC of the request.
+   * @returns The length of the signed response in bytes.
+   */
+  signResponse(datagram: DataView): number {
+    datagram.setUint8(0, SIGNED);
+    this.#computeOfResponse(datagram, datagram);
+    return this.#write(datagram);
+  }
+
+  /**
+   * Checks a signed response.
+   *
+   * @param datagram A view that begins with the datagram.
+   * @param length The datagram's length in bytes.
+   * @param request The signed request, as it was sent.
+   * @returns Whether it is the answer to this request, made with this key.
+   */
+  verifyResponse(datagram: DataView, length: number, request: DataView): boolean {
+    if (length !== SIGNED_BYTES || datagram.getUint8(0) !== SIGNED) return false;
+    this.#computeOfResponse(datagram, request);
+    return this.#isIn(datagram);
+  }
+
+  #computeOfRequest(request: DataView): void {
+    copy(request, this.#messageView, 0, RANGE_BYTES);
+    this.#compute(this.#requestMessage);
+  }
+
+  #computeOfResponse(response: DataView, request: DataView): void {
+    copy(response, this.#messageView, 0, RANGE_BYTES);
+    copy(request, this.#messageView, RANGE_BYTES, SIGNED_BYTES);
+    this.#compute(this.#message);
+  }
+
+  #compute(message: Uint8Array): void {
+    this.#keyed._cloneInto(this.#work);
+    this.#work.update(message);
+    this.#work.digestInto(this.#digest);
+  }
+
+  #write(datagram: DataView): number {
+    for (let i = 0; i < MAC_BYTES; i += 4) datagram.setUint32(RANGE_BYTES + i, this.#digestView.getUint32(i));
+    return SIGNED_BYTES;
+  }
+
+  /** Whether a datagram ends with the MAC that was computed. Takes the same time whatever it ends with. */
+  #isIn(datagram: DataView): boolean {
+    let difference = 0;
+    for (let i = 0; i < MAC_BYTES; i += 4) {
+      difference |= datagram.getUint32(RANGE_BYTES + i) ^ this.#digestView.getUint32(i);
+    }
+    return difference === 0;
+  }
+}
+
+/** When a signed request was sent, by its own account, in ms since 1970; 2^53 and more are not exact. */
+export function timeOf(request: DataView): number {
+  return request.getUint32(TIME) * 2 ** 32 + request.getUint32(TIME + 4);
+}
+
+/** Copies the bytes from `begin` to before `end`, multiples of 4, to the same place in another view. */
+function copy(from: DataView, to: DataView, begin: number, end: number): void {
+  for (let offset = begin; offset < end; offset += 4) to.setUint32(offset, from.getUint32(offset));
+}

@@ -1,0 +1,100 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { parseKey, readKeyFile } from "../../lib/access/key_file.ts";
+import { TempDir } from "../temp_dir.ts";
+
+const KEY = Uint8Array.from({ length: 32 }, (_, i) => 255 - 3 * i);
+const HEX = "fffcf9f6f3f0edeae7e4e1dedbd8d5d2cfccc9c6c3c0bdbab7b4b1aeaba8a5a2";
+const BASE64 = "//z59vPw7ern5OHe29jV0s/MycbDwL26t7SxrquopaI=";
+const HOW = "make one with: (umask 077; openssl rand -hex 32 > FILE)";
+
+describe("parseKey", () => {
+  const understood: [string, string][] = [
+    ["hexadecimal digits", HEX],
+    ["upper-case ones", HEX.toUpperCase()],
+    ["ones after 0x", `0x${HEX}`],
+    ["base64", BASE64],
+    ["base64 without padding", BASE64.replace("=", "")],
+    ["base64 of the other alphabet", BASE64.replaceAll("/", "_")],
+    ["space around it", ` ${HEX}\r\n\n`],
+  ];
+  for (const [what, text] of understood) {
+    it(`understands ${what}`, () => {
+      assertEquals(parseKey(text, "x"), KEY);
+    });
+  }
+
+  it("takes longer keys", () => {
+    assertEquals(parseKey(HEX + HEX, "x"), Uint8Array.of(...KEY, ...KEY));
+    assertEquals(parseKey(btoa("x".repeat(1000)), "x").length, 1000);
+  });
+
+  const none = [
+    "",
+    " \n",
+    `${HEX}\n${HEX}`,
+    `${HEX}f`,
+    `0x${HEX}f`,
+    `${BASE64} #`,
+    "+_".repeat(30),
+    "é".repeat(40),
+    "A=====",
+  ];
+  for (const text of none) {
+    it(`refuses ${JSON.stringify(text)}`, () => {
+      const message = `a key is one line of hexadecimal digits or base64, which k.txt is not: ${HOW}`;
+      assertEquals(assertThrows(() => parseKey(text, "k.txt"), SyntaxError).message, message);
+    });
+  }
+
+  for (const [text, length] of [[HEX.slice(2), 31], ["00", 1], [btoa("x".repeat(31)), 31]] as const) {
+    it(`refuses a key of ${length} bytes: ${text}`, () => {
+      const message = `a key has at least 32 bytes, and k.txt has ${length}: ${HOW}`;
+      assertEquals(assertThrows(() => parseKey(text, "k.txt"), SyntaxError).message, message);
+    });
+  }
+});
+
+describe("readKeyFile", () => {
+  async function keyFile(dir: TempDir, text: string, mode: number): Promise<string> {
+    const path = `${dir.path}/key`;
+    await Deno.writeTextFile(path, text);
+    if (Deno.build.os !== "windows") await Deno.chmod(path, mode);
+    return path;
+  }
+
+  it("reads a key that is the owner's, or the group's as well", async () => {
+    await using dir = await TempDir.make();
+    for (const mode of [0o400, 0o600, 0o440, 0o640, 0o660]) {
+      assertEquals(await readKeyFile(await keyFile(dir, `${HEX}\n`, mode)), KEY);
+      await Deno.remove(`${dir.path}/key`);
+    }
+  });
+
+  it("refuses a key that others may read, write or run", async () => {
+    if (Deno.build.os === "windows") return;
+    await using dir = await TempDir.make();
+    for (
+      const [mode, text] of [[0o644, "644"], [0o604, "604"], [0o602, "602"], [0o601, "601"], [0o007, "007"]] as const
+    ) {
+      const path = await keyFile(dir, HEX, mode);
+      const error = await assertRejects(() => readKeyFile(path), Deno.errors.PermissionDenied);
+      // A test that is not root's cannot open the last one at all.
+      if (mode !== 0o007) {
+        assert(error.message.startsWith(`the key in ${path} may have been read by others (its mode is ${text})`));
+      }
+      await Deno.remove(path);
+    }
+  });
+
+  it("refuses what is no key, without showing it", async () => {
+    await using dir = await TempDir.make();
+    const path = await keyFile(dir, "my secret", 0o600);
+    const error = await assertRejects(() => readKeyFile(path), SyntaxError, `which ${path} is not`);
+    assert(!error.message.includes("secret"));
+  });
+
+  it("says that there is no file", async () => {
+    await assertRejects(() => readKeyFile("tests/access/no-such-file"), Deno.errors.NotFound, "no-such-file");
+  });
+});

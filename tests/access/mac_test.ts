@@ -1,0 +1,184 @@
+import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { createHmac } from "node:crypto";
+import { Mac, SIGNED_BYTES, timeOf } from "../../lib/access/mac.ts";
+import { writeRangeRequest } from "../../lib/wire/request.ts";
+import { bytes, hex } from "../wire/bytes.ts";
+import { Random } from "./random.ts";
+
+const KEY = bytes("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f");
+
+// The MACs are from Python: hmac.new(KEY, message, "sha256").digest()[:16].
+const REQUEST = "03" + "00" + "0000" + "00000003" + "89abcdef01234567" + "0000019abcdef012" + "0f1e2d3c4b5a6978" +
+  "41b52a9736b62a56296fa259583e5d43";
+const RESPONSE = "03" + "00" + "0000" + "00000003" + "89abcdef01234567" + "00000091a0000405" + "0000000000000800" +
+  "61d8b5c2b4ab1e5e8261e27e22e5f3c5";
+
+function view(text: string): DataView {
+  return new DataView(bytes(text).buffer);
+}
+
+function hexOf(datagram: DataView): string {
+  return hex(new Uint8Array(datagram.buffer, datagram.byteOffset, SIGNED_BYTES));
+}
+
+/** What Node says that the MAC is. */
+function macByNode(key: Uint8Array, ...message: Uint8Array[]): Uint8Array {
+  const mac = createHmac("sha256", key);
+  for (const part of message) mac.update(part);
+  return mac.digest().subarray(0, 16);
+}
+
+/** Every datagram that differs in one bit. */
+function* flips(datagram: string): Generator<[DataView, number]> {
+  for (let bit = 0; bit < 8 * SIGNED_BYTES; bit++) {
+    const flipped = view(datagram);
+    flipped.setUint8(bit >> 3, flipped.getUint8(bit >> 3) ^ 0x80 >> (bit & 7));
+    yield [flipped, bit];
+  }
+}
+
+describe("Mac, against bytes written out by hand", () => {
+  const mac = new Mac(KEY);
+
+  it("signs a request", () => {
+    const datagram = new DataView(new Uint8Array(64).fill(0xee).buffer, 8);
+    writeRangeRequest(datagram, 3, 0x89abcdef, 0x01234567);
+    assertEquals(mac.signRequest(datagram, 0x19abcdef012, 0x0f1e2d3c, 0x4b5a6978), 48);
+    assertEquals(hexOf(datagram), REQUEST);
+    assertEquals(hex(new Uint8Array(datagram.buffer, 56)), "ee".repeat(8));
+    assertEquals(timeOf(datagram), 0x19abcdef012);
+  });
+
+  it("signs the response over the request", () => {
+    const datagram = view(RESPONSE.slice(0, 64) + REQUEST.slice(64));
+    assertEquals(mac.signResponse(datagram), 48);
+    assertEquals(hexOf(datagram), RESPONSE);
+  });
+
+  it("gives a response its first byte, so that a response to a range request will do", () => {
+    const datagram = view("02" + RESPONSE.slice(2, 64) + REQUEST.slice(64));
+    mac.signResponse(datagram);
+    assertEquals(hexOf(datagram), RESPONSE);
+  });
+
+  it("knows both for what they are, and changes neither", () => {
+    const [request, response] = [view(REQUEST), view(RESPONSE)];
+    assert(mac.verifyRequest(request, 48));
+    assert(mac.verifyResponse(response, 48, request));
+    assertEquals([hexOf(request), hexOf(response)], [REQUEST, RESPONSE]);
+  });
+
+  it("refuses a request with any bit changed", () => {
+    for (const [request, bit] of flips(REQUEST)) assert(!mac.verifyRequest(request, 48), `bit ${bit}`);
+  });
+
+  it("refuses a response with any bit changed", () => {
+    const request = view(REQUEST);
+    for (const [response, bit] of flips(RESPONSE)) assert(!mac.verifyResponse(response, 48, request), `bit ${bit}`);
+  });
+
+  it("refuses the response to a request whose MAC differs in any bit", () => {
+    for (const [request, bit] of flips(REQUEST)) {
+      assertEquals(mac.verifyResponse(view(RESPONSE), 48, request), bit < 8 * 32, `bit ${bit}`);
+    }
+  });
+
+  it("takes neither for the other", () => {
+    assert(!mac.verifyRequest(view(RESPONSE), 48));
+    assert(!mac.verifyResponse(view(REQUEST), 48, view(REQUEST)));
+    assert(!mac.verifyResponse(view(RESPONSE), 48, view(RESPONSE)));
+  });
+
+  it("refuses another first byte even with a good MAC", () => {
+    for (let first = 0; first < 256; first++) {
+      const request = bytes(REQUEST);
+      request[0] = first;
+      request.set(macByNode(KEY, request.subarray(0, 32)), 32);
+      assertEquals(mac.verifyRequest(new DataView(request.buffer), 48), first === 3);
+      const response = bytes(RESPONSE);
+      response[0] = first;
+      response.set(macByNode(KEY, response.subarray(0, 32), request.subarray(32)), 32);
+      assertEquals(mac.verifyResponse(new DataView(response.buffer), 48, new DataView(request.buffer)), first === 3);
+    }
+  });
+
+  it("refuses every other length", () => {
+    const [request, response] = [new DataView(new ArrayBuffer(64)), new DataView(new ArrayBuffer(64))];
+    new Uint8Array(request.buffer).set(bytes(REQUEST));
+    new Uint8Array(response.buffer).set(bytes(RESPONSE));
+    for (let length = 0; length <= 64; length++) {
+      assertEquals(mac.verifyRequest(request, length), length === 48);
+      assertEquals(mac.verifyResponse(response, length, request), length === 48);
+    }
+  });
+
+  it("refuses what was made with another key", () => {
+    for (let bit = 0; bit < 8 * KEY.length; bit++) {
+      const key = KEY.slice();
+      key[bit >> 3] ^= 0x80 >> (bit & 7);
+      const other = new Mac(key);
+      assert(!other.verifyRequest(view(REQUEST), 48));
+      assert(!other.verifyResponse(view(RESPONSE), 48, view(REQUEST)));
+    }
+  });
+});
+
+describe("Mac", () => {
+  it("agrees with Node's HMAC, for keys of every length up to twice a block of SHA-256, in any order of calls", () => {
+    const random = new Random(4);
+    for (let keyBytes = 32; keyBytes <= 128; keyBytes++) {
+      const key = random.bytes(keyBytes);
+      const mac = new Mac(key);
+      for (let i = 0; i < 8; i++) {
+        const data = random.bytes(48);
+        const datagram = new DataView(data.buffer);
+        mac.signRequest(datagram, random.word() * 2 ** 21 + random.below(2 ** 21), random.word(), random.word());
+        const request = data.slice();
+        assertEquals(hex(request.subarray(32)), hex(macByNode(key, request.subarray(0, 32))));
+        if (i % 2 === 0) assert(mac.verifyRequest(datagram, 48));
+
+        data.set(random.bytes(31), 1);
+        mac.signResponse(datagram);
+        assertEquals(
+          hex(data.subarray(32)),
+          hex(macByNode(key, data.subarray(0, 32), request.subarray(32))),
+        );
+        if (i % 3 === 0) assert(mac.verifyResponse(datagram, 48, new DataView(request.buffer)));
+      }
+    }
+  });
+
+  it("keeps the time to the millisecond, as far as numbers are exact", () => {
+    const datagram = new DataView(new ArrayBuffer(48));
+    for (const timeMs of [0, 1, 2 ** 32 - 1, 2 ** 32, 2 ** 41 + 1, 2 ** 53 - 1]) {
+      new Mac(KEY).signRequest(datagram, timeMs, 0, 0);
+      assertEquals(timeOf(datagram), timeMs);
+    }
+  });
+
+  it("makes another MAC for another nonce", () => {
+    const mac = new Mac(KEY);
+    const macs = [[0, 0], [0, 1], [1, 0], [2 ** 32 - 1, 2 ** 32 - 1]].map(([high, low]) => {
+      const datagram = new DataView(new ArrayBuffer(48));
+      mac.signRequest(datagram, 1, high, low);
+      return hexOf(datagram).slice(64);
+    });
+    assertEquals(new Set(macs).size, 4);
+  });
+
+  it("does not depend on what becomes of the array that the key was in", () => {
+    const key = KEY.slice();
+    const mac = new Mac(key);
+    key.fill(0);
+    assert(mac.verifyRequest(view(REQUEST), 48));
+    assertNotEquals(key, KEY);
+  });
+
+  it("refuses a short key", () => {
+    for (const length of [0, 1, 31]) {
+      const message = `a key must have at least 32 bytes: got ${length}`;
+      assertThrows(() => new Mac(new Uint8Array(length)), RangeError, message);
+    }
+  });
+});

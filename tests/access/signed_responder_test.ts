@@ -1,0 +1,172 @@
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { DEFAULT_LAYOUT, IdGenerator } from "../../mod.ts";
+import { Mac } from "../../lib/access/mac.ts";
+import { MAX_AGE_MS, ReplayWindow } from "../../lib/access/replay_window.ts";
+import { createSignedResponder } from "../../lib/access/signed_responder.ts";
+import { writeRangeRequest } from "../../lib/wire/request.ts";
+import { createResponder } from "../../lib/wire/responder.ts";
+import { HandClock } from "../id/hand_clock.ts";
+import { bytes, hex } from "../wire/bytes.ts";
+import { Random } from "./random.ts";
+
+const KEY = new Uint8Array(32).fill(7);
+const TAG = "89abcdef01234567";
+const START_MS = DEFAULT_LAYOUT.epochMs + 0x1234 * 1000 - 500;
+
+const mac = new Mac(KEY);
+const random = new Random(5);
+
+/** A server with the key, two seconds after it was started. */
+function serve(key = KEY) {
+  const clock = new HandClock(START_MS);
+  const respondUnsigned = createResponder(new IdGenerator({ nodeId: 5, clock }));
+  const window = new ReplayWindow(clock.ms);
+  const respond = createSignedResponder(respondUnsigned, new Mac(key), window, clock);
+  clock.ms += 2000;
+
+  /** What comes back for a datagram: "" if nothing does. */
+  function ask(request: Uint8Array): string {
+    const slot = new Uint8Array(64).fill(0xee);
+    slot.set(request.subarray(0, 64));
+    return hex(slot.subarray(0, respond(new DataView(slot.buffer), Math.min(request.length, 64))));
+  }
+
+  /** The next id that there would be for a request without a MAC, if those were answered. */
+  function nextId(): string {
+    const slot = new Uint8Array(32);
+    return hex(slot.subarray(0, respondUnsigned(new DataView(slot.buffer), 1)));
+  }
+
+  return { clock, ask, nextId };
+}
+
+function request(timeMs: number, count = 3, key = mac): Uint8Array<ArrayBuffer> {
+  const datagram = new Uint8Array(48);
+  const view = new DataView(datagram.buffer);
+  writeRangeRequest(view, count, 0x89abcdef, 0x01234567);
+  key.signRequest(view, timeMs, random.word(), random.word());
+  return datagram;
+}
+
+/** The 32 bytes of a response before its MAC, if that is good. */
+function verified(response: string, asked: Uint8Array<ArrayBuffer>): string {
+  const data = bytes(response);
+  assert(mac.verifyResponse(new DataView(data.buffer), data.length, new DataView(asked.buffer)));
+  return response.slice(0, 64);
+}
+
+const FIRST_ID = "00" + "00000091a8000005"; // tick 0x1235 << 27, node 5
+
+describe("createSignedResponder", () => {
+  it("answers a signed request as if it were none, and signs that", () => {
+    const { clock, ask, nextId } = serve();
+    const asked = request(clock.ms);
+    assertEquals(
+      verified(ask(asked), asked),
+      "03" + "00" + "0000" + "00000003" + TAG + "00000091a8000005" + "0000000000000400",
+    );
+    assertEquals(nextId(), "00" + "00000091a8000c05");
+  });
+
+  it("signs errors as well", () => {
+    const { clock, ask } = serve();
+    ask(request(clock.ms, 2 ** 32 - 1));
+    const asked = request(clock.ms);
+    assertEquals(
+      verified(ask(asked), asked),
+      "03" + "01" + "0000" + "00000000" + TAG + "00000000000001f4" + "0000000000000000",
+    );
+    const bad = request(clock.ms, 0);
+    assertEquals(
+      verified(ask(bad), bad),
+      "03" + "04" + "0000" + "00000000" + TAG + "0000000000000000" + "0000000000000000",
+    );
+  });
+
+  it("answers nothing to whoever does not have the key, and spends no id on them", () => {
+    const { clock, ask, nextId } = serve();
+    const unsigned = new Uint8Array(32);
+    writeRangeRequest(new DataView(unsigned.buffer), 3, 1, 2);
+    const otherKey = request(clock.ms, 3, new Mac(new Uint8Array(32).fill(8)));
+    for (const datagram of [bytes("00"), bytes("01"), unsigned, otherKey]) assertEquals(ask(datagram), "");
+    for (let first = 0; first < 256; first++) {
+      for (const length of [0, 1, 9, 32, 47, 48, 49, 64, 1500]) {
+        const datagram = new Uint8Array(length);
+        if (length > 0) datagram[0] = first;
+        assertEquals(ask(datagram), "");
+      }
+    }
+    const good = request(clock.ms);
+    for (let bit = 0; bit < 8 * 48; bit++) {
+      const datagram = good.slice();
+      datagram[bit >> 3] ^= 0x80 >> (bit & 7);
+      assertEquals(ask(datagram), "");
+    }
+    assertEquals(nextId(), FIRST_ID);
+  });
+
+  it("answers a request once, and spends ids on it once", () => {
+    const { clock, ask, nextId } = serve();
+    const asked = request(clock.ms, 1);
+    verified(ask(asked), asked);
+    for (const later of [0, 1, 100]) {
+      clock.ms += later;
+      assertEquals(ask(asked), "");
+    }
+    assertEquals(nextId(), "00" + "00000091a8000405"); // the second one
+  });
+
+  it("says which time a request has to have that is too old, too far ahead, or from before it was started", () => {
+    const { clock, ask, nextId } = serve();
+    for (const timeMs of [clock.ms - MAX_AGE_MS - 1, clock.ms + 1001, START_MS, START_MS + 1000, 0, 2 ** 53 - 1]) {
+      const asked = request(timeMs);
+      assertEquals(
+        verified(ask(asked), asked),
+        "03" + "06" + "0000" + "00000000" + TAG + clock.ms.toString(16).padStart(16, "0") + "0000000000000000",
+      );
+    }
+    assertEquals(nextId(), FIRST_ID);
+    assert(ask(request(clock.ms)).startsWith("0300"));
+  });
+
+  it("serves a client that follows it, from the moment it is started", () => {
+    const { clock, ask } = serve();
+    for (const sinceStartMs of [700, 999, 1000, 1500]) { // in the tick after the one in which it was made
+      clock.ms = START_MS + sinceStartMs;
+      const asked = request(clock.ms - 3_600_000);
+      const answer = verified(ask(asked), asked);
+      assert(answer.startsWith("0306"));
+      clock.ms += 1;
+      assert(ask(request(parseInt(answer.slice(32, 48), 16))).startsWith("0300"));
+    }
+  });
+
+  it("says how long to wait if its clock has stepped back", () => {
+    const { clock, ask } = serve();
+    clock.ms = START_MS - 5000;
+    const asked = request(clock.ms);
+    assertEquals(
+      verified(ask(asked), asked),
+      "03" + "05" + "0000" + "00000000" + TAG + (5001).toString(16).padStart(16, "0") + "0000000000000000",
+    );
+  });
+
+  it("answers nothing where the other function does not", () => {
+    const { clock, ask } = serve();
+    const errorResponse = request(clock.ms, 0);
+    errorResponse[1] = 1;
+    mac.signRequest(new DataView(errorResponse.buffer), clock.ms, 1, 2);
+    assertEquals(ask(errorResponse), "");
+  });
+
+  it("answers no response, so that two servers with the same key cannot keep each other busy", () => {
+    const { clock, ask } = serve();
+    const other = serve();
+    for (const asked of [request(clock.ms), request(clock.ms, 0), request(0)]) {
+      const answer = ask(asked);
+      assert(answer !== "");
+      assertEquals(other.ask(bytes(answer)), "");
+    }
+  });
+});

@@ -1,0 +1,145 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { SourceAddress } from "../../lib/access/source_address.ts";
+import { SourceLimit } from "../../lib/access/source_limit.ts";
+import { Random } from "./random.ts";
+import { source } from "./sources.ts";
+
+describe("SourceLimit", () => {
+  const [a, b] = [source("192.0.2.1"), source("192.0.2.2")];
+
+  it("gives a source its ids, then what is left of them, then none", () => {
+    const limit = new SourceLimit({ idsPerWindow: 10 });
+    assertEquals(limit.take(a, 4, 1), 4);
+    assertEquals(limit.take(a, 4, 1), 4);
+    assertEquals(limit.take(a, 4, 1), 2);
+    assertEquals(limit.take(a, 1, 1), 0);
+    assertEquals(limit.take(a, 2 ** 32 - 1, 1), 0);
+    assertEquals(limit.take(b, 2 ** 32 - 1, 1), 10);
+  });
+
+  it("takes nothing for a count of 0", () => {
+    const limit = new SourceLimit({ idsPerWindow: 1 });
+    assertEquals(limit.take(a, 0, 1), 0);
+    assertEquals(limit.take(a, 1, 1), 1);
+    assertEquals(limit.take(a, 0, 1), 0);
+  });
+
+  it("goes as far as counts go", () => {
+    const limit = new SourceLimit({ idsPerWindow: 2 ** 32 - 1 });
+    assertEquals(limit.take(a, 2 ** 32 - 2, 0), 2 ** 32 - 2);
+    assertEquals(limit.take(a, 2 ** 32 - 1, 0), 1);
+    assertEquals(limit.take(a, 1, 0), 0);
+  });
+
+  it("begins anew in every other window, a lower one or the first one of all included", () => {
+    const limit = new SourceLimit({ idsPerWindow: 3 });
+    for (const window of [0, 1, 2, 2 ** 32, 2 ** 32 + 1, 2 ** 40, 1, 0, -1, 2, 1]) {
+      assertEquals([limit.take(a, 2, window), limit.take(a, 2, window), limit.take(b, 5, window)], [2, 1, 3]);
+    }
+  });
+
+  it("counts a /64 of IPv6 as one source, and no more than that", () => {
+    const limit = new SourceLimit({ idsPerWindow: 10 });
+    assertEquals(limit.take(source("2001:db8:0:1::1"), 6, 1), 6);
+    assertEquals(limit.take(source("2001:db8:0:1:ffff:ffff:ffff:ffff"), 6, 1), 4);
+    assertEquals(limit.take(source("2001:db8:0:0:ffff:ffff:ffff:ffff"), 10, 1), 10);
+    assertEquals(limit.take(source("2001:db8:0:2::"), 10, 1), 10);
+    assertEquals(limit.take(source("2001:db9:0:1::1"), 10, 1), 10);
+  });
+
+  it("counts an IPv4 address as one source, whichever socket it came to", () => {
+    const limit = new SourceLimit({ idsPerWindow: 10 });
+    assertEquals(limit.take(source("192.0.2.1"), 6, 1), 6);
+    assertEquals(limit.take(source("::ffff:192.0.2.1"), 6, 1), 4);
+    for (let bit = 0; bit < 32; bit++) {
+      const other = new SourceAddress();
+      other.words.set(a.words);
+      other.words[3] ^= 1 << bit;
+      assertEquals(limit.take(other, 10, 1), 10);
+    }
+  });
+
+  it("tells an IPv4 address from the IPv6 network of the same number", () => {
+    const limit = new SourceLimit({ idsPerWindow: 10, places: 8 });
+    assertEquals(limit.take(source("192.0.2.1"), 10, 1), 10);
+    assertEquals(limit.take(source("0:0:c000:201::1"), 10, 1), 10);
+  });
+
+  const kinds: [string, (i: number) => string][] = [
+    ["IPv4 addresses", (i) => `192.0.2.${i}`],
+    ["IPv6 networks that differ at the beginning", (i) => `${i}:db8::1`],
+    ["IPv6 networks that differ at the end", (i) => `2001:db8:0:${i}::1`],
+  ];
+  for (const [kind, address] of kinds) {
+    it(`has a place for 8 sources in 8 places: ${kind}`, () => {
+      const limit = new SourceLimit({ idsPerWindow: 10, places: 8 });
+      for (let i = 1; i <= 8; i++) {
+        assertEquals([limit.take(source(address(i)), 9, 1), limit.take(source(address(i)), 9, 1)], [9, 1]);
+      }
+      assertEquals(limit.take(source(address(9)), 1, 1), 0); // shares a place whose ids are used up
+    });
+  }
+
+  it("has a place for nearly all of half as many sources as places, window after window", () => {
+    const random = new Random(6);
+    const limit = new SourceLimit({ idsPerWindow: 2, places: 2 ** 14 });
+    const from = new SourceAddress();
+    for (let window = 0; window < 10; window++) {
+      let short = 0;
+      for (let i = 0; i < 2 ** 13; i++) {
+        from.words.set([0, 0, 0xffff, random.word()]);
+        if (limit.take(from, 2, window) < 2) short++;
+      }
+      assert(short < 2 ** 13 / 50, `${short} of ${2 ** 13}`);
+    }
+  });
+
+  it("never gives a source more than its ids, nor all of them more than its places have, however many there are", () => {
+    const random = new Random(3);
+    for (const places of [8, 16, 64]) {
+      const limit = new SourceLimit({ idsPerWindow: 5, places });
+      for (let window = 0; window < 20; window++) {
+        const had = new Map<number, number>();
+        for (let i = 0; i < 2000; i++) {
+          const last = random.below(random.below(4) === 0 ? 2 ** 32 : 50);
+          const from = new SourceAddress();
+          from.words.set([0, 0, 0xffff, last]);
+          const count = random.below(4);
+          const granted = limit.take(from, count, window);
+          assert(granted >= 0 && granted <= count);
+          had.set(last, (had.get(last) ?? 0) + granted);
+        }
+        assert(Math.max(...had.values()) <= 5);
+        assert([...had.values()].reduce((sum, ids) => sum + ids) <= 5 * places);
+      }
+    }
+  });
+
+  it("is not used up by forged senders for longer than a window", () => {
+    const limit = new SourceLimit({ idsPerWindow: 5, places: 64 });
+    const forged = new SourceAddress();
+    for (let window = 0; window < 3; window++) {
+      assertEquals(limit.take(a, 3, window), 3);
+      for (let i = 0; i < 10_000; i++) {
+        forged.words.set([0x20010db8, i, 0, 1]);
+        limit.take(forged, 5, window);
+      }
+      assert(limit.take(a, 3, window) <= 2);
+    }
+  });
+
+  const refused: [{ idsPerWindow: number; places?: number }, string][] = [
+    [{ idsPerWindow: 0 }, "idsPerWindow must be an integer from 1 to 4294967295: got 0"],
+    [{ idsPerWindow: 1.5 }, "idsPerWindow must be an integer from 1 to 4294967295: got 1.5"],
+    [{ idsPerWindow: 2 ** 32 }, "idsPerWindow must be an integer from 1 to 4294967295: got 4294967296"],
+    [{ idsPerWindow: 1, places: 4 }, "places must be an integer from 8 to 131072: got 4"],
+    [{ idsPerWindow: 1, places: 2 ** 18 }, "places must be an integer from 8 to 131072: got 262144"],
+    [{ idsPerWindow: 1, places: 100 }, "places must be a power of 2: got 100"],
+  ];
+  for (const [options, message] of refused) {
+    it(`refuses ${JSON.stringify(options)}`, () => {
+      assertThrows(() => new SourceLimit(options), RangeError, message);
+    });
+  }
+});
