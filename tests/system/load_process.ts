@@ -9,7 +9,7 @@ import { writeBasicRequest, writeRangeRequest } from "../../lib/wire/request.ts"
 import { readBasicResponse, readRangeResponse } from "../../lib/wire/response.ts";
 
 const IN_FLIGHT = 16;
-const IDS_PER_RANGE = 20;
+const IDS_PER_RANGE = 3;
 /** After so long without an answer, what is in flight counts as lost. */
 const LOST_MS = 50;
 
