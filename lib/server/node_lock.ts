@@ -4,7 +4,10 @@
  *
  * - `node-N.lock` is held by the supervisor, exclusively: there is one supervisor a node.
  * - `node-N.workers.lock` is held by every worker, shared with the others: a new supervisor first waits until nobody holds
- *   it, since workers outlive a supervisor that was killed by some milliseconds, in which they still hand out ids.
+ *   it, since workers outlive a supervisor that was killed by some milliseconds, in which they still have the port.
+ *
+ * Uniqueness does not rest on these locks but on reservations (`lib/reservation/`). They say at once, and by whom, that a node
+ * is being served, where a store alone could only be watched for a while.
  *
  * @module
  */
