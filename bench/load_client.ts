@@ -4,7 +4,7 @@
  *
  * Arguments: the server's address and port, and how many requests are in flight (1 to 64).
  */
-import { ConnectedSocket } from "../lib/udp/connected_socket.ts";
+import { ConnectedSocket, MAX_IN_FLIGHT } from "../lib/udp/connected_socket.ts";
 import { BASIC_REQUEST_BYTES, BASIC_SUCCESS_BYTES } from "../lib/wire/protocol.ts";
 import { writeBasicRequest } from "../lib/wire/request.ts";
 
@@ -12,6 +12,9 @@ import { writeBasicRequest } from "../lib/wire/request.ts";
 const TIMEOUT_MS = 100;
 
 const [hostname, port, inFlight] = [Deno.args[0], Number(Deno.args[1]), Number(Deno.args[2])];
+if (!(inFlight >= 1 && inFlight <= MAX_IN_FLIGHT)) {
+  throw new RangeError(`the number of requests in flight must be 1 to ${MAX_IN_FLIGHT}: got ${Deno.args[2]}`);
+}
 if (Deno.build.os === "linux") loadThroughLibc();
 else await loadThroughDeno();
 

@@ -166,8 +166,8 @@ export class IdGenerator implements AsyncDisposable {
    * process that was thought dead and is not, whatever their clocks say. It holds its node until it is closed, and renews its
    * reservation in the background; while the store is out of reach, ids go on for about 3 s, and again as soon as it is back.
    *
-   * The first id is there as soon as the clock is past what was reserved before, at most about 3 s (with the policy
-   * `"logical"`, at once); on a node that was never held, with the next tick. A node whose holder did not give it back is
+   * The first id is there as soon as the clock is past what was reserved before, about 3 s at most or, where the store was
+   * slow, as much longer as `docs/guarantees.md` says (with the policy `"logical"`, at once); on a node that was never held, with the next tick. A node whose holder did not give it back is
    * watched for 5 s first.
    *
    * @param options The store, and how the generator differs from the defaults.
