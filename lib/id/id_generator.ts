@@ -191,6 +191,7 @@ export class IdGenerator implements AsyncDisposable {
    */
   static async open(options: IdGeneratorOpenOptions): Promise<IdGenerator> {
     const { store, nodeId, layout = DEFAULT_LAYOUT, clock = Date, clockPolicy, onError } = options;
+    new IdGenerator({ ...options, nodeId: nodeId ?? 0 }); // throws if an option is wrong, before a node is taken
     const holder = await claimNode({
       ...{ store, nodeId, layout, clock, maxNodeId: layout.maxNodeId, name: crypto.randomUUID() },
       monotonicClock: options.monotonicClock ?? performance,

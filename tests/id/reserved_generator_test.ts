@@ -252,6 +252,13 @@ describe("IdGenerator.open", () => {
     assertThrows(() => ids.nextId(), NotReservedError, "node 1 was taken by another holder");
   });
 
+  it("holds no node if its other options are wrong", async () => {
+    const store = new MemoryReservationStore();
+    const wrong = { store, nodeId: 1, clockPolicy: "ignore" as unknown as "refuse" };
+    await assertRejects(() => IdGenerator.open(wrong), TypeError, 'clockPolicy must be "refuse" or "logical"');
+    assertEquals((await store.read(1))?.holder ?? "", "");
+  });
+
   it("fails as its store does", async () => {
     const store = new FlakyStore();
     store.isOut = true;
