@@ -12,6 +12,7 @@
  */
 import { GlobalIdError, IdClient } from "./lib/client/mod.ts";
 import { ID_HELP, inspectId, parseIdArgs } from "./lib/client/id_command.ts";
+import { explainKeyFileError, readKeyFile } from "./lib/access/key_file.ts";
 import { UsageError } from "./lib/flags/flags.ts";
 import { LAYOUTS } from "./lib/id/presets.ts";
 import { formatId } from "./lib/id/text.ts";
@@ -33,7 +34,8 @@ export async function main(args: string[]): Promise<number> {
     } else if (command.kind === "inspect") {
       console.log(inspectId(command.id, LAYOUTS[command.layout]));
     } else {
-      using client = new IdClient({ hostname: command.hostname, ports: command.ports });
+      const key = command.keyFile === undefined ? {} : { key: await readKey(command.keyFile) };
+      using client = new IdClient({ hostname: command.hostname, ports: command.ports, ...key });
       for (let left = command.count; left > 0; left -= CHUNK) {
         const ids = await client.nextIds(Math.min(left, CHUNK));
         console.log(ids.map((id) => formatId(id, command.form)).join("\n"));
@@ -45,6 +47,14 @@ export async function main(args: string[]): Promise<number> {
     if (!isUsage && !(error instanceof GlobalIdError)) throw error;
     console.error(`global-id: ${error.message}`);
     return isUsage ? 2 : 1;
+  }
+}
+
+async function readKey(path: string): Promise<Uint8Array> {
+  try {
+    return await readKeyFile(path);
+  } catch (error) {
+    throw new UsageError(explainKeyFileError(error, path));
   }
 }
 

@@ -1,5 +1,5 @@
 import { describe } from "../id/_check.ts";
-import { SourceAddress } from "./source_address.ts";
+import { SourceAddress } from "../udp/source_address.ts";
 
 /** How much longer the prefix of an IPv4 range is when it is written as a range of `::ffff:a.b.c.d`, in bits. */
 const MAPPED_PREFIX = 96;

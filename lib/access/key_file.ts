@@ -51,6 +51,15 @@ export function parseKey(text: string, name: string): Uint8Array<ArrayBuffer> {
   return key;
 }
 
+/** Says why a key cannot be read, and what to do about it. */
+export function explainKeyFileError(error: unknown, path: string): string {
+  if (error instanceof Deno.errors.NotCapable) {
+    return `--key-file ${path} needs the permission --allow-read=${path}: deno task has it for ~/.global-id`;
+  }
+  if (error instanceof Deno.errors.NotFound) return `--key-file: there is no file ${path}; ${HOW_TO_MAKE_ONE}`;
+  return `--key-file: ${error instanceof Error ? error.message : error}`;
+}
+
 function decode(text: string): Uint8Array<ArrayBuffer> | undefined {
   const digits = text.replace(/^0x/, "");
   if (/^[0-9A-Fa-f]+$/.test(digits)) return digits.length % 2 === 0 ? Uint8Array.fromHex(digits) : undefined;

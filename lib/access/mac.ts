@@ -15,7 +15,7 @@
  * so is an answer to this one request and no other, nor can a request and a response ever pass for one another.
  *
  * A server answers nothing to a datagram without a good MAC. A request that is not fresh (see `replay_window.ts`) is
- * answered with the status {@linkcode STALE}, with granted and step 0, and in place of the first id the time that a request
+ * answered with the status STALE, with granted and step 0, and in place of the first id the time that a request
  * would have to have now: a client whose clock is wrong sends it again with its times moved by as much. (What makes it safe
  * to follow is the MAC: it is the server's answer, given after the request was sent.)
  *
@@ -40,14 +40,7 @@
  */
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
-import { RANGE_BYTES } from "../wire/protocol.ts";
-
-/** The first byte of a signed request, and of its response. */
-export const SIGNED = 0x03;
-/** Bytes of a signed request and of its response. */
-export const SIGNED_BYTES = 48;
-/** The status of a response to a request that is not fresh. */
-export const STALE = 6;
+import { RANGE_BYTES, SIGNED, SIGNED_BYTES } from "../wire/protocol.ts";
 
 /** The fewest bytes that a key may have: below them, the MAC would be no stronger than the key. */
 export const MIN_KEY_BYTES = 32;

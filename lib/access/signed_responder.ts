@@ -1,6 +1,8 @@
 import type { Clock } from "../id/clock.ts";
+import type { Respond } from "../udp/udp_socket.ts";
 import { RANGE, RANGE_BYTES, WireStatus } from "../wire/protocol.ts";
-import { type Mac, STALE, timeOf } from "./mac.ts";
+import { writeRangeError } from "../wire/range_error.ts";
+import { type Mac, timeOf } from "./mac.ts";
 import { Freshness, MAX_AHEAD_MS, type ReplayWindow } from "./replay_window.ts";
 
 /**
@@ -11,16 +13,15 @@ import { Freshness, MAX_AHEAD_MS, type ReplayWindow } from "./replay_window.ts";
  * @param mac The key.
  * @param window What was answered before.
  * @param clock What the time is read from. Default: the system's clock.
- * @returns The function. Its arguments are a view of at least 48 bytes that begins with the datagram, and the datagram's
- * length; it returns the length of the answer, or 0 if there is to be none.
+ * @returns The function. It needs a view of at least 48 bytes.
  */
 export function createSignedResponder(
-  respond: (datagram: DataView, length: number) => number,
+  respond: Respond,
   mac: Mac,
   window: ReplayWindow,
   clock: Clock = Date,
-): (datagram: DataView, length: number) => number {
-  return function respondSigned(datagram: DataView, length: number): number {
+): Respond {
+  return function respondSigned(datagram, length, source) {
     if (!mac.verifyRequest(datagram, length)) return 0;
     const now = clock.now();
     const macHigh = datagram.getUint32(RANGE_BYTES);
@@ -32,7 +33,7 @@ export function createSignedResponder(
     } else {
       datagram.setUint8(0, RANGE);
       for (let offset = 16; offset < RANGE_BYTES; offset += 4) datagram.setUint32(offset, 0);
-      if (respond(datagram, RANGE_BYTES) === 0) return 0;
+      if (respond(datagram, RANGE_BYTES, source) === 0) return 0;
     }
     return mac.signResponse(datagram);
   };
@@ -41,12 +42,6 @@ export function createSignedResponder(
 /** Says which time a request would have to have, or how long to wait until there is such a time. */
 function writeStale(datagram: DataView, freshTimeMs: number, nowMs: number): void {
   const waitMs = freshTimeMs - (nowMs + MAX_AHEAD_MS);
-  const value = waitMs > 0 ? waitMs : freshTimeMs;
-  datagram.setUint8(1, waitMs > 0 ? WireStatus.NOT_SERVING : STALE);
-  datagram.setUint16(2, 0);
-  datagram.setUint32(4, 0);
-  datagram.setUint32(16, value / 2 ** 32);
-  datagram.setUint32(20, value);
-  datagram.setUint32(24, 0);
-  datagram.setUint32(28, 0);
+  if (waitMs > 0) writeRangeError(datagram, WireStatus.NOT_SERVING, waitMs);
+  else writeRangeError(datagram, WireStatus.STALE, freshTimeMs);
 }

@@ -1,5 +1,5 @@
 import { checkInteger } from "../id/_check.ts";
-import type { SourceAddress } from "./source_address.ts";
+import type { SourceAddress } from "../udp/source_address.ts";
 
 /** What a {@linkcode SourceLimit} is made from. */
 export interface SourceLimitOptions {

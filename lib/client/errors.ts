@@ -14,7 +14,9 @@ export class NoResponseError extends GlobalIdError {
    * @param cause Why sending one failed, if one did.
    */
   constructor(readonly server: string, readonly tries: number, cause?: unknown) {
-    const why = cause instanceof Error ? `sending failed: ${cause.message}` : "is a server running there?";
+    const why = cause instanceof Error
+      ? `sending failed: ${cause.message}`
+      : "is a server running there, and does it let us in?";
     super(`no response from ${server} to ${tries} requests: ${why}`, { cause });
   }
 }
@@ -26,6 +28,7 @@ const MEANING: Record<Exclude<WireStatus, 0>, string> = {
   [WireStatus.OUT_OF_TIME]: "its layout's time is over",
   [WireStatus.BAD_REQUEST]: "it takes this for a bad request",
   [WireStatus.NOT_SERVING]: "it is not serving now",
+  [WireStatus.STALE]: "it takes this for a request of another time, again and again",
 };
 
 /** A server answered that it has no ids, and waiting for them would take longer than the deadline, or for ever. */
@@ -36,7 +39,7 @@ export class RefusedError extends GlobalIdError {
   /**
    * Makes the error.
    *
-   * @param status The status of the server's response, 1 to 5: see the wire protocol.
+   * @param status The status of the server's response, 1 to 6: see the wire protocol.
    * @param retryAfterMs After how many ms a retry makes sense, according to the server; 0 if never.
    */
   constructor(readonly status: number, readonly retryAfterMs: number) {

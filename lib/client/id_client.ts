@@ -1,5 +1,6 @@
+import { Mac } from "../access/mac.ts";
 import { checkInteger } from "../id/_check.ts";
-import { RANGE_BYTES, WireStatus } from "../wire/protocol.ts";
+import { RANGE, RANGE_BYTES, SIGNED_BYTES, WireStatus } from "../wire/protocol.ts";
 import { writeRangeRequest } from "../wire/request.ts";
 import { type RangeResponse, readRangeResponse } from "../wire/response.ts";
 import { ClientClosedError, NoResponseError, RefusedError } from "./errors.ts";
@@ -21,15 +22,25 @@ export interface IdClientOptions {
   timeoutMs?: number;
   /** How long a request may take altogether, in ms, before it fails. Default: 5000. */
   deadlineMs?: number;
+  /** The key that the server wants requests to be signed with, at least 32 bytes. Default: none; requests are not signed. */
+  key?: Uint8Array;
 }
 
 const MAX_COUNT = 2 ** 32 - 1;
 const MAX_MS = 2 ** 31 - 1; // as far as timers go
 
+/** How often in a row a server may say that a request's time is wrong: each of its workers can have a time of its own. */
+const MAX_STALE = 16;
+
+/** Where random numbers are put on their way into a request. */
+const nonce = new Uint32Array(2);
+
 /** A request that waits for its response, or for its time to try again. */
 interface Wait {
   /** How many ids were asked for. */
   readonly count: number;
+  /** The request as it was sent last. */
+  readonly datagram: DataView | undefined;
   settle(response: RangeResponse | undefined): void;
   fail(error: Error): void;
 }
@@ -63,6 +74,9 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
   readonly #prefetch: number;
   readonly #timeoutMs: number;
   readonly #deadlineMs: number;
+  readonly #mac: Mac | undefined;
+  /** How far the server's clock is ahead of ours, in ms, as far as it matters for signed requests. */
+  #serverAheadMs = 0;
 
   readonly #conn: Deno.DatagramConn;
   #closed = false;
@@ -91,7 +105,7 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
    * Makes a client and opens its socket.
    *
    * @param options Where the server is, and how the client differs from the defaults.
-   * @throws {TypeError | RangeError} If an option is wrong, or this is not Deno with `--unstable-net`.
+   * @throws {TypeError | RangeError} If an option is wrong (or the key too short), or this is not Deno with `--unstable-net`.
    * @throws {Deno.errors.NotCapable} If the permission `--allow-net` is missing.
    */
   constructor(options: IdClientOptions = {}) {
@@ -107,6 +121,7 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
     this.#prefetch = checkInteger("prefetch", prefetch, 1, MAX_COUNT);
     this.#timeoutMs = checkInteger("timeoutMs", timeoutMs, 1, MAX_MS);
     this.#deadlineMs = checkInteger("deadlineMs", deadlineMs, 1, MAX_MS);
+    this.#mac = options.key === undefined ? undefined : new Mac(options.key);
     [this.#tagHigh, this.#tagLow] = crypto.getRandomValues(new Uint32Array(2));
     this.#conn = openSocket(hostname);
     this.#receive();
@@ -197,24 +212,25 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
     if (this.#closed) throw new ClientClosedError();
     const tag = this.#tagLow;
     this.#tagLow = (tag + 1) >>> 0;
-    const datagram = new Uint8Array(RANGE_BYTES);
-    writeRangeRequest(new DataView(datagram.buffer), count, this.#tagHigh, tag);
-
     const deadline = performance.now() + this.#deadlineMs;
     let timeoutMs = this.#timeoutMs;
     let refused: RangeResponse[] = [];
+    let stale = 0;
     for (let tries = 1;; tries++) {
       const leftMs = deadline - performance.now();
-      const response = await this.#try(tag, count, datagram, Math.min(timeoutMs, leftMs));
+      const response = await this.#try(tag, count, Math.min(timeoutMs, leftMs));
       if (response?.status === WireStatus.OK) return response;
       if (response === undefined) {
         timeoutMs *= 2;
         if (performance.now() < deadline) continue;
         throw new NoResponseError(this.#server, tries, this.#sendError);
       }
-      if (response.status === WireStatus.OUT_OF_TIME || response.status === WireStatus.BAD_REQUEST) {
-        throw new RefusedError(response.status, response.retryAfterMs);
+      if (response.status === WireStatus.STALE && ++stale < MAX_STALE) {
+        this.#serverAheadMs = response.retryAfterMs - Date.now();
+        continue;
       }
+      if (response.status !== WireStatus.STALE) stale = 0;
+      if (isFinal(response.status)) throw new RefusedError(response.status, 0);
       // As long as there are workers not asked yet, one of them may have ids.
       refused.push(response);
       if (refused.length < this.#ports.length) continue;
@@ -227,15 +243,11 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
   }
 
   /** Sends a request to the worker whose turn it is and waits for the response; `undefined` if it does not come in time. */
-  async #try(
-    tag: number,
-    count: number,
-    datagram: Uint8Array,
-    timeoutMs: number,
-  ): Promise<RangeResponse | undefined> {
+  async #try(tag: number, count: number, timeoutMs: number): Promise<RangeResponse | undefined> {
+    const datagram = this.#writeRequest(tag, count);
     const port = this.#ports[this.#turn];
     this.#turn = (this.#turn + 1) % this.#ports.length;
-    const response = this.#wait(timeoutMs, { tag, count });
+    const response = this.#wait(timeoutMs, { tag, count, datagram: new DataView(datagram.buffer) });
     this.#conn.send(datagram, { transport: "udp", hostname: this.#hostname, port }).catch((error) => {
       // Where there is no way to the server now, or no address for its name, there may be by the next try.
       this.#sendError = error;
@@ -244,8 +256,20 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
     return await response;
   }
 
+  /** The request as it is to be sent now: with a key, it is another one each time. */
+  #writeRequest(tag: number, count: number): Uint8Array<ArrayBuffer> {
+    const datagram = new Uint8Array(this.#mac === undefined ? RANGE_BYTES : SIGNED_BYTES);
+    const view = new DataView(datagram.buffer);
+    writeRangeRequest(view, count, this.#tagHigh, tag);
+    if (this.#mac !== undefined) {
+      crypto.getRandomValues(nonce);
+      this.#mac.signRequest(view, Date.now() + this.#serverAheadMs, nonce[0], nonce[1]);
+    }
+    return datagram;
+  }
+
   /** Waits for the response to a request, if one is given, or else just for the time to pass. */
-  #wait(ms: number, request?: { tag: number; count: number }): Promise<RangeResponse | undefined> {
+  #wait(ms: number, request?: { tag: number; count: number; datagram: DataView }): Promise<RangeResponse | undefined> {
     return new Promise((resolve, reject) => {
       const end = () => {
         clearTimeout(timer);
@@ -254,6 +278,7 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
       };
       const wait: Wait = {
         count: request?.count ?? 0,
+        datagram: request?.datagram,
         settle: (response) => (end(), resolve(response)),
         fail: (error) => (end(), reject(error)),
       };
@@ -270,10 +295,10 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
     while (!this.#closed) {
       try {
         const [datagram] = await this.#conn.receive(buffer);
-        const response = readRangeResponse(view, datagram.length);
-        if (response?.tagHigh !== this.#tagHigh) continue;
-        const wait = this.#requests.get(response.tagLow);
-        if (wait === undefined || response.granted > wait.count) continue;
+        const wait = this.#requests.get(view.getUint32(12));
+        if (wait === undefined) continue;
+        const response = this.#readResponse(view, datagram.length, wait);
+        if (response === undefined || response.tagHigh !== this.#tagHigh || response.granted > wait.count) continue;
         this.#sendError = undefined;
         wait.settle(response);
       } catch {
@@ -282,6 +307,19 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
       }
     }
   }
+
+  /** Reads a response, if it is one, and with a key, if it is genuine. */
+  #readResponse(datagram: DataView, length: number, wait: Wait): RangeResponse | undefined {
+    if (this.#mac === undefined) return readRangeResponse(datagram, length);
+    if (!this.#mac.verifyResponse(datagram, length, wait.datagram!)) return undefined;
+    datagram.setUint8(0, RANGE);
+    return readRangeResponse(datagram, RANGE_BYTES);
+  }
+}
+
+/** Whether there is no point in asking again after a response that grants nothing. */
+function isFinal(status: WireStatus): boolean {
+  return status === WireStatus.OUT_OF_TIME || status === WireStatus.BAD_REQUEST || status === WireStatus.STALE;
 }
 
 /** A socket of the kind of address that the server has. */

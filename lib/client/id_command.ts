@@ -14,6 +14,7 @@ Usage: deno task id [flags]
   --port N[,N...]   its port, or the ports of its workers if each has one; default 9999
   --count N         how many ids; default 1
   --form NAME       how ids are written: ${FORMS.join(", ")}; default decimal
+  --key-file FILE   sign the requests with the key in this file, for a server that was started with it
   --inspect ID      print the parts of this id instead, in whatever form it is written
                     (where its length does not tell which one, --form does)
   --layout NAME     how the ids are laid out, for --inspect: ${Object.keys(LAYOUTS).join(", ")}
@@ -23,7 +24,7 @@ Usage: deno task id [flags]
 export type IdCommand =
   | { kind: "help" }
   | { kind: "inspect"; id: bigint; layout: LayoutName }
-  | { kind: "print"; hostname: string; ports: number[]; count: number; form: IdForm };
+  | { kind: "print"; hostname: string; ports: number[]; count: number; form: IdForm; keyFile: string | undefined };
 
 /**
  * Reads the command line.
@@ -33,7 +34,7 @@ export type IdCommand =
  */
 export function parseIdArgs(args: string[]): IdCommand {
   const flags = readFlags(args, {
-    string: ["host", "port", "count", "form", "inspect", "layout"],
+    string: ["host", "port", "count", "form", "inspect", "layout", "key-file"],
     boolean: ["help"],
   });
   if (flags.help) return { kind: "help" };
@@ -46,6 +47,7 @@ export function parseIdArgs(args: string[]): IdCommand {
     ports: (flags.port ?? "9999").split(",").map((port) => integerFlag("port", port, 1, 65_535, 9999)),
     count: integerFlag("count", flags.count, 1, 1_000_000_000, 1),
     form: form ?? "decimal",
+    keyFile: flags["key-file"],
   };
 }
 

@@ -7,29 +7,33 @@ export class UsageError extends Error {
 }
 
 /**
- * Reads a command line of `--name value` and `--name=value` (the strings) and of `--name` (the booleans).
+ * Reads a command line of `--name value` and `--name=value` (the strings, and the lists, which may be given several times) and
+ * of `--name` (the booleans).
  *
  * @param args The command line.
  * @param names Which flags there are, without their dashes.
- * @returns The flags by their names: `undefined` for a string that is not there, `false` for such a boolean.
+ * @returns The flags by their names: `undefined` for a string that is not there, `false` for such a boolean, `[]` for such a
+ * list.
  * @throws {UsageError} If there is a flag that is not named, a string without a value, or a word that is no flag.
  */
-export function readFlags<S extends string, B extends string>(
+export function readFlags<S extends string, B extends string, L extends string = never>(
   args: string[],
-  names: { string: readonly S[]; boolean: readonly B[] },
-): { [K in S]?: string } & { [K in B]: boolean } {
-  const allowed = [...names.string, ...names.boolean].map((name) => `--${name}`).join(", ");
+  names: { string: readonly S[]; boolean: readonly B[]; list?: readonly L[] },
+): { [K in S]?: string } & { [K in B]: boolean } & { [K in L]: string[] } {
+  const { list = [] } = names;
+  const allowed = [...names.string, ...list, ...names.boolean].map((name) => `--${name}`).join(", ");
   const flags = parseArgs(args, {
-    string: names.string,
+    string: [...names.string, ...list],
+    collect: list,
     boolean: names.boolean,
     unknown: (arg: string) => {
       throw new UsageError(`${JSON.stringify(arg)} is not a flag of this command: there are ${allowed}`);
     },
   }) as Record<string, unknown>;
-  for (const name of names.string) {
-    if (flags[name] === "") throw new UsageError(`--${name} needs a value`);
+  for (const name of [...names.string, ...list]) {
+    if ([flags[name]].flat().includes("")) throw new UsageError(`--${name} needs a value`);
   }
-  return flags as { [K in S]?: string } & { [K in B]: boolean };
+  return flags as { [K in S]?: string } & { [K in B]: boolean } & { [K in L]: string[] };
 }
 
 /**

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type { AccessOptions } from "../access/guarded_responder.ts";
 import type { ClockPolicy, TickRange } from "../id/id_generator_options.ts";
 import type { LayoutName } from "../id/presets.ts";
 import type { Backend } from "./serve_options.ts";
@@ -30,6 +31,8 @@ export interface WorkerConfig {
   cpu: number | undefined;
   /** What to do while the clock is behind. */
   clockPolicy: ClockPolicy;
+  /** Who gets ids from it. */
+  access: AccessOptions;
   /** The ticks that it may use. */
   reservation: TickRange;
 }

@@ -1,7 +1,8 @@
-import ipaddr from "ipaddr.js";
+import { AllowList } from "../access/allow_list.ts";
 import { integerFlag, readFlags, UsageError, wordFlag } from "../flags/flags.ts";
 import type { ClockPolicy } from "../id/id_generator_options.ts";
 import { type LayoutName, LAYOUTS } from "../id/presets.ts";
+import { hasZone, parseIpAddress } from "../udp/ip_address.ts";
 
 /** Which kind of socket the workers have: see `lib/udp/`. */
 export type Backend = "reuseport" | "listen-datagram";
@@ -26,6 +27,12 @@ export interface ServeOptions {
   maxDriftMs: number | undefined;
   /** The directory of the reservations and locks; `undefined`: `.global-id` in the home directory. */
   stateDir: string | undefined;
+  /** The ranges of addresses that are let in; `undefined`: all. */
+  allow: string[] | undefined;
+  /** The file of the key that requests must be signed with; `undefined`: none is needed. */
+  keyFile: string | undefined;
+  /** How many of a worker's ids of a tick one address may have, in percent; `undefined`: all. */
+  sourceShare: number | undefined;
 }
 
 /** More than any machine has CPUs. */
@@ -53,6 +60,10 @@ Usage: deno task serve [flags]
   --max-drift MS    hand out ids only while the system is sure that its clock is off by at most so many ms (Linux)
   --state DIR       the directory of what must not be forgotten: which ticks of which node are spoken for;
                     default ~/.global-id
+  --allow RANGE     let only these addresses in, such as 192.0.2.0/24 or 2001:db8::1; may be given several times
+  --key-file FILE   answer only requests that are signed with the key in this file (see --key-file of deno task id);
+                    make one with: (umask 077; openssl rand -hex 32 > ~/.global-id/key)
+  --source-share P  let one address have at most P percent of the ids of a tick, 1 to 100
   --help            print this
   --version         print the version`;
 
@@ -67,7 +78,20 @@ export type ServeCommand = { kind: "serve"; options: ServeOptions } | { kind: "h
  */
 export function parseServeArgs(args: string[]): ServeCommand {
   const flags = readFlags(args, {
-    string: ["node-id", "host", "port", "workers", "backend", "layout", "clock", "max-drift", "state"],
+    string: [
+      "node-id",
+      "host",
+      "port",
+      "workers",
+      "backend",
+      "layout",
+      "clock",
+      "max-drift",
+      "state",
+      "key-file",
+      "source-share",
+    ],
+    list: ["allow"],
     boolean: ["help", "version"],
   });
   if (flags.help) return { kind: "help" };
@@ -93,14 +117,28 @@ export function parseServeArgs(args: string[]): ServeCommand {
         ? undefined
         : integerFlag("max-drift", flags["max-drift"], 1, MAX_DRIFT_MS, 1),
       stateDir: flags.state,
+      allow: flags.allow.length === 0 ? undefined : rangesFlag(flags.allow),
+      keyFile: flags["key-file"],
+      sourceShare: flags["source-share"] === undefined
+        ? undefined
+        : integerFlag("source-share", flags["source-share"], 1, 100, 100),
     },
   };
 }
 
 function addressFlag(text: string): string {
-  const isAddress = ipaddr.IPv4.isValidFourPartDecimal(text) || ipaddr.IPv6.isValid(text) && !text.includes("%");
-  if (isAddress) return text;
+  const address = parseIpAddress(text);
+  if (address !== undefined && !hasZone(address)) return text;
   throw new UsageError(
     `--host must be an IPv4 or IPv6 address, such as 127.0.0.1, 0.0.0.0 or ::1: got ${JSON.stringify(text)}`,
   );
+}
+
+function rangesFlag(ranges: string[]): string[] {
+  try {
+    AllowList.parse(ranges);
+    return ranges;
+  } catch (error) {
+    throw new UsageError(`--allow: ${(error as Error).message}`);
+  }
 }

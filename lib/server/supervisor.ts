@@ -3,6 +3,7 @@ import { NodeHeldError } from "../reservation/errors.ts";
 import { ReservationHolder } from "../reservation/holder.ts";
 import { ReservationKeeper } from "../reservation/keeper.ts";
 import { SqliteReservationStore } from "../reservation/sqlite_store.ts";
+import { readAccess, warnIfOpen } from "./access_checks.ts";
 import type { WorkerConfig } from "./control_channel.ts";
 import { allowedCpus } from "./cpus.ts";
 import { checkDrift, describeClock, readClockSync } from "./clock_sync.ts";
@@ -44,6 +45,7 @@ export async function supervise(
   if (backend === "listen-datagram" && options.port > 0 && options.port + count - 1 > 65_535) {
     throw new ServeError(`${count} workers from port ${options.port} on would go past port 65535: take a lower --port`);
   }
+  const access = await readAccess(options, count);
   const stateDir = options.stateDir ?? defaultStateDir();
   using lock = await lockNode(stateDir, options.nodeId).catch((error) => {
     throw new ServeError(explainStateError(error, stateDir));
@@ -77,6 +79,7 @@ export async function supervise(
     port: backend === "listen-datagram" && options.port > 0 ? options.port + i : options.port,
     cpu: cpus?.[i % cpus.length],
     clockPolicy: options.clockPolicy,
+    access,
     reservation: { firstTick: holder.firstTick, endTick: holder.mark },
   }));
   const fleet = new Fleet({ entryPoint, workersPath: lock.workersPath }, configs, log);
@@ -97,6 +100,7 @@ export async function supervise(
     await fleet.start();
     if (!stop.aborted) {
       log.info(describeClock(clockSync));
+      warnIfOpen(options, log);
       announce(options, configs, log);
     }
     await fleet.ended;
@@ -114,7 +118,7 @@ function openStore(stateDir: string): SqliteReservationStore {
   }
 }
 
-function announce({ nodeId, hostname, layout }: ServeOptions, configs: WorkerConfig[], log: ServeLog): void {
+function announce({ nodeId, hostname, layout, keyFile }: ServeOptions, configs: WorkerConfig[], log: ServeLog): void {
   const { backend } = configs[0];
   const ports = [...new Set(configs.map(({ port }) => port))];
   const { maxSequence, tickMs } = LAYOUTS[layout];
@@ -127,5 +131,5 @@ function announce({ nodeId, hostname, layout }: ServeOptions, configs: WorkerCon
     } (${backend}, ${pinned}), ` +
       `up to ${perSecond} ids a second (layout ${layout})`,
   );
-  log.info(`try it: deno task id --port ${ports.join(",")}`);
+  log.info(`try it: deno task id --port ${ports.join(",")}${keyFile === undefined ? "" : ` --key-file ${keyFile}`}`);
 }

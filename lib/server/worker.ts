@@ -1,3 +1,4 @@
+import { createGuardedResponder } from "../access/guarded_responder.ts";
 import { IdGenerator } from "../id/id_generator.ts";
 import { LAYOUTS } from "../id/presets.ts";
 import { listenDatagram } from "../udp/listen_datagram.ts";
@@ -36,8 +37,9 @@ export async function runWorker(workersPath: string): Promise<void> {
 
 function start(config: WorkerConfig): IdGenerator {
   const socket = bind(config);
-  const generator = new IdGenerator({ ...config, layout: LAYOUTS[config.layout] });
-  socket.serve(createResponder(generator)).catch(fail);
+  const layout = LAYOUTS[config.layout];
+  const generator = new IdGenerator({ ...config, layout });
+  socket.serve(createGuardedResponder(createResponder(generator), config.access, layout)).catch(fail);
   say({ type: "ready", port: socket.port });
 
   let saidTick = generator.lastTick;

@@ -78,14 +78,17 @@ export class WorkerProcess {
   }
 }
 
-/** Starts the process, pinned to its CPU if it is to be, and with no more permissions than its kind of socket needs. */
+/**
+ * Starts the process, pinned to its CPU if it is to be, and with no more permissions than its kind of socket needs. Deno wants
+ * the permission for every address that a datagram is sent to, so that one for the worker's own would not let it answer.
+ */
 function spawn({ entryPoint, workersPath }: WorkerProgram, config: WorkerConfig): Deno.ChildProcess {
   const deno = [
     "run",
     "--no-prompt",
     "--unstable-net",
     `--allow-read=${workersPath}`,
-    config.backend === "reuseport" ? "--allow-ffi" : `--allow-net=${netAddress(config)}`,
+    config.backend === "reuseport" ? "--allow-ffi" : "--allow-net",
     entryPoint,
     "worker",
     workersPath,
@@ -100,10 +103,4 @@ function spawn({ entryPoint, workersPath }: WorkerProgram, config: WorkerConfig)
 function denoCommand(): string {
   const { state } = Deno.permissions.querySync({ name: "run", command: Deno.execPath() });
   return state === "granted" ? Deno.execPath() : "deno";
-}
-
-/** The address as the flag `--allow-net` wants it: without the port if the system is to choose one. */
-function netAddress({ hostname, port }: WorkerConfig): string {
-  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-  return port === 0 ? host : `${host}:${port}`;
 }

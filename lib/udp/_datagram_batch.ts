@@ -38,6 +38,8 @@ const MEMORY_BYTES = SLOTS + BATCH * SLOT_BYTES;
 export class DatagramBatch {
   /** Where the datagrams are. */
   readonly slots: readonly DataView[];
+  /** Where they came from, as the kernel writes it: `struct sockaddr_in` or `struct sockaddr_in6`. */
+  readonly senders: readonly DataView[];
 
   readonly #libc: Libc;
   readonly #fd: number;
@@ -81,7 +83,10 @@ export class DatagramBatch {
     this.#replies = new Uint8Array(memory, REPLIES, BATCH * MMSGHDR_BYTES);
     this.#receivedLengths = new Uint32Array(memory, RECEIVED + MSG_LEN);
     this.#replyLengths = new Uint32Array(memory, REPLY_IOVECS + IOV_LEN);
-    this.slots = Array.from({ length: BATCH }, (_, i) => new DataView(memory, SLOTS + i * SLOT_BYTES, SLOT_BYTES));
+    const views = (begin: number, bytes: number) =>
+      Array.from({ length: BATCH }, (_, i) => new DataView(memory, begin + i * bytes, bytes));
+    this.slots = views(SLOTS, SLOT_BYTES);
+    this.senders = views(ADDRESSES, ADDRESS_STRIDE);
   }
 
   /**

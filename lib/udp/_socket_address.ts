@@ -1,5 +1,5 @@
-import ipaddr from "ipaddr.js";
 import { linux } from "./_libc.ts";
+import { hasZone, parseIpAddress } from "./ip_address.ts";
 
 /** The length of `struct sockaddr_in6`, the longest of the addresses here. */
 export const MAX_ADDRESS_BYTES = 28;
@@ -12,10 +12,10 @@ export const MAX_ADDRESS_BYTES = 28;
  * @throws {TypeError} If it is not one.
  */
 export function encodeAddress(hostname: string, port: number): Uint8Array<ArrayBuffer> {
-  if (!ipaddr.IPv4.isValidFourPartDecimal(hostname) && !ipaddr.IPv6.isValid(hostname) || hostname.includes("%")) {
+  const ip = parseIpAddress(hostname);
+  if (ip === undefined || hasZone(ip)) {
     throw new TypeError(`hostname must be an IPv4 or IPv6 address: got ${JSON.stringify(hostname)}`);
   }
-  const ip = ipaddr.parse(hostname);
   const isIPv4 = ip.kind() === "ipv4";
   const address = new Uint8Array(isIPv4 ? 16 : MAX_ADDRESS_BYTES);
   const view = new DataView(address.buffer);

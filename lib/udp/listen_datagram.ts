@@ -1,3 +1,4 @@
+import { SourceAddress } from "./source_address.ts";
 import { type Respond, SLOT_BYTES, type UdpSocket, type UdpSocketOptions } from "./udp_socket.ts";
 
 /** The longest datagram that UDP can carry. Windows fails a receive whose buffer is too short for the datagram. */
@@ -19,10 +20,12 @@ export function listenDatagram(options: UdpSocketOptions): UdpSocket {
   async function serve(respond: Respond): Promise<void> {
     const buffer = new Uint8Array(MAX_DATAGRAM_BYTES);
     const slot = new DataView(buffer.buffer, 0, SLOT_BYTES);
+    const source = new SourceAddress();
     while (!closed) {
       try {
         const [datagram, sender] = await conn.receive(buffer);
-        const length = respond(slot, Math.min(datagram.length, SLOT_BYTES));
+        source.readText((sender as Deno.NetAddr).hostname);
+        const length = respond(slot, Math.min(datagram.length, SLOT_BYTES), source);
         if (length > 0) await conn.send(buffer.subarray(0, length), sender);
       } catch {
         // A receive fails when the socket is closed; on some systems also when an earlier answer reached nobody. A send

@@ -2,6 +2,7 @@ import { setImmediate } from "node:timers";
 import { DatagramBatch } from "./_datagram_batch.ts";
 import { linux } from "./_libc.ts";
 import { RawSocket } from "./_raw_socket.ts";
+import { SourceAddress } from "./source_address.ts";
 import type { Respond, UdpSocket, UdpSocketOptions } from "./udp_socket.ts";
 
 /** Where a reuseport socket is to be bound. */
@@ -40,11 +41,12 @@ export function bindReuseport(options: ReuseportOptions): UdpSocket {
   if (incomingCpu !== undefined) socket.setOption(linux.SO_INCOMING_CPU, Int32Array.of(incomingCpu));
   socket.bind();
   const batch = new DatagramBatch(socket.libc, socket.fd, socket.addressLength);
+  const source = new SourceAddress();
   let closed = false;
 
   async function serve(respond: Respond): Promise<void> {
     while (!closed) {
-      const isIdle = answerBatches(batch, respond);
+      const isIdle = answerBatches(batch, respond, source);
       for (let turns = isIdle ? TURNS_WHEN_IDLE : 1; turns > 0; turns--) await turnOfEventLoop();
     }
   }
@@ -62,13 +64,14 @@ export function bindReuseport(options: ReuseportOptions): UdpSocket {
  *
  * @returns Whether that is because nothing came for a while.
  */
-function answerBatches(batch: DatagramBatch, respond: Respond): boolean {
+function answerBatches(batch: DatagramBatch, respond: Respond, source: SourceAddress): boolean {
   for (let batches = 0; batches < BATCHES_PER_TURN; batches++) {
     const count = batch.receive();
     if (count === 0) return true;
     let begin = 0;
     for (let slot = 0; slot < count; slot++) {
-      const length = respond(batch.slots[slot], batch.lengthOf(slot));
+      source.readSockaddr(batch.senders[slot]);
+      const length = respond(batch.slots[slot], batch.lengthOf(slot), source);
       if (length > 0) {
         batch.setReplyLength(slot, length);
       } else {

@@ -1,11 +1,14 @@
+import type { SourceAddress } from "./source_address.ts";
+
 /**
  * Answers one datagram in place: the answer is written over it.
  *
  * @param datagram A view that begins with the datagram and has at least {@linkcode SLOT_BYTES}.
  * @param length The datagram's length in bytes; of a longer one, only as much as the view has.
+ * @param source Where it says it is from; only valid until the function returns.
  * @returns The length of the answer in bytes, or 0 for none.
  */
-export type Respond = (datagram: DataView, length: number) => number;
+export type Respond = (datagram: DataView, length: number, source: SourceAddress) => number;
 
 /** A UDP socket that answers datagrams. */
 export interface UdpSocket {

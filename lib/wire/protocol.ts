@@ -15,6 +15,12 @@
  * The tag is the client's, echoed. On any status but OK, granted and step are 0, and in place of the first id there are the
  * milliseconds after which a retry makes sense.
  *
+ * Signed, for those who share a key with the server: a range request and its response with another first byte, and with a MAC
+ * behind; 48 bytes. See `lib/access/mac.ts`.
+ *
+ *     request   | 0x03 | 0 u8      | 0 u16 | count u32   | tag u64 | time u64     | nonce u64 | MAC 16 bytes |
+ *     response  | 0x03 | status u8 | 0 u16 | granted u32 | tag u64 | first id u64 | step u64  | MAC 16 bytes |
+ *
  * A server never answers what is itself a server's error answer: two servers would go on telling each other of errors for
  * ever, once somebody has sent one of them a datagram with the other's address as its sender.
  *
@@ -28,6 +34,8 @@ export const BASIC = 0x00;
 export const BASIC_ERROR = 0x01;
 /** The first byte of a range request, and of its response. */
 export const RANGE = 0x02;
+/** The first byte of a signed request, and of its response. */
+export const SIGNED = 0x03;
 
 /** Bytes of a basic request. */
 export const BASIC_REQUEST_BYTES = 1;
@@ -37,6 +45,8 @@ export const BASIC_SUCCESS_BYTES = 9;
 export const BASIC_ERROR_BYTES = 1;
 /** Bytes of a range request and of its response. */
 export const RANGE_BYTES = 32;
+/** Bytes of a signed request and of its response. */
+export const SIGNED_BYTES = 48;
 
 /** The status byte of a range response: what the generator said, and what else a server can say. */
 export const WireStatus = {
@@ -48,6 +58,8 @@ export const WireStatus = {
   BAD_REQUEST: 4,
   /** The server cannot hand out ids now: it has no reservation for them. */
   NOT_SERVING: IdStatus.NOT_RESERVED,
+  /** The time of a signed request is not near enough to the server's; the one that it would need is in place of the first id. */
+  STALE: 6,
 } as const;
 
 /** One of the values of {@linkcode WireStatus}. */

@@ -10,6 +10,7 @@ import {
   RANGE_BYTES,
   WireStatus,
 } from "./protocol.ts";
+import { writeRangeError } from "./range_error.ts";
 
 /**
  * Makes the function that answers datagrams with a generator's ids. It writes the answer over the request and allocates
@@ -64,17 +65,6 @@ export function createResponder(generator: IdGenerator): (datagram: DataView, le
     datagram.setUint32(28, stepLow);
     return RANGE_BYTES;
   }
-}
-
-function writeRangeError(datagram: DataView, status: WireStatus, retryAfterMs: number): number {
-  datagram.setUint8(1, status);
-  datagram.setUint16(2, 0);
-  datagram.setUint32(4, 0);
-  datagram.setUint32(16, retryAfterMs / 2 ** 32);
-  datagram.setUint32(20, retryAfterMs);
-  datagram.setUint32(24, 0);
-  datagram.setUint32(28, 0);
-  return RANGE_BYTES;
 }
 
 /** Whether all bytes of a range request that must be zero are. */

@@ -26,7 +26,7 @@ export interface RangeResponse {
   first: bigint;
   /** The distance from one id to the next. */
   step: bigint;
-  /** On any status but OK: after how many ms a retry makes sense. */
+  /** On any status but OK: after how many ms a retry makes sense; on STALE, the time that the request should have had. */
   retryAfterMs: number;
 }
 
@@ -42,7 +42,7 @@ export function readRangeResponse(datagram: DataView, length: number): RangeResp
   const status = datagram.getUint8(1);
   const granted = datagram.getUint32(4);
   const [first, step] = [datagram.getBigUint64(16), datagram.getBigUint64(24)];
-  if (status > WireStatus.NOT_SERVING) return undefined;
+  if (status > WireStatus.STALE) return undefined;
   if (status === WireStatus.OK ? !isRange(first, step, granted) : granted !== 0 || step !== 0n) return undefined;
   return {
     status: status as WireStatus,

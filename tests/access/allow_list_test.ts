@@ -2,7 +2,7 @@ import { assertEquals, assertThrows, fail } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import ipaddr from "ipaddr.js";
 import { AllowList } from "../../lib/access/allow_list.ts";
-import { SourceAddress } from "../../lib/access/source_address.ts";
+import { SourceAddress } from "../../lib/udp/source_address.ts";
 import { Random } from "./random.ts";
 import { sockaddr, source } from "./sources.ts";
 

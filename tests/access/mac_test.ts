@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { createHmac } from "node:crypto";
-import { Mac, SIGNED_BYTES, timeOf } from "../../lib/access/mac.ts";
+import { Mac, timeOf } from "../../lib/access/mac.ts";
+import { SIGNED_BYTES } from "../../lib/wire/protocol.ts";
 import { writeRangeRequest } from "../../lib/wire/request.ts";
 import { bytes, hex } from "../wire/bytes.ts";
 import { Random } from "./random.ts";

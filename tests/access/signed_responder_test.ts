@@ -4,6 +4,7 @@ import { DEFAULT_LAYOUT, IdGenerator } from "../../mod.ts";
 import { Mac } from "../../lib/access/mac.ts";
 import { MAX_AGE_MS, ReplayWindow } from "../../lib/access/replay_window.ts";
 import { createSignedResponder } from "../../lib/access/signed_responder.ts";
+import { SourceAddress } from "../../lib/udp/source_address.ts";
 import { writeRangeRequest } from "../../lib/wire/request.ts";
 import { createResponder } from "../../lib/wire/responder.ts";
 import { HandClock } from "../id/hand_clock.ts";
@@ -13,6 +14,9 @@ import { Random } from "./random.ts";
 const KEY = new Uint8Array(32).fill(7);
 const TAG = "89abcdef01234567";
 const START_MS = DEFAULT_LAYOUT.epochMs + 0x1234 * 1000 - 500;
+
+/** Where the requests are from does not matter here. */
+const SOURCE = new SourceAddress();
 
 const mac = new Mac(KEY);
 const random = new Random(5);
@@ -29,7 +33,7 @@ function serve(key = KEY) {
   function ask(request: Uint8Array): string {
     const slot = new Uint8Array(64).fill(0xee);
     slot.set(request.subarray(0, 64));
-    return hex(slot.subarray(0, respond(new DataView(slot.buffer), Math.min(request.length, 64))));
+    return hex(slot.subarray(0, respond(new DataView(slot.buffer), Math.min(request.length, 64), SOURCE)));
   }
 
   /** The next id that there would be for a request without a MAC, if those were answered. */

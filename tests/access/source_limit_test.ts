@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { SourceAddress } from "../../lib/access/source_address.ts";
+import { SourceAddress } from "../../lib/udp/source_address.ts";
 import { SourceLimit } from "../../lib/access/source_limit.ts";
 import { Random } from "./random.ts";
 import { source } from "./sources.ts";

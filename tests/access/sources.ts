@@ -1,5 +1,5 @@
 import ipaddr from "ipaddr.js";
-import { SourceAddress } from "../../lib/access/source_address.ts";
+import { SourceAddress } from "../../lib/udp/source_address.ts";
 import { bytes } from "../wire/bytes.ts";
 
 /** A `struct sockaddr_in` for 4 bytes of an address, a `struct sockaddr_in6` for 16; its other fields are noise. */

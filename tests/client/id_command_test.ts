@@ -6,13 +6,21 @@ import { DEFAULT_LAYOUT, formatId, type IdForm, LAYOUTS } from "../../mod.ts";
 
 describe("parseIdArgs", () => {
   it("asks the local server for one id, unless told otherwise", () => {
-    assertEquals(parseIdArgs([]), { kind: "print", hostname: "127.0.0.1", ports: [9999], count: 1, form: "decimal" });
-    assertEquals(parseIdArgs("--host h --port 1,2 --count 10 --form hex".split(" ")), {
+    assertEquals(parseIdArgs([]), {
+      kind: "print",
+      hostname: "127.0.0.1",
+      ports: [9999],
+      count: 1,
+      form: "decimal",
+      keyFile: undefined,
+    });
+    assertEquals(parseIdArgs("--host h --port 1,2 --count 10 --form hex --key-file k".split(" ")), {
       kind: "print",
       hostname: "h",
       ports: [1, 2],
       count: 10,
       form: "hex",
+      keyFile: "k",
     });
     assertEquals(parseIdArgs(["--help"]), { kind: "help" });
   });

@@ -12,6 +12,13 @@ describe("readFlags", () => {
     assertEquals(readFlags([], NAMES).port, undefined);
   });
 
+  it("reads a list, in the order of the command line", () => {
+    const names = { ...NAMES, list: ["allow"] } as const;
+    assertEquals(readFlags(["--allow", "a", "--port", "1", "--allow=b"], names).allow, ["a", "b"]);
+    assertEquals(readFlags([], names).allow, []);
+    assertThrows(() => readFlags(["--allow", "a", "--allow", "--help"], names), UsageError, "--allow needs a value");
+  });
+
   for (const args of [["--prot", "1"], ["-p", "1"], ["serve"], ["--help", "me"], ["--port", "1", "2"]]) {
     it(`refuses what is no flag: ${args.join(" ")}`, () => {
       assertThrows(() => readFlags(args, NAMES), UsageError, "is not a flag of this command: there are --port, --host");

@@ -13,6 +13,9 @@ const DEFAULTS: ServeOptions = {
   clockPolicy: "refuse",
   maxDriftMs: undefined,
   stateDir: undefined,
+  allow: undefined,
+  keyFile: undefined,
+  sourceShare: undefined,
 };
 
 describe("parseServeArgs", () => {
@@ -24,6 +27,8 @@ describe("parseServeArgs", () => {
     [["--workers", "3", "--backend", "listen-datagram"], { workers: 3, backend: "listen-datagram" }],
     [["--max-drift", "100"], { maxDriftMs: 100 }],
     [["--clock", "logical"], { clockPolicy: "logical" }],
+    [["--allow", "10.0.0.0/8", "--allow=2001:db8::1"], { allow: ["10.0.0.0/8", "2001:db8::1"] }],
+    [["--key-file", "/k", "--source-share", "25"], { keyFile: "/k", sourceShare: 25 }],
     [["--backend=reuseport", "--state=/x"], { backend: "reuseport", stateDir: "/x" }],
   ];
   for (const [args, options] of understood) {
@@ -38,6 +43,9 @@ describe("parseServeArgs", () => {
   });
 
   const refused: [string[], string][] = [
+    [["--allow", "10.0.0.1/8"], '--allow: "10.0.0.1/8" has bits set after its prefix'],
+    [["--allow", "example.org"], "--allow: a range is an IP address"],
+    [["--source-share", "0"], "--source-share must be an integer from 1 to 100"],
     [["--node-id", "1024"], '--node-id must be an integer from 0 to 1023: got "1024"'],
     [["--node-id", "256", "--layout", "number"], '--node-id must be an integer from 0 to 255: got "256"'],
     [["--port", "65536"], '--port must be an integer from 0 to 65535: got "65536"'],

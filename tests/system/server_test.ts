@@ -3,7 +3,7 @@ import { describe, it } from "@std/testing/bdd";
 import { IdClient } from "../../lib/client/mod.ts";
 import { DEFAULT_LAYOUT, WIDE_LAYOUT } from "../../mod.ts";
 import { TempDir } from "../temp_dir.ts";
-import { until } from "../within.ts";
+import { until, within } from "../within.ts";
 import { Load, ReceivedIds } from "./load.ts";
 import { ServerProcess } from "./server_process.ts";
 
@@ -117,6 +117,23 @@ describe("a server, its backends", () => {
     assertEquals(new Set([...ids.all].map(workerOf)), new Set([0, 1]));
   });
 
+  it("listen-datagram: answers clients of any address and port, on a port that was chosen for it", async () => {
+    const probe = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+    const { port } = probe.addr as Deno.NetAddr;
+    probe.close();
+    await using server = await ServerProcess.start({
+      flags: ["--workers", "1", "--backend", "listen-datagram", "--host", "0.0.0.0"],
+      port,
+    });
+    for (const hostname of ["127.0.0.1", "127.0.0.2"]) {
+      const conn = Deno.listenDatagram({ transport: "udp", hostname, port: 0 });
+      await conn.send(Uint8Array.of(0), { transport: "udp", hostname: "127.0.0.1", port });
+      await within("an answer", conn.receive());
+      conn.close();
+    }
+    assertEquals(server.printed.match(/died/), null);
+  });
+
   it("serves without FFI where that is not permitted, and says so", async () => {
     await using server = await ServerProcess.start({ flags: TWO_WORKERS, deno: ["-P=serve", "--deny-ffi"] });
     assertMatch(server.printed, /without the permission --allow-ffi, every worker has a port of its own/);
@@ -196,7 +213,7 @@ describe("a server and a client", () => {
     assertEquals(refused.code, 1);
     assertMatch(
       refused.err,
-      /global-id: no response from 127.0.0.1:[0-9]+ to [0-9]+ requests: is a server running there\?/,
+      /global-id: no response from 127.0.0.1:[0-9]+ to [0-9]+ requests: is a server running there, and does it let us in\?/,
     );
   });
 });

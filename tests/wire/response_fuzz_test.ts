@@ -18,7 +18,7 @@ function isRangeResponse(datagram: Uint8Array, length: number): boolean {
   if (length !== 32 || datagram[0] !== 0x02 || !areZero(datagram, 2, 4)) return false;
   const status = datagram[1];
   const granted = wordAt(datagram, 4);
-  if (status !== 0) return status <= 5 && granted === 0 && areZero(datagram, 24, 32);
+  if (status !== 0) return status <= 6 && granted === 0 && areZero(datagram, 24, 32);
   const last = longAt(datagram, 16) + longAt(datagram, 24) * BigInt(granted - 1);
   return granted === 1 || granted > 1 && !areZero(datagram, 24, 32) && last < 2n ** 64n;
 }

@@ -38,10 +38,10 @@ describe("readRangeResponse", () => {
   });
 
   it("reads every status, with the time to wait", () => {
-    for (const status of [1, 2, 3, 4, 5]) {
+    for (const status of [1, 2, 3, 4, 5, 6]) {
       const text = `02 0${status} 0000 00000000 0000000100000002 0000000000000258 0000000000000000`;
       assertEquals(readRangeResponse(...view(text)), {
-        status: status as 1 | 2 | 3 | 4 | 5,
+        status: status as 1 | 2 | 3 | 4 | 5 | 6,
         tagHigh: 1,
         tagLow: 2,
         granted: 0,
@@ -61,7 +61,7 @@ describe("readRangeResponse", () => {
         "02 00 0000 00000003 89abcdef01234567 ffffffffffff0000 0000000000000800 00", // too long
         "03 00 0000 00000003 89abcdef01234567 ffffffffffff0000 0000000000000800", // another message
         "02 00 0001 00000003 89abcdef01234567 ffffffffffff0000 0000000000000800", // reserved byte
-        "02 06 0000 00000000 89abcdef01234567 0000000000000000 0000000000000000", // unknown status
+        "02 07 0000 00000000 89abcdef01234567 0000000000000000 0000000000000000", // unknown status
         "02 00 0000 00000000 89abcdef01234567 ffffffffffff0000 0000000000000800", // OK, but nothing granted
         "02 01 0000 00000001 89abcdef01234567 ffffffffffff0000 0000000000000000", // not OK, but something granted
         "02 01 0000 00000000 89abcdef01234567 ffffffffffff0000 0000000000000800", // not OK, but a step

@@ -1,8 +1,7 @@
-import ipaddr from "ipaddr.js";
-import { describe } from "../id/_check.ts";
+import { linux } from "./_libc.ts";
+import { parseIpAddress } from "./ip_address.ts";
 
-/** `AF_INET` and where the addresses begin in `struct sockaddr_in` and `struct sockaddr_in6`, in bytes. */
-const AF_INET = 2;
+/** Where the addresses begin in `struct sockaddr_in` and `struct sockaddr_in6`, in bytes. */
 const SOCKADDR_IPV4 = 4;
 const SOCKADDR_IPV6 = 8;
 
@@ -38,7 +37,7 @@ export class SourceAddress {
    */
   readSockaddr(sockaddr: DataView): void {
     const words = this.words;
-    if (sockaddr.getUint16(0, true) === AF_INET) {
+    if (sockaddr.getUint16(0, true) === linux.AF_INET) {
       words[0] = words[1] = 0;
       words[2] = MAPPED;
       words[3] = sockaddr.getUint32(SOCKADDR_IPV4);
@@ -65,11 +64,9 @@ export class SourceAddress {
 }
 
 function parseWords(text: string): Uint32Array {
-  if (!ipaddr.IPv4.isValidFourPartDecimal(text) && !ipaddr.IPv6.isValid(text)) {
-    throw new SyntaxError(`hostname must be an IPv4 or IPv6 address: got ${describe(text)}`);
-  }
-  const ip = ipaddr.parse(text);
-  const bytes = (ip instanceof ipaddr.IPv4 ? ip.toIPv4MappedAddress() : ip).toByteArray();
+  const ip = parseIpAddress(text);
+  if (ip === undefined) throw new SyntaxError(`hostname must be an IPv4 or IPv6 address: got ${JSON.stringify(text)}`);
+  const bytes = ("toIPv4MappedAddress" in ip ? ip.toIPv4MappedAddress() : ip).toByteArray();
   const view = new DataView(Uint8Array.from(bytes).buffer);
   return Uint32Array.from({ length: 4 }, (_, i) => view.getUint32(4 * i));
 }

@@ -1,10 +1,10 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import ipaddr from "ipaddr.js";
-import { SourceAddress } from "../../lib/access/source_address.ts";
+import { SourceAddress } from "../../lib/udp/source_address.ts";
 import { encodeAddress } from "../../lib/udp/_socket_address.ts";
-import { Random } from "./random.ts";
-import { sockaddr } from "./sources.ts";
+import { Random } from "../access/random.ts";
+import { sockaddr } from "../access/sources.ts";
 
 describe("SourceAddress, against words written out by hand", () => {
   const source = new SourceAddress();

@@ -1,0 +1,63 @@
+import { assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { createLimitedResponder } from "../../lib/access/limited_responder.ts";
+import { SourceLimit } from "../../lib/access/source_limit.ts";
+import { writeBasicRequest, writeRangeRequest } from "../../lib/wire/request.ts";
+import { createResponder } from "../../lib/wire/responder.ts";
+import { readBasicResponse, readRangeResponse } from "../../lib/wire/response.ts";
+import { DEFAULT_LAYOUT, IdGenerator } from "../../mod.ts";
+import { HandClock } from "../id/hand_clock.ts";
+import { source } from "./sources.ts";
+
+const [a, b] = [source("192.0.2.1"), source("192.0.2.2")];
+
+/** A server that lets every source have 10 ids a tick; 300 ms of the first tick have passed. */
+function serve() {
+  const clock = new HandClock(DEFAULT_LAYOUT.epochMs + 300);
+  const generator = new IdGenerator({ nodeId: 0, clock, reservation: { firstTick: 0, endTick: 1000 } });
+  const limit = new SourceLimit({ idsPerWindow: 10 });
+  const respond = createLimitedResponder(createResponder(generator), limit, DEFAULT_LAYOUT, clock);
+  const view = new DataView(new ArrayBuffer(64));
+
+  function askRange(from: typeof a, count: number) {
+    const length = respond(view, writeRangeRequest(view, count, 0, 1), from);
+    const { status, granted, retryAfterMs } = readRangeResponse(view, length)!;
+    return [status, granted, retryAfterMs];
+  }
+  function askBasic(from: typeof a): boolean {
+    return readBasicResponse(view, respond(view, writeBasicRequest(view), from)) !== undefined;
+  }
+  return { clock, view, respond, askRange, askBasic };
+}
+
+describe("createLimitedResponder", () => {
+  it("gives a source its ids of a tick and no more, whichever way it asks, and others theirs", () => {
+    const { askRange, askBasic } = serve();
+    assertEquals(askRange(a, 4), [0, 4, 0]);
+    assertEquals(askBasic(a), true);
+    assertEquals(askRange(a, 1000), [0, 5, 0]);
+    assertEquals(askRange(a, 1), [1, 0, 700]);
+    assertEquals(askBasic(a), false);
+    assertEquals(askRange(b, 1000), [0, 10, 0]);
+  });
+
+  it("gives it as many again when the clock's tick ends, which is when it says that there will be some", () => {
+    const { clock, askRange } = serve();
+    askRange(a, 10);
+    const [, , waitMs] = askRange(a, 10);
+    clock.ms += waitMs - 1;
+    assertEquals(askRange(a, 10), [1, 0, 1]);
+    clock.ms += 1;
+    assertEquals(askRange(a, 10), [0, 10, 0]);
+  });
+
+  it("hands on what is no request for ids, from a source that has had all of its", () => {
+    const { view, respond, askRange } = serve();
+    askRange(a, 10);
+    assertEquals(askRange(a, 0), [4, 0, 0]); // a bad request
+    view.setUint8(0, 0x7f);
+    assertEquals([respond(view, 5, a), view.getUint8(0)], [1, 0x01]);
+    view.setUint8(0, 0x01);
+    assertEquals(respond(view, 1, a), 0);
+  });
+});

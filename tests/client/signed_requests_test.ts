@@ -1,0 +1,145 @@
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { Mac } from "../../lib/access/mac.ts";
+import { ReplayWindow } from "../../lib/access/replay_window.ts";
+import { createSignedResponder } from "../../lib/access/signed_responder.ts";
+import { IdClient, NoResponseError, RefusedError } from "../../lib/client/mod.ts";
+import { listenDatagram } from "../../lib/udp/listen_datagram.ts";
+import type { Respond } from "../../lib/udp/udp_socket.ts";
+import { SIGNED_BYTES, WireStatus } from "../../lib/wire/protocol.ts";
+import { writeRangeError } from "../../lib/wire/range_error.ts";
+
+const KEY = new Uint8Array(32).fill(7);
+const OTHER_KEY = new Uint8Array(32).fill(8);
+
+/** Long enough for any response on loopback. */
+const PATIENT = { timeoutMs: 60_000, deadlineMs: 120_000 };
+
+/** A server that answers with `respond`, and with what it makes of the answers. */
+class SignedServer implements AsyncDisposable {
+  readonly requests: string[] = [];
+  readonly #socket = listenDatagram({ hostname: "127.0.0.1", port: 0 });
+  readonly #served: Promise<void>;
+
+  constructor(respond: Respond) {
+    this.#served = this.#socket.serve((datagram, length, source) => {
+      this.requests.push(new Uint8Array(datagram.buffer, 0, length).toHex());
+      return respond(datagram, length, source);
+    });
+  }
+
+  get port(): number {
+    return this.#socket.port;
+  }
+
+  async [Symbol.asyncDispose]() {
+    this.#socket.close();
+    await this.#served;
+  }
+}
+
+/** Grants one id. */
+const grantOne: Respond = (datagram) => {
+  datagram.setUint32(4, 1);
+  datagram.setBigUint64(16, 1000n);
+  datagram.setBigUint64(24, 1n);
+  return 32;
+};
+
+/** A server whose clock is ahead of this process's by so many ms, and which has been running for a while. */
+function serverAhead(ms: number): SignedServer {
+  const clock = { now: () => Date.now() + ms };
+  return new SignedServer(
+    createSignedResponder(grantOne, new Mac(KEY), new ReplayWindow(clock.now() - 60_000), clock),
+  );
+}
+
+describe("IdClient with a key", () => {
+  it("signs its requests, another one every time, and takes ids from the server", async () => {
+    await using server = serverAhead(0);
+    using client = new IdClient({ port: server.port, key: KEY, ...PATIENT });
+    assertEquals(await client.nextIds(3), [1000n, 1000n, 1000n]);
+    assertEquals(server.requests.map((request) => request.length), [96, 96, 96]);
+    assertEquals(new Set(server.requests.map((request) => request.slice(48, 64))).size, 3, "nonces");
+  });
+
+  it("signs a request anew when it sends it again", async () => {
+    let seen = 0;
+    const respond = createSignedResponder(grantOne, new Mac(KEY), new ReplayWindow(Date.now() - 60_000));
+    await using server = new SignedServer((...args) => ++seen < 3 ? 0 : respond(...args));
+    using client = new IdClient({ port: server.port, key: KEY, timeoutMs: 5, deadlineMs: 120_000 });
+    assertEquals(await client.nextId(), 1000n);
+    assertEquals(new Set(server.requests).size, server.requests.length);
+  });
+
+  for (const ahead of [-3_600_000, -2_000, 31_000, 3_600_000]) {
+    it(`finds out that the server's clock is off by ${ahead} ms, with one request more`, async () => {
+      await using server = serverAhead(ahead);
+      using client = new IdClient({ port: server.port, key: KEY, ...PATIENT });
+      for (let i = 0; i < 3; i++) assertEquals(await client.nextId(), 1000n);
+      assertEquals(server.requests.length, 4);
+    });
+  }
+
+  it("gives up on a server that does not like any time", async () => {
+    const mac = new Mac(KEY);
+    await using server = new SignedServer((datagram) => {
+      writeRangeError(datagram, WireStatus.STALE, Date.now());
+      return mac.signResponse(datagram);
+    });
+    using client = new IdClient({ port: server.port, key: KEY, ...PATIENT });
+    const error = await assertRejects(() => client.nextId(), RefusedError, "a request of another time");
+    assertEquals([error.status, error.retryAfterMs], [WireStatus.STALE, 0]);
+  });
+
+  it("waits for a new server, which cannot tell yet which requests are new", async () => {
+    await using server = new SignedServer(createSignedResponder(grantOne, new Mac(KEY), new ReplayWindow(Date.now())));
+    using client = new IdClient({ port: server.port, key: KEY, ...PATIENT });
+    assertEquals(await client.nextId(), 1000n);
+  });
+
+  const forged: Record<string, Respond> = {
+    "an answer without a MAC": grantOne,
+    "an answer with another key": (datagram, length, source) => {
+      grantOne(datagram, length, source);
+      return new Mac(OTHER_KEY).signResponse(datagram);
+    },
+    "an answer that was changed on the way": (datagram, length, source) => {
+      grantOne(datagram, length, source);
+      new Mac(KEY).signResponse(datagram);
+      datagram.setUint8(23, datagram.getUint8(23) ^ 1);
+      return SIGNED_BYTES;
+    },
+  };
+  for (const [what, respond] of Object.entries(forged)) {
+    it(`does not take ${what}`, async () => {
+      await using server = new SignedServer(respond);
+      using client = new IdClient({ port: server.port, key: KEY, timeoutMs: 5, deadlineMs: 50 });
+      await assertRejects(() => client.nextId(), NoResponseError);
+    });
+  }
+
+  it("does not take the answer to another of its requests", async () => {
+    const mac = new Mac(KEY);
+    let first: Uint8Array | undefined;
+    await using server = new SignedServer((datagram, length, source) => {
+      const bytes = new Uint8Array(datagram.buffer, 0, SIGNED_BYTES);
+      if (first === undefined) {
+        grantOne(datagram, length, source);
+        mac.signResponse(datagram);
+        first = bytes.slice();
+      } else {
+        bytes.set(first.subarray(0, 8));
+        bytes.set(first.subarray(16), 16);
+      }
+      return SIGNED_BYTES;
+    });
+    using client = new IdClient({ port: server.port, key: KEY, timeoutMs: 5, deadlineMs: 100 });
+    await client.nextId();
+    await assertRejects(() => client.nextId(), NoResponseError);
+  });
+
+  it("refuses a key that is too short", () => {
+    assertThrows(() => new IdClient({ key: new Uint8Array(31) }), RangeError, "a key must have at least 32 bytes");
+  });
+});

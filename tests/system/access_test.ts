@@ -1,0 +1,149 @@
+import { assert, assertEquals, assertMatch, assertNotMatch, assertRejects } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { IdClient, NoResponseError } from "../../lib/client/mod.ts";
+import { DEFAULT_LAYOUT } from "../../mod.ts";
+import { RANGE_BYTES } from "../../lib/wire/protocol.ts";
+import { writeRangeRequest } from "../../lib/wire/request.ts";
+import { type RangeResponse, readRangeResponse } from "../../lib/wire/response.ts";
+import { TempDir } from "../temp_dir.ts";
+import { within } from "../within.ts";
+import { ServerProcess } from "./server_process.ts";
+
+const KEY = new Uint8Array(32).fill(9);
+
+/** For asking a server that is not to answer. */
+const IMPATIENT = { timeoutMs: 20, deadlineMs: 200 };
+
+/** Asks from an address of one's choice: all of 127.0.0.0/8 is this machine. */
+class Source implements Disposable {
+  readonly #conn: Deno.DatagramConn;
+
+  constructor(hostname: string, private readonly port: number) {
+    this.#conn = Deno.listenDatagram({ transport: "udp", hostname, port: 0 });
+  }
+
+  async ask(count: number): Promise<RangeResponse> {
+    const request = new Uint8Array(RANGE_BYTES);
+    writeRangeRequest(new DataView(request.buffer), count, 0, 0);
+    await this.#conn.send(request, { transport: "udp", hostname: "127.0.0.1", port: this.port });
+    const [response] = await within("a response", this.#conn.receive());
+    return readRangeResponse(new DataView(response.buffer), response.length)!;
+  }
+
+  /** Asks until ids are granted: a server that was just started has none yet. */
+  async granted(count: number): Promise<RangeResponse> {
+    while (true) {
+      const response = await this.ask(count);
+      if (response.status === 0) return response;
+      await new Promise((resolve) => setTimeout(resolve, response.retryAfterMs));
+    }
+  }
+
+  [Symbol.dispose]() {
+    this.#conn.close();
+  }
+}
+
+async function writeKey(dir: TempDir, mode = 0o600): Promise<string> {
+  const path = `${dir.path}/key`;
+  await Deno.writeTextFile(path, KEY.toHex() + "\n", { mode });
+  return path;
+}
+
+for (const backend of ["reuseport", "listen-datagram"]) {
+  const flags = ["--workers", "1", "--backend", backend];
+
+  describe(`access to a server, ${backend}`, () => {
+    it("--allow answers only the addresses that it names", async () => {
+      await using server = await ServerProcess.start({
+        flags: [...flags, "--allow", "127.0.0.2", "--allow", "127.0.1.0/24"],
+      });
+      const [port] = server.ports;
+      using stranger = new IdClient({ port, ...IMPATIENT });
+      await assertRejects(() => stranger.nextId(), NoResponseError, "does it let us in?");
+      for (const hostname of ["127.0.0.2", "127.0.1.77"]) {
+        using source = new Source(hostname, port);
+        await source.granted(5);
+      }
+    });
+
+    it("--key-file answers only those who have the key, and they believe nobody else", async () => {
+      await using state = await TempDir.make();
+      const keyFile = await writeKey(state);
+      await using server = await ServerProcess.start({ state, flags: [...flags, "--key-file", keyFile] });
+      const [port] = server.ports;
+      for (const key of [{}, { key: new Uint8Array(32) }]) {
+        using stranger = new IdClient({ port, ...key, ...IMPATIENT });
+        await assertRejects(() => stranger.nextId(), NoResponseError);
+      }
+      using client = new IdClient({ port, key: KEY });
+      const ids = await Promise.all(Array.from({ length: 500 }, () => client.nextId()));
+      assertEquals(new Set(ids).size, 500);
+    });
+
+    it("--source-share leaves ids for others when one source asks for all of them", async () => {
+      await using server = await ServerProcess.start({ flags: [...flags, "--source-share", "25"] });
+      using greedy = new Source("127.0.0.2", server.ports[0]);
+      using modest = new Source("127.0.0.3", server.ports[0]);
+      const ofTick = new Map<number, number>();
+      let refusals = 0;
+      await modest.granted(1);
+      while (refusals < 100) {
+        const { first, granted, status, retryAfterMs } = await greedy.ask(2 ** 32 - 1);
+        if (status !== 0) {
+          refusals++;
+          assertEquals(status, 1);
+          assert(retryAfterMs >= 1 && retryAfterMs <= 1000);
+          await modest.granted(1);
+        } else {
+          const { tick } = DEFAULT_LAYOUT.unpack(first);
+          ofTick.set(tick, (ofTick.get(tick) ?? 0) + granted);
+        }
+      }
+      for (const granted of ofTick.values()) assertEquals(granted, 131_072 / 4);
+    });
+  });
+}
+
+describe("access, what the server says of it", () => {
+  it("warns if whoever reaches it gets ids", async () => {
+    const warning = /whoever reaches 0\.0\.0\.0 gets ids: .*--allow.*--key-file/;
+    await using open = await ServerProcess.start({ flags: ["--workers", "1", "--host", "0.0.0.0"] });
+    assertMatch(open.printed, warning);
+    await using guarded = await ServerProcess.start({
+      flags: ["--workers", "1", "--host", "0.0.0.0", "--allow", "127.0.0.0/8"],
+    });
+    assertNotMatch(guarded.printed, warning);
+  });
+
+  it("says what is wrong with a key file", async () => {
+    await using state = await TempDir.make();
+    await Deno.writeTextFile(`${state.path}/words`, "correct horse battery staple", { mode: 0o600 });
+    const open = await writeKey(state, 0o644);
+    const wrong: [string, RegExp][] = [
+      [`${state.path}/words`, /a key is one line of hexadecimal digits or base64, which .*words is not: make one with/],
+      [open, /may have been read by others \(its mode is 644\): chmod o=/],
+      [`${state.path}/none`, /there is no file .*none; make one with/],
+      ["/etc/hostname", /needs the permission --allow-read=\/etc\/hostname/],
+    ];
+    for (const [path, message] of wrong) {
+      await using server = await ServerProcess.spawn({ state, flags: ["--key-file", path] });
+      assertEquals((await server.ended()).code, 1);
+      assertMatch(server.printed, message);
+    }
+  });
+
+  it("deno task id signs with --key-file", async () => {
+    await using state = await TempDir.make();
+    const keyFile = await writeKey(state);
+    await using server = await ServerProcess.start({ state, flags: ["--workers", "1", "--key-file", keyFile] });
+    assertMatch(server.printed, /try it: deno task id --port [0-9]+ --key-file .*key\n/);
+    const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "-P=id", `--allow-read=${state.path}`, "id.ts", "--port", String(server.ports[0])],
+        ...["--key-file", keyFile, "--count", "3"],
+      ],
+    }).output();
+    assertEquals([code, new TextDecoder().decode(stdout).trim().split("\n").length], [0, 3]);
+  });
+});
