@@ -26,7 +26,7 @@ export interface ClaimOptions extends Omit<HolderOptions, "nodeId"> {
  * @param options Which node, and what to take it with.
  * @returns Its holder.
  * @throws {NodeHeldError} If all that come into question are held.
- * @throws {unknown} What the store throws, and what `ReservationHolder.take` does.
+ * @throws {unknown} What the store throws, and what `ReservationHolder.replace` does.
  */
 export async function claimNode(options: ClaimOptions): Promise<ReservationHolder> {
   const candidates = options.nodeId === undefined ? shuffledUpTo(options.maxNodeId) : [options.nodeId];
@@ -37,14 +37,14 @@ export async function claimNode(options: ClaimOptions): Promise<ReservationHolde
       held.push([nodeId, found]);
       continue;
     }
-    const holder = await takeUnlessTaken(nodeId, options);
+    const holder = await replaceUnlessTaken(found, nodeId, options);
     if (holder !== undefined) return holder;
   }
   await options.sleep(GONE_AFTER_MS);
   for (const [nodeId, before] of held) {
     const found = await options.store.read(nodeId);
     if (found?.mark !== before.mark || found.holder !== before.holder) continue;
-    const holder = await takeUnlessTaken(nodeId, options);
+    const holder = await replaceUnlessTaken(found, nodeId, options);
     if (holder !== undefined) return holder;
   }
   throw new NodeHeldError(
@@ -54,9 +54,14 @@ export async function claimNode(options: ClaimOptions): Promise<ReservationHolde
   );
 }
 
-async function takeUnlessTaken(nodeId: number, options: ClaimOptions): Promise<ReservationHolder | undefined> {
+/** Takes a node as it was found; `undefined` if another replica was faster. */
+async function replaceUnlessTaken(
+  found: Reservation | undefined,
+  nodeId: number,
+  options: ClaimOptions,
+): Promise<ReservationHolder | undefined> {
   try {
-    return await ReservationHolder.take({ ...options, nodeId }, options.isBehindAllowed);
+    return await ReservationHolder.replace(found, { ...options, nodeId }, options.isBehindAllowed);
   } catch (error) {
     if (error instanceof NodeHeldError) return undefined;
     throw error;

@@ -78,8 +78,24 @@ export class ReservationHolder {
    * @throws {NodeHeldError} If another holder took it at the same moment.
    */
   static async take(options: HolderOptions, isBehindAllowed: boolean): Promise<ReservationHolder> {
+    return await ReservationHolder.replace(await options.store.read(options.nodeId), options, isBehindAllowed);
+  }
+
+  /**
+   * The same, if what was found on record is still there.
+   *
+   * @param found What was found; `undefined` if nothing was.
+   * @param options The node, the store, the layout, the clock.
+   * @param isBehindAllowed Whether to reserve ticks past the mark although the clock is behind it (the policy `logical`).
+   * @throws {LayoutMismatchError} If what is on record was written with another layout.
+   * @throws {NodeHeldError} If another holder has taken it since.
+   */
+  static async replace(
+    found: Reservation | undefined,
+    options: HolderOptions,
+    isBehindAllowed: boolean,
+  ): Promise<ReservationHolder> {
     const { store, nodeId, layout, clock, name } = options;
-    const found = await store.read(nodeId);
     if (found !== undefined && found.layout !== `${layout}`) {
       throw new LayoutMismatchError(nodeId, found.layout, `${layout}`);
     }

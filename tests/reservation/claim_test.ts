@@ -31,6 +31,21 @@ describe("claimNode", () => {
     assertEquals(waits.length, 1);
   });
 
+  it("does not take a node that another replica takes at the same moment", async () => {
+    const { store, options } = setUp();
+    let other: Promise<unknown> | undefined;
+    const overtaken = {
+      compareAndSet: store.compareAndSet.bind(store),
+      async read(nodeId: number) {
+        const found = await store.read(nodeId);
+        await (other ??= claimNode(options("other", nodeId)));
+        return found;
+      },
+    };
+    await assertRejects(() => claimNode({ ...options("late", 2), store: overtaken }), NodeHeldError);
+    assertEquals((await store.read(2))?.holder, "other");
+  });
+
   it("gives a node on that was given back, at once", async () => {
     const { waits, options } = setUp();
     const holders = await Promise.all(["a", "b", "c", "d"].map((name) => claimNode(options(name))));
