@@ -37,6 +37,7 @@ export { IdRange } from "./lib/id/id_range.ts";
 export { IdLayout, type IdLayoutOptions, type IdOrder, type IdParts } from "./lib/id/layout.ts";
 export {
   DEFAULT_LAYOUT,
+  DENSE_LAYOUT,
   DISCORD_LAYOUT,
   INSTAGRAM_LAYOUT,
   type LayoutName,
@@ -46,4 +47,5 @@ export {
   TWITTER_LAYOUT,
   WIDE_LAYOUT,
 } from "./lib/id/presets.ts";
+export { SequenceLease, type SequencePool } from "./lib/id/sequence_pool.ts";
 export { formatId, type IdForm, parseId } from "./lib/id/text.ts";

@@ -6,15 +6,9 @@ import { IdRange } from "./id_range.ts";
 import { IdLayout } from "./layout.ts";
 import type { IdGeneratorOpenOptions, IdGeneratorOptions } from "./id_generator_options.ts";
 import { DEFAULT_LAYOUT } from "./presets.ts";
+import { SequenceLease, type SequencePool } from "./sequence_pool.ts";
 import { claimNode } from "../reservation/claim.ts";
 import { ReservationKeeper } from "../reservation/keeper.ts";
-
-/** An id as two 32-bit words and as the 64-bit number that they are: a view is the cheapest way from one to the other. */
-const idNumber = new BigUint64Array(1);
-const idWords = new Uint32Array(idNumber.buffer);
-/** Which of the two words is the upper one; that depends on the machine's byte order. */
-const HIGH = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1 ? 1 : 0;
-const LOW = 1 - HIGH;
 
 /** Above any number of ids that a tick can have (2^31). */
 const MAX_COUNT = 2 ** 32 - 1;
@@ -26,7 +20,8 @@ const NOT_RESERVED_RETRY_MS = 100;
  * Hands out ids that ascend and are never given out twice.
  *
  * A node can be split into subnodes that need not know of each other: subnode i of n only ever uses the sequence numbers
- * s with s % n = i. With more subnodes than sequence numbers, those past the end have no ids at all.
+ * s with s % n = i. With more subnodes than sequence numbers, those past the end have no ids at all. Or generators of a node share
+ * a pool, and take their sequence numbers from there.
  *
  * The rules, in the order in which they are checked at every call:
  *
@@ -78,6 +73,8 @@ export class IdGenerator implements AsyncDisposable {
   readonly #monotonicClock: Clock;
   readonly #isLogical: boolean;
   readonly #grant = new IdGrant();
+  readonly #pool: SequencePool | undefined;
+  readonly #lease = new SequenceLease();
 
   /** What renews the reservation, and what keeps it from being renewed, if this was opened with a store. */
   #keeper: ReservationKeeper | undefined;
@@ -93,8 +90,11 @@ export class IdGenerator implements AsyncDisposable {
   /** When that tick begins and ends, in ms; an empty span as long as no call has found the clock in it. */
   #tickStartMs = Infinity;
   #tickEndMs = -Infinity;
-  /** The next sequence number in it; past `maxSequence` if there is none. */
+  /** The next sequence number in it, and the first one after it that is not this generator's; not below if there is none. */
   #sequence: number;
+  #endSequence: number;
+  /** Whether the pool had none left in that tick when it was asked last. */
+  #isPoolUsedUp = true;
   /** The ids of that tick but for their sequence number, as two 32-bit words. */
   #baseHigh = 0;
   #baseLow = 0;
@@ -109,7 +109,7 @@ export class IdGenerator implements AsyncDisposable {
    */
   constructor(options: IdGeneratorOptions) {
     const { nodeId, subnodeId = 0, subnodeCount = 1, layout = DEFAULT_LAYOUT, clock = Date, reservation } = options;
-    const { clockPolicy = "refuse", monotonicClock = performance } = options;
+    const { clockPolicy = "refuse", monotonicClock = performance, sequencePool } = options;
     if (!(layout instanceof IdLayout)) throw new TypeError(`layout must be an IdLayout: got ${describe(layout)}`);
     checkClock("clock", clock);
     checkClock("monotonicClock", monotonicClock);
@@ -124,8 +124,12 @@ export class IdGenerator implements AsyncDisposable {
     this.#clock = clock;
     this.#monotonicClock = monotonicClock;
     this.#isLogical = clockPolicy === "logical";
+    this.#pool = sequencePool;
+    if (sequencePool !== undefined && subnodeCount > 1) {
+      throw new TypeError("sequencePool and subnodeCount cannot both be given: a pool is another way to split a node");
+    }
 
-    this.#sequence = layout.maxSequence + 1;
+    this.#sequence = this.#endSequence = layout.maxSequence + 1;
     if (reservation === undefined) {
       this.#tick = this.#tickAt(clock.now());
       if (Number.isNaN(this.#tick)) throw new ClockError(NaN, 0, layout.tickMs);
@@ -237,9 +241,7 @@ export class IdGenerator implements AsyncDisposable {
    */
   nextId(): bigint {
     this.#takeOrThrow(1);
-    idWords[HIGH] = this.#grant.firstHigh;
-    idWords[LOW] = this.#grant.firstLow;
-    return idNumber[0];
+    return idOf(this.#grant);
   }
 
   /**
@@ -286,9 +288,7 @@ export class IdGenerator implements AsyncDisposable {
    */
   nextRange(count: number): IdRange {
     this.#takeOrThrow(count);
-    idWords[HIGH] = this.#grant.firstHigh;
-    idWords[LOW] = this.#grant.firstLow;
-    return new IdRange(idNumber[0], this.step, this.#grant.count);
+    return new IdRange(idOf(this.#grant), this.step, this.#grant.count);
   }
 
   /**
@@ -323,16 +323,11 @@ export class IdGenerator implements AsyncDisposable {
     if (status === IdStatus.OUT_OF_IDS) return 0;
     if (status !== IdStatus.OK) throw this.#errorOf(status);
 
-    idWords[HIGH] = grant.firstHigh;
-    idWords[LOW] = grant.firstLow;
     const { count } = grant;
+    const first = idOf(grant);
     const step = this.step;
-    let id = idNumber[0];
-    for (let i = 0; i < count; i++) {
-      target[i] = id;
-      // asUintN tells V8 that 64 bits are enough, so that no bigint is made.
-      id = BigInt.asUintN(64, id + step);
-    }
+    // In registers, as in idOf(). A bigint carried from one round to the next would be made anew in each.
+    for (let i = 0; i < count; i++) target[i] = BigInt.asUintN(64, first + BigInt(i >>> 0) * step);
     return count;
   }
 
@@ -367,13 +362,14 @@ export class IdGenerator implements AsyncDisposable {
       const status = this.#moveTo(now, grant);
       if (status !== IdStatus.OK) return status;
     }
+    if (this.#sequence >= this.#endSequence) {
+      const status = this.#takeFromPool(count, now, grant);
+      if (status !== IdStatus.OK) return status;
+    }
     grant.tick = this.#tick;
     const sequence = this.#sequence;
-    const maxSequence = this.layout.maxSequence;
-    if (sequence > maxSequence) return this.#refuse(IdStatus.OUT_OF_IDS, this.#tick, this.#nextTickInMs(now), grant);
-
     const subnodeCount = this.subnodeCount;
-    if (count > 1) count = Math.min(count, Math.ceil((maxSequence + 1 - sequence) / subnodeCount));
+    if (count > 1) count = Math.min(count, Math.ceil((this.#endSequence - sequence) / subnodeCount));
     this.#sequence = sequence + count * subnodeCount;
 
     const shift = this.layout.sequenceShift;
@@ -396,22 +392,50 @@ export class IdGenerator implements AsyncDisposable {
     if (tick > layout.maxTick) return this.#refuse(IdStatus.OUT_OF_TIME, tick, 0, grant);
     if (tick >= this.#endTick) return this.#refuse(IdStatus.NOT_RESERVED, tick, NOT_RESERVED_RETRY_MS, grant);
 
-    if (tick > this.#tick) {
-      idNumber[0] = layout.pack({ tick, sequence: 0, nodeId: this.nodeId });
-      this.#baseHigh = idWords[HIGH];
-      this.#baseLow = idWords[LOW];
-      this.#sequence = this.subnodeId;
-      this.#tick = tick;
-      if (this.#isLogical) this.#movedMs = this.#monotonicClock.now();
-    }
+    if (tick > this.#tick) this.#enter(tick);
     this.#tickStartMs = layout.epochMs + tick * layout.tickMs;
     this.#tickEndMs = this.#tickStartMs + layout.tickMs;
     return IdStatus.OK;
   }
 
+  /** Begins a tick. With a pool, there are no sequence numbers until they are taken from there. */
+  #enter(tick: number): void {
+    const { layout } = this;
+    const base = layout.pack({ tick, sequence: 0, nodeId: this.nodeId });
+    this.#baseHigh = Number(base >> 32n);
+    this.#baseLow = Number(base & 0xffff_ffffn);
+    this.#sequence = this.subnodeId;
+    this.#endSequence = this.#pool === undefined ? layout.maxSequence + 1 : 0;
+    this.#isPoolUsedUp = false;
+    this.#tick = tick;
+    if (this.#isLogical) this.#movedMs = this.#monotonicClock.now();
+  }
+
+  /** Takes more sequence numbers of the tick from the pool, if there is one: without one, there are no more. */
+  #takeFromPool(count: number, now: number, grant: IdGrant): IdStatus {
+    const lease = this.#lease;
+    if (this.#pool !== undefined) {
+      this.#pool.take(this.#tick, count, lease);
+      if (lease.tick > this.#tick) return this.#follow(lease.tick, count, now, grant);
+      this.#sequence = lease.first;
+      this.#endSequence = lease.end;
+      if (lease.end > lease.first) return IdStatus.OK;
+      this.#isPoolUsedUp = true;
+    }
+    return this.#refuse(IdStatus.OUT_OF_IDS, this.#tick, this.#nextTickInMs(now), grant);
+  }
+
+  /** Goes where another generator has led the pool: its clock was read a moment later, or ours has stepped back since. */
+  #follow(tick: number, count: number, now: number, grant: IdGrant): IdStatus {
+    this.#enter(tick);
+    this.#tickEndMs = -Infinity; // so that the next call looks at the tick anew
+    const status = this.#moveTo(now, grant);
+    return status === IdStatus.OK ? this.#takeFromPool(count, now, grant) : status;
+  }
+
   /** The tick that serves as the clock's while that is behind: the last one used or, if time allows, the one after it. */
   #logicalTick(): number {
-    const isUsedUp = this.#sequence > this.layout.maxSequence;
+    const isUsedUp = this.#sequence >= this.#endSequence && (this.#pool === undefined || this.#isPoolUsedUp);
     return isUsedUp && this.#logicalWaitMs() <= 0 ? this.#tick + 1 : this.#tick;
   }
 
@@ -453,6 +477,14 @@ export class IdGenerator implements AsyncDisposable {
         return new OutOfTimeError(tick, this.layout.maxTick);
     }
   }
+}
+
+/**
+ * The first id of a grant. V8 calculates with bigints in registers, and makes none on the way, where it can see that numbers
+ * have 32 bits (`>>> 0`) and bigints 64 (`asUintN`).
+ */
+function idOf(grant: IdGrant): bigint {
+  return BigInt.asUintN(64, BigInt(grant.firstHigh >>> 0) << 32n | BigInt(grant.firstLow >>> 0));
 }
 
 function checkClock(name: string, clock: Clock): void {

@@ -1,5 +1,6 @@
 import type { ReservationStore } from "../reservation/store.ts";
 import type { Clock } from "./clock.ts";
+import type { SequencePool } from "./sequence_pool.ts";
 import type { IdLayout } from "./layout.ts";
 
 /** What an {@linkcode IdGenerator} is made from. */
@@ -10,6 +11,8 @@ export interface IdGeneratorOptions {
   subnodeId?: number;
   /** Into how many parts the node is split. Default: 1, the whole node. */
   subnodeCount?: number;
+  /** Instead of a subnode: where generators of this node that run side by side take their sequence numbers from. Default: none. */
+  sequencePool?: SequencePool;
   /** How the ids are laid out. Default: `DEFAULT_LAYOUT`. */
   layout?: IdLayout;
   /** What the time is read from. Default: the system's clock. */

@@ -7,13 +7,30 @@ const SYMBOLS = {
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   recvmmsg: { parameters: ["i32", "buffer", "u32", "i32", "pointer"], result: "i32" },
   sendmmsg: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
+  open: { parameters: ["buffer", "i32"], result: "i32" },
+  memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
+  ftruncate: { parameters: ["i32", "i64"], result: "i32" },
+  mmap: { parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"], result: "pointer" },
   close: { parameters: ["i32"], result: "i32" },
   strerror: { parameters: ["i32"], result: "pointer" },
   __errno_location: { parameters: [], result: "pointer" },
+  pthread_mutexattr_init: { parameters: ["buffer"], result: "i32" },
+  pthread_mutexattr_setpshared: { parameters: ["buffer", "i32"], result: "i32" },
+  pthread_mutexattr_setrobust: { parameters: ["buffer", "i32"], result: "i32" },
+  pthread_mutex_init: { parameters: ["buffer", "buffer"], result: "i32" },
+  pthread_mutex_lock: { parameters: ["buffer"], result: "i32" },
+  pthread_mutex_unlock: { parameters: ["buffer"], result: "i32" },
+  pthread_mutex_consistent: { parameters: ["buffer"], result: "i32" },
 } as const;
 
 /** libc's functions by their names. */
 export type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+
+/**
+ * A library through which all of them are found: in glibc of old, the functions of POSIX threads have a library of their own,
+ * which depends on libc; since 2.34, it is an empty one that is kept for programs like this.
+ */
+const LIBRARY = "libpthread.so.0";
 
 /** The numbers of errors and options that this project uses, as Linux has them on x86-64 and on ARM64. */
 export const linux = {
@@ -52,10 +69,10 @@ export function openLibc(): Libc {
     throw new Deno.errors.NotSupported(`reuseport sockets are for Linux, and this is ${Deno.build.os}`);
   }
   try {
-    return libc = Deno.dlopen("libc.so.6", SYMBOLS).symbols;
+    return libc = Deno.dlopen(LIBRARY, SYMBOLS).symbols;
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) throw error;
-    throw new Deno.errors.NotSupported("reuseport sockets need glibc, and there is no libc.so.6 to load");
+    throw new Deno.errors.NotSupported(`reuseport sockets need glibc, and there is no ${LIBRARY} to load`);
   }
 }
 

@@ -15,10 +15,15 @@ import type { Backend } from "./serve_options.ts";
 export interface WorkerConfig {
   /** The node whose ids it hands out. */
   nodeId: number;
-  /** Which part of it: the worker's number, from 0. */
-  subnodeId: number;
+  /** The worker's number, from 0. */
+  worker: number;
   /** How many workers there are. */
-  subnodeCount: number;
+  workerCount: number;
+  /**
+   * Where the memory of the sequence numbers is that all workers share: see `SharedSequencePool`. Left out: each worker has those
+   * of the subnode of its number, and none of the others'.
+   */
+  sequencePoolPath?: string;
   /** How the ids are laid out. */
   layout: LayoutName;
   /** The kind of socket. */

@@ -83,7 +83,7 @@ export class Fleet {
     if (port === undefined) {
       await worker.exited;
       if (this.#stopping.signal.aborted) return config.port;
-      throw new ServeError(`worker ${config.subnodeId} could not start: ${await deathOf(worker)}`);
+      throw new ServeError(`worker ${config.worker} could not start: ${await deathOf(worker)}`);
     }
     this.#lookAfter(worker, config).catch((error) => this.#ended.reject(error));
     return port;
@@ -96,7 +96,7 @@ export class Fleet {
       const death = await deathOf(worker);
       if (this.#stopping.signal.aborted) return;
       const delayMs = policy.delayAfterDeath(performance.now());
-      const who = `worker ${config.subnodeId} (process ${worker.pid})`;
+      const who = `worker ${config.worker} (process ${worker.pid})`;
       if (delayMs === undefined) {
         throw new ServeError(
           `${who} died, as it did ${MAX_DEATHS} times in the last ${
@@ -104,7 +104,7 @@ export class Fleet {
           } s: ${death}; not starting it again`,
         );
       }
-      config.reservation = this.#reservationAfterDeath();
+      config.reservation = this.#reservationAfterDeath(config);
       const waitMs = Math.max(delayMs, untilFirstTick(config));
       this.log.warn(`${who} died: ${death}; starting it again in ${waitMs} ms`);
       await sleep(waitMs, this.#stopping.signal);
@@ -113,9 +113,13 @@ export class Fleet {
     }
   }
 
-  /** What a worker may use in place of one that died, which may have used whatever was reserved until then. */
-  #reservationAfterDeath(): TickRange {
-    return { firstTick: this.#mark, endTick: this.#mark };
+  /**
+   * What a worker may use in place of one that died: it goes on where that one was, if the pool knows where; else it begins
+   * behind what was reserved until then, since all of that may have been used.
+   */
+  #reservationAfterDeath({ reservation, sequencePoolPath }: WorkerConfig): TickRange {
+    const firstTick = sequencePoolPath === undefined ? this.#mark : reservation.firstTick;
+    return { firstTick, endTick: this.#mark };
   }
 
   #spawn(config: WorkerConfig): WorkerProcess {

@@ -11,6 +11,7 @@ import { Fleet } from "./fleet.ts";
 import { lockNode } from "./node_lock.ts";
 import { ReservationReport } from "./reservation_report.ts";
 import { ServeError, type ServeLog } from "./serve_error.ts";
+import { SharedSequencePool } from "./shared_sequence_pool.ts";
 import type { ServeOptions } from "./serve_options.ts";
 import {
   checkPortIsFree,
@@ -69,10 +70,12 @@ export async function supervise(
   const holder = await ReservationHolder.take(holderOptions, isLogical).catch((error) => {
     throw new ServeError(error.message);
   });
+  const sequencePool = backend === "reuseport" ? SharedSequencePool.create(layout, holder.firstTick) : undefined;
   const configs = Array.from({ length: count }, (_, i): WorkerConfig => ({
     nodeId: options.nodeId,
-    subnodeId: i,
-    subnodeCount: count,
+    worker: i,
+    workerCount: count,
+    ...(sequencePool === undefined ? {} : { sequencePoolPath: sequencePool.path }),
     layout: options.layout,
     backend,
     hostname: options.hostname,

@@ -8,12 +8,13 @@ import { createResponder } from "../wire/responder.ts";
 import { explainBindError } from "./bind_error.ts";
 import { encodeMessage, type FromWorker, readMessages, type ToWorker, type WorkerConfig } from "./control_channel.ts";
 import { lockAsWorker } from "./node_lock.ts";
+import { SharedSequencePool } from "./shared_sequence_pool.ts";
 
 /** How often the supervisor hears which tick was last used, in ms: more often than it renews the reservation. */
 const USED_INTERVAL_MS = 500;
 
 /**
- * Is a worker: hands out the ids of one subnode until the supervisor is gone. Its stdin and stdout are the control channel.
+ * Is a worker: hands out ids of the node until the supervisor is gone. Its stdin and stdout are the control channel.
  *
  * It takes its lock before it says hello, and is told to start only afterwards: so whatever it ever hands out, it holds the
  * lock that a next supervisor waits for, even if this one dies in between.
@@ -38,7 +39,11 @@ export async function runWorker(workersPath: string): Promise<void> {
 function start(config: WorkerConfig): IdGenerator {
   const socket = bind(config);
   const layout = LAYOUTS[config.layout];
-  const generator = new IdGenerator({ ...config, layout });
+  const { nodeId, clockPolicy, reservation, worker, workerCount, sequencePoolPath } = config;
+  const share = sequencePoolPath === undefined
+    ? { subnodeId: worker, subnodeCount: workerCount }
+    : { sequencePool: SharedSequencePool.open(sequencePoolPath, layout) };
+  const generator = new IdGenerator({ nodeId, layout, clockPolicy, reservation, ...share });
   socket.serve(createGuardedResponder(createResponder(generator), config.access, layout)).catch(fail);
   say({ type: "ready", port: socket.port });
 

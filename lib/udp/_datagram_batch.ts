@@ -1,4 +1,4 @@
-import { errno, type Libc, linux, systemError } from "./_libc.ts";
+import { errno, type Libc, linux, systemError } from "../libc/libc.ts";
 import { SLOT_BYTES } from "./udp_socket.ts";
 
 /** How many datagrams one system call takes at most. */

@@ -1,4 +1,4 @@
-import { type Libc, linux, openLibc, systemError } from "./_libc.ts";
+import { type Libc, linux, openLibc, systemError } from "../libc/libc.ts";
 import { encodeAddress, MAX_ADDRESS_BYTES, portOf } from "./_socket_address.ts";
 
 /** A UDP socket of libc's, and the address that it is to be bound or connected to. */

@@ -1,4 +1,4 @@
-import { linux } from "./_libc.ts";
+import { linux } from "../libc/libc.ts";
 import { hasZone, parseIpAddress } from "./ip_address.ts";
 
 /** The length of `struct sockaddr_in6`, the longest of the addresses here. */

@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers";
 import { DatagramBatch } from "./_datagram_batch.ts";
-import { linux } from "./_libc.ts";
+import { linux } from "../libc/libc.ts";
 import { RawSocket } from "./_raw_socket.ts";
 import { SourceAddress } from "./source_address.ts";
 import type { Respond, UdpSocket, UdpSocketOptions } from "./udp_socket.ts";

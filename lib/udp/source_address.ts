@@ -1,4 +1,4 @@
-import { linux } from "./_libc.ts";
+import { linux } from "../libc/libc.ts";
 import { parseIpAddress } from "./ip_address.ts";
 
 /** Where the addresses begin in `struct sockaddr_in` and `struct sockaddr_in6`, in bytes. */

@@ -342,6 +342,54 @@ describe("IdGenerator, its forms", () => {
     }
   });
 
+  it("fills with what pack() says, wherever the border of the 32-bit words lies, and however split", () => {
+    for (const order of ["sequence-node", "node-sequence"] as const) {
+      // With the node id below it, the sequence number lies across bit 32 (twice), ends before it, is one bit below it, ...
+      for (const [sequenceBits, nodeBits] of [[12, 26], [12, 31], [8, 24], [1, 31], [12, 15]]) {
+        const layout = layoutOf(64 - sequenceBits - nodeBits, sequenceBits, nodeBits, order);
+        for (const subnodeCount of [1, 3]) {
+          const [nodeId, subnodeId, tick] = [layout.maxNodeId, subnodeCount - 1, layout.maxTick];
+          const clock = new HandClock(EPOCH_MS - 1);
+          const ids = new IdGenerator({ nodeId, subnodeId, subnodeCount, layout, clock });
+          clock.ms = EPOCH_MS + tick * TICK_MS;
+          const expected: bigint[] = [];
+          for (let sequence = subnodeId; sequence <= layout.maxSequence; sequence += subnodeCount) {
+            expected.push(layout.pack({ tick, sequence, nodeId }));
+          }
+          assertEquals(filled(ids, layout.maxSequence + 1).join(), expected.join());
+        }
+      }
+    }
+  });
+
+  it("fills any memory that a BigUint64Array can be a view of, within the view's bounds", () => {
+    for (const Memory of [ArrayBuffer, SharedArrayBuffer]) {
+      for (const options of [undefined, { maxByteLength: 160 }]) {
+        const { ids } = small();
+        const memory = new Memory(80, options);
+        const whole = new BigUint64Array(memory).fill(77n);
+        assertEquals(ids.fill(new BigUint64Array(memory, 16, 3)), 3);
+        assertEquals(ids.fill(new BigUint64Array(memory, 64)), 1);
+        assertEquals([...whole], [77n, 77n, 1n, 5n, 9n, 77n, 77n, 77n, 13n, 77n]);
+      }
+    }
+  });
+
+  it("fills what is left of memory that was resized, and takes no ids for what is not there", () => {
+    const { ids } = small();
+    const memory = new ArrayBuffer(32, { maxByteLength: 64 });
+    const tracking = new BigUint64Array(memory);
+    const fixed = new BigUint64Array(memory, 8, 3);
+    memory.resize(8);
+    assertEquals(ids.fill(fixed), 0); // out of bounds
+    assertEquals(ids.fill(tracking), 1);
+    memory.resize(24);
+    assertEquals(ids.fill(tracking), 3);
+    assertEquals([...tracking], [5n, 9n, 13n]);
+    memory.transfer();
+    assertEquals(ids.fill(tracking), 0); // detached
+  });
+
   it("fills from the front and leaves the rest alone", () => {
     const { ids } = small();
     const target = new BigUint64Array(6).fill(77n);

@@ -133,6 +133,7 @@ describe("the presets", () => {
     assertEquals(widths, {
       default: [37, 17, 10, 64, 1000],
       wide: [34, 20, 10, 64, 1000],
+      dense: [32, 26, 6, 64, 1000],
       number: [32, 13, 8, 53, 1000],
       twitter: [41, 12, 10, 63, 1],
       discord: [42, 12, 10, 64, 1],

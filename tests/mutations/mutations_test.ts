@@ -12,12 +12,15 @@ const HOLDER = "lib/reservation/holder.ts";
 const RULES = "tests/id/id_generator_test.ts";
 const RESERVED = "tests/id/reserved_generator_test.ts";
 const PROPERTIES = "tests/reservation/uniqueness_property_test.ts";
+const POOLED = "tests/id/pooled_generator_test.ts";
+const SHARED_POOL = "lib/server/shared_sequence_pool.ts";
+const SHARED_POOLS = "tests/server/shared_sequence_pool_test.ts";
 const HOLDERS = "tests/reservation/holder_test.ts";
 
 /** What the tests named here need. */
 const COPIED = [
   ...["deno.json", "deno.lock", "mod.ts", "lib", "links"],
-  ...["tests/id", "tests/reservation", "tests/temp_dir.ts", "tests/within.ts"],
+  ...["tests/id", "tests/reservation", "tests/server", "tests/temp_dir.ts", "tests/within.ts"],
 ];
 
 interface Mutation {
@@ -67,15 +70,15 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "4: no sequence number past the last",
     file: GENERATOR,
-    from: "if (sequence > maxSequence) return",
-    to: "if (sequence > maxSequence + 1) return",
+    from: "if (this.#sequence >= this.#endSequence) {",
+    to: "if (this.#sequence > this.#endSequence) {",
     killer: RULES,
   },
   {
     rule: "4: a range ends with the tick's last sequence number",
     file: GENERATOR,
-    from: "Math.ceil((maxSequence + 1 - sequence) / subnodeCount)",
-    to: "Math.ceil((maxSequence + 2 - sequence) / subnodeCount)",
+    from: "Math.ceil((this.#endSequence - sequence) / subnodeCount)",
+    to: "Math.ceil((this.#endSequence + 1 - sequence) / subnodeCount)",
     killer: RULES,
   },
   {
@@ -100,10 +103,17 @@ const MUTATIONS: Mutation[] = [
     killer: PROPERTIES,
   },
   {
+    rule: "4: an array is filled with ids that are a step apart",
+    file: GENERATOR,
+    from: "first + BigInt(i >>> 0) * step",
+    to: "first + BigInt(i >>> 1) * step",
+    killer: RULES,
+  },
+  {
     rule: "5: the tick it was made in counts as used up",
     file: GENERATOR,
-    from: "this.#sequence = layout.maxSequence + 1;",
-    to: "this.#sequence = subnodeId;",
+    from: "this.#sequence = this.#endSequence = layout.maxSequence + 1;",
+    to: "[this.#sequence, this.#endSequence] = [subnodeId, layout.maxSequence + 1];",
     killer: RULES,
   },
   {
@@ -112,6 +122,41 @@ const MUTATIONS: Mutation[] = [
     from: "0, layout.maxTick + 1) - 1;",
     to: "0, layout.maxTick + 1) - 2;",
     killer: PROPERTIES,
+  },
+  {
+    rule: "pool: what was taken in one tick is not for the next",
+    file: GENERATOR,
+    from: "this.#endSequence = this.#pool === undefined ? layout.maxSequence + 1 : 0;",
+    to: "if (this.#pool === undefined) this.#endSequence = layout.maxSequence + 1;",
+    killer: PROPERTIES,
+  },
+  {
+    rule: "pool: no tick that another generator has left",
+    file: GENERATOR,
+    from: "if (lease.tick > this.#tick) return this.#follow(lease.tick, count, now, grant);",
+    to: "",
+    killer: POOLED,
+  },
+  {
+    rule: "pool: what a process has taken is taken for all",
+    file: SHARED_POOL,
+    from: "if (wanted > 0) this.#setState(tick, lease.end);",
+    to: "if (wanted > 0) this.#setState(tick, lease.end - 1);",
+    killer: SHARED_POOLS,
+  },
+  {
+    rule: "pool: one at a time",
+    file: SHARED_POOL,
+    from: "if (libc.pthread_mutex_lock(this.#mutex) === EOWNERDEAD) libc.pthread_mutex_consistent(this.#mutex);",
+    to: "",
+    killer: SHARED_POOLS,
+  },
+  {
+    rule: "pool: none of a tick that is over",
+    file: SHARED_POOL,
+    from: "const wanted = tick < poolTick ? 0 :",
+    to: "const wanted =",
+    killer: SHARED_POOLS,
   },
   {
     rule: "logical: no more ticks than time passes",
@@ -195,7 +240,17 @@ async function runTest(test: string, mutation?: { file: string; from: string; to
     await Deno.writeTextFile(`${copy.path}/${file}`, source.replace(from, () => to));
   }
   const { code, stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["test", "--no-check", "--quiet", "--allow-read", "--allow-write", "--fail-fast", test],
+    args: [
+      "test",
+      "--no-check",
+      "--quiet",
+      "--allow-read",
+      "--allow-write",
+      "--allow-ffi",
+      "--allow-run",
+      "--fail-fast",
+      test,
+    ],
     cwd: copy.path,
     env: { NO_COLOR: "1" },
   }).output();

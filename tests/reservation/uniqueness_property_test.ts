@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { type ClockPolicy, IdGenerator, IdGrant, IdLayout, IdStatus, NodeHeldError } from "../../mod.ts";
 import { ReservationHolder } from "../../lib/reservation/holder.ts";
 import { HandClock } from "../id/hand_clock.ts";
+import { MemorySequencePool } from "../id/memory_sequence_pool.ts";
 import { type Fate, FlakyStore } from "./flaky_store.ts";
 
 /** What can happen to a node. */
@@ -68,7 +69,9 @@ const anyCase = fc.record({
   nodeBits: fc.nat({ max: 2 }),
   tickMs: fc.constantFrom(1, 10, 1000),
   order: fc.constantFrom("sequence-node" as const, "node-sequence" as const),
-  subnodeCount: fc.integer({ min: 1, max: 5 }),
+  generatorCount: fc.integer({ min: 1, max: 5 }),
+  /** How many sequence numbers the generators of a holder take at a time from a pool; 0: each has a subnode instead. */
+  leaseSize: fc.nat({ max: 3 }),
   policy: fc.constantFrom<ClockPolicy>("refuse", "logical"),
   events: fc.array(anyEvent, { minLength: 10, maxLength: 120, size: "max" }),
 });
@@ -77,13 +80,14 @@ const anyCase = fc.record({
 interface Party {
   holder: ReservationHolder;
   generators: IdGenerator[];
+  pool: MemorySequencePool | undefined;
   /** The highest id of each generator. */
   last: bigint[];
 }
 
 /** Runs one case: all ids of all holders are kept, and compared. */
 async function run(
-  { events, policy, subnodeCount, ...widths }: typeof anyCase extends fc.Arbitrary<infer T> ? T : never,
+  { events, policy, generatorCount, leaseSize, ...widths }: typeof anyCase extends fc.Arbitrary<infer T> ? T : never,
 ) {
   const layout = new IdLayout({ timeBits: 30, epochMs: 1_000_000, ...widths });
   const nodeId = layout.maxNodeId;
@@ -93,9 +97,14 @@ async function run(
   const parties: Party[] = [];
   const seen = new Set<bigint>();
 
-  const generator = (holder: ReservationHolder, subnodeId: number, firstTick: number) =>
+  const generator = (
+    { holder, pool }: Pick<Party, "holder" | "pool">,
+    index: number,
+    firstTick = holder.firstTick,
+  ) =>
     new IdGenerator({
-      ...{ nodeId, subnodeId, subnodeCount, layout, clock, monotonicClock, clockPolicy: policy },
+      ...{ nodeId, layout, clock, monotonicClock, clockPolicy: policy },
+      ...(pool === undefined ? { subnodeId: index, subnodeCount: generatorCount } : { sequencePool: pool }),
       reservation: { firstTick, endTick: holder.mark },
     });
   const start = async () => {
@@ -108,8 +117,9 @@ async function run(
       name: `holder ${parties.length} ${seen.size} ${store.changes}`,
     };
     const holder = await ReservationHolder.take(options, policy === "logical");
-    const generators = Array.from({ length: subnodeCount }, (_, i) => generator(holder, i, holder.firstTick));
-    parties.push({ holder, generators, last: generators.map(() => -1n) });
+    const pool = leaseSize === 0 ? undefined : new MemorySequencePool(layout, holder.firstTick, leaseSize);
+    const generators = Array.from({ length: generatorCount }, (_, i) => generator({ holder, pool }, i));
+    parties.push({ holder, generators, pool, last: generators.map(() => -1n) });
   };
   const tolerate = async (change: Promise<void>) => {
     await change.catch((error) =>
@@ -121,7 +131,7 @@ async function run(
   for (const event of [{ kind: "start", fate: "well" } as Event, ...events]) {
     if ("fate" in event) store.fates.splice(0, Infinity, event.fate);
     const party = parties.at("holder" in event ? -1 - event.holder % (parties.length || 1) : 0)!;
-    const subnode = "subnode" in event ? event.subnode % subnodeCount : 0;
+    const subnode = "subnode" in event ? event.subnode % generatorCount : 0;
     const ids = party?.generators[subnode];
     if (event.kind === "start") await tolerate(start());
     if (event.kind === "time") {
@@ -135,8 +145,8 @@ async function run(
     if (event.kind === "release") await tolerate(party.holder.release());
     if (event.kind === "mark") ids.extendReservation(party.holder.mark);
     if (event.kind === "restart") {
-      // The one before may have used whatever its holder had reserved.
-      party.generators[subnode] = generator(party.holder, subnode, party.holder.mark);
+      // The one before may have used whatever its holder had reserved, unless a pool knows what it has used.
+      party.generators[subnode] = generator(party, subnode, party.pool ? party.holder.firstTick : party.holder.mark);
     }
     if (event.kind === "take" && ids.tryRange(event.count, grant) === IdStatus.OK) {
       let id = BigInt(grant.firstHigh) << 32n | BigInt(grant.firstLow);
@@ -146,7 +156,8 @@ async function run(
         assert(id > party.last[subnode], `id ${id} does not ascend`);
         party.last[subnode] = id;
         const { tick, sequence, nodeId: node } = layout.unpack(id);
-        assertEquals([node, sequence % subnodeCount], [nodeId, subnode]);
+        assertEquals(node, nodeId);
+        if (party.pool === undefined) assertEquals(sequence % generatorCount, subnode);
         assert(tick >= party.holder.firstTick && tick < party.holder.mark, `tick ${tick} is not this holder's`);
       }
     }

@@ -53,7 +53,10 @@ describe("parseServeArgs", () => {
     [["--backend", "tcp"], '--backend must be one of reuseport, listen-datagram: got "tcp"'],
     [["--max-drift", "0"], '--max-drift must be an integer from 1 to 86400000: got "0"'],
     [["--clock", "sundial"], '--clock must be one of refuse, logical: got "sundial"'],
-    [["--layout", "x"], "--layout must be one of default, wide, number, twitter, discord, sonyflake, instagram: got"],
+    [
+      ["--layout", "x"],
+      "--layout must be one of default, wide, dense, number, twitter, discord, sonyflake, instagram: got",
+    ],
     [["--host", "localhost"], "--host must be an IPv4 or IPv6 address, such as 127.0.0.1, 0.0.0.0 or ::1: got"],
     [["--host", "fe80::1%eth0"], "--host must be an IPv4 or IPv6 address, such as 127.0.0.1, 0.0.0.0 or ::1: got"],
     [["--verbose"], '"--verbose" is not a flag of this command: there are --node-id, --host, --port, --workers'],

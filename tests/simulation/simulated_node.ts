@@ -1,9 +1,13 @@
-import { type ClockPolicy, IdGenerator, IdGrant, type IdLayout, IdStatus } from "../../mod.ts";
+import { type ClockPolicy, IdGenerator, IdGrant, type IdLayout, IdStatus, NodeHeldError } from "../../mod.ts";
+import { MemorySequencePool } from "../id/memory_sequence_pool.ts";
 import { ReservationHolder } from "../../lib/reservation/holder.ts";
 import type { SimulatedStore, World } from "./world.ts";
 
 /** Workers of a node. */
 const WORKERS = 2;
+
+/** How many sequence numbers workers take at a time, where they share a pool. */
+const LEASE_SIZE = 2;
 
 /** A worker process: it goes on with what it was told until it is dead, whatever becomes of its supervisor. */
 interface Worker {
@@ -15,6 +19,8 @@ interface Worker {
 /** A supervisor process. */
 interface Supervisor {
   holder: ReservationHolder | undefined;
+  /** What its workers share, if they do: it is gone with the last of them. */
+  pool: MemorySequencePool | undefined;
   workers: Worker[];
   isRenewing: boolean;
   isAlive: boolean;
@@ -27,8 +33,8 @@ export interface Ledger {
 }
 
 /**
- * A machine with one node id: a clock that is off, drifts and steps; a supervisor and its workers, which die at any time; and
- * what the supervisor does about it. The generators and the holder are the real ones.
+ * A machine with one node id: a clock that is off, drifts and steps; a supervisor and its workers, which share a pool or have a
+ * subnode each, and which die at any time; and what the supervisor does about it. The generators and the holder are the real ones.
  */
 export class SimulatedNode {
   /** How far the machine's clock is off, in ms. */
@@ -39,6 +45,7 @@ export class SimulatedNode {
   given = 0;
 
   readonly policy: ClockPolicy;
+  readonly #hasPool: boolean;
   readonly #clock;
   readonly #monotonicClock;
   readonly #grant = new IdGrant();
@@ -60,6 +67,7 @@ export class SimulatedNode {
     this.#startMs = startMs;
     this.skewMs = world.chance(0.5) ? 0 : world.between(-5000, 5000);
     this.policy = world.oneOf(["refuse", "logical"]);
+    this.#hasPool = world.chance(0.5);
     this.#clock = { now: () => this.#startMs + this.world.nowMs + this.skewMs };
     this.#monotonicClock = { now: () => this.world.nowMs };
     this.#startAtMs = world.between(0, 3000);
@@ -96,18 +104,22 @@ export class SimulatedNode {
     this.#startAtMs = this.world.nowMs + this.world.between(0, 3000);
   }
 
-  /** A worker dies, and gets a successor: from the mark on, since it may have used whatever had been reserved until then. */
+  /**
+   * A worker dies, and gets a successor: from the mark on, since it may have used whatever had been reserved until then, unless
+   * there is a pool that knows what it has used.
+   */
   #killWorker(): void {
     const supervisor = this.#supervisor;
     if (supervisor?.holder === undefined) return;
     const index = Math.floor(this.world.between(0, WORKERS));
     supervisor.workers[index].isAlive = false;
-    supervisor.workers[index] = this.#worker(supervisor.holder, index, supervisor.holder.mark);
+    const { holder, pool } = supervisor;
+    supervisor.workers[index] = this.#worker(holder, pool, index, pool === undefined ? holder.mark : holder.firstTick);
   }
 
   #start(): void {
     const supervisor: Supervisor = {
-      ...{ holder: undefined, workers: [], isRenewing: false, isAlive: true },
+      ...{ holder: undefined, pool: undefined, workers: [], isRenewing: false, isAlive: true },
       renewAtMs: this.world.nowMs + 1000,
     };
     this.#supervisor = supervisor;
@@ -118,7 +130,9 @@ export class SimulatedNode {
       (holder) => {
         if (!supervisor.isAlive) return;
         supervisor.holder = holder;
-        supervisor.workers = Array.from({ length: WORKERS }, (_, i) => this.#worker(holder, i, holder.firstTick));
+        const pool = this.#hasPool ? new MemorySequencePool(layout, holder.firstTick, LEASE_SIZE) : undefined;
+        supervisor.pool = pool;
+        supervisor.workers = Array.from({ length: WORKERS }, (_, i) => this.#worker(holder, pool, i, holder.firstTick));
       },
       () => { // The store failed: the supervisor ends, and is started again.
         if (!supervisor.isAlive) return;
@@ -128,10 +142,16 @@ export class SimulatedNode {
     );
   }
 
-  #worker(holder: ReservationHolder, subnodeId: number, firstTick: number): Worker {
+  #worker(
+    holder: ReservationHolder,
+    pool: MemorySequencePool | undefined,
+    subnodeId: number,
+    firstTick: number,
+  ): Worker {
     const { nodeId, layout } = this;
     const ids = new IdGenerator({
-      ...{ nodeId, subnodeId, subnodeCount: WORKERS, layout, clock: this.#clock, monotonicClock: this.#monotonicClock },
+      ...{ nodeId, layout, clock: this.#clock, monotonicClock: this.#monotonicClock },
+      ...(pool === undefined ? { subnodeId, subnodeCount: WORKERS } : { sequencePool: pool }),
       ...{ clockPolicy: this.policy, reservation: { firstTick, endTick: holder.mark } },
     });
     return { ids, lastSequenceAndTick: -1, isAlive: true };
@@ -152,7 +172,11 @@ export class SimulatedNode {
           this.world.after(this.world.between(1, 300), () => ids.extendReservation(mark));
         }
       },
-      () => supervisor.isRenewing = false,
+      (error) => {
+        supervisor.isRenewing = false;
+        // A request of one before it, which took long to get to the store, has taken the node: it ends, and is started again.
+        if (error instanceof NodeHeldError && supervisor === this.#supervisor) this.#killSupervisor();
+      },
     );
   }
 

@@ -82,6 +82,17 @@ export class ServerProcess implements AsyncDisposable {
     return await processes((line) => line.includes(this.state.path) && line.includes("server.ts worker"));
   }
 
+  /** Waits until every worker has been at work: until it has taken 0.1 s of CPU time, which an idle one takes half a minute for. */
+  async allWorkersWork(): Promise<void> {
+    const before = new Map<number, number>();
+    await until("all workers work", async () => {
+      const pids = await this.workerPids();
+      const ticks = await Promise.all(pids.map(cpuTicks));
+      pids.forEach((pid, i) => before.has(pid) || before.set(pid, ticks[i]));
+      return pids.length > 0 && pids.every((pid, i) => ticks[i] >= before.get(pid)! + 10);
+    });
+  }
+
   kill(signal: Deno.Signal): void {
     this.#child.kill(signal);
   }
@@ -142,6 +153,13 @@ class Output {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers<void>();
   }
+}
+
+/** The CPU time of a process so far, in 1/100 s; 0 if it has ended. */
+async function cpuTicks(pid: number): Promise<number> {
+  const { stdout } = await new Deno.Command("cat", { args: [`/proc/${pid}/stat`], stderr: "null" }).output();
+  const fields = new TextDecoder().decode(stdout).split(") ")[1]?.split(" ") ?? [];
+  return Number(fields[11] ?? 0) + Number(fields[12] ?? 0);
 }
 
 /** The ids of the processes whose command line passes the test. */
