@@ -6,6 +6,7 @@ import {
   BASIC_ERROR,
   BASIC_ERROR_BYTES,
   BASIC_REQUEST_BYTES,
+  BASIC_SUCCESS_BYTES,
   RANGE,
   RANGE_BYTES,
   WireStatus,
@@ -39,7 +40,10 @@ export function createLimitedResponder(
     const allowed = limit.take(source, count, tick);
     if (allowed === 0) return refuse(datagram, length, (tick + 1) * tickMs - sinceEpochMs);
     if (length === RANGE_BYTES) datagram.setUint32(4, allowed);
-    return respond(datagram, length, source);
+    const answered = respond(datagram, length, source);
+    const granted = grantedIn(datagram, answered);
+    if (granted < allowed) limit.giveBack(source, allowed - granted);
+    return answered;
   };
 }
 
@@ -47,6 +51,12 @@ export function createLimitedResponder(
 function countOf(datagram: DataView, length: number): number {
   if (length === RANGE_BYTES && datagram.getUint8(0) === RANGE) return datagram.getUint32(4);
   return length === BASIC_REQUEST_BYTES && datagram.getUint8(0) === BASIC ? 1 : 0;
+}
+
+/** How many ids an answer grants. */
+function grantedIn(datagram: DataView, length: number): number {
+  if (length === RANGE_BYTES) return datagram.getUint32(4);
+  return length === BASIC_SUCCESS_BYTES ? 1 : 0;
 }
 
 function refuse(datagram: DataView, length: number, waitMs: number): number {

@@ -83,6 +83,16 @@ export class SourceLimit {
     return granted;
   }
 
+  /**
+   * Gives ids back that a source has just taken in this window and did not get.
+   *
+   * @param source Who took them.
+   * @param count How many, no more than it took.
+   */
+  giveBack(source: SourceAddress, count: number): void {
+    this.#places[this.#placeOf(source) + USED] -= count;
+  }
+
   /** Where the first word of a source's place is: its own, or the one that it shares. */
   #placeOf(source: SourceAddress): number {
     const { words, isIPv4 } = source;

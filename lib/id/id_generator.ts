@@ -279,7 +279,8 @@ export class IdGenerator implements AsyncDisposable {
    * Gives out ids of one tick at once.
    *
    * @param count How many are wanted, 1 to 2^32 - 1.
-   * @returns As many as the tick still has, at least 1 and at most `count`, all higher than any before them.
+   * @returns As many as the tick still has, at least 1 and at most `count`, all higher than any before them. (With a pool, what is
+   * left of the sequence numbers taken from it comes first, which can be fewer.)
    * @throws {TypeError | RangeError} If the count is not such an integer.
    * @throws {OutOfIdsError} If the tick's ids are used up.
    * @throws {ClockError} If the clock is behind the last tick used, or behind the layout's epoch.

@@ -14,7 +14,7 @@ const [a, b] = [source("192.0.2.1"), source("192.0.2.2")];
 /** A server that lets every source have 10 ids a tick; 300 ms of the first tick have passed. */
 function serve() {
   const clock = new HandClock(DEFAULT_LAYOUT.epochMs + 300);
-  const generator = new IdGenerator({ nodeId: 0, clock, reservation: { firstTick: 0, endTick: 1000 } });
+  const generator = new IdGenerator({ nodeId: 0, clock, reservation: { firstTick: 0, endTick: 2 } });
   const limit = new SourceLimit({ idsPerWindow: 10 });
   const respond = createLimitedResponder(createResponder(generator), limit, DEFAULT_LAYOUT, clock);
   const view = new DataView(new ArrayBuffer(64));
@@ -27,7 +27,7 @@ function serve() {
   function askBasic(from: typeof a): boolean {
     return readBasicResponse(view, respond(view, writeBasicRequest(view), from)) !== undefined;
   }
-  return { clock, view, respond, askRange, askBasic };
+  return { clock, generator, view, respond, askRange, askBasic };
 }
 
 describe("createLimitedResponder", () => {
@@ -49,6 +49,15 @@ describe("createLimitedResponder", () => {
     assertEquals(askRange(a, 10), [1, 0, 1]);
     clock.ms += 1;
     assertEquals(askRange(a, 10), [0, 10, 0]);
+  });
+
+  it("counts the ids that a source got, not those that it asked for", () => {
+    const { clock, generator, askRange } = serve();
+    clock.ms += 2000;
+    assertEquals(askRange(a, 10), [5, 0, 100]); // nothing is reserved yet
+    generator.extendReservation(10);
+    assertEquals(askRange(a, 10), [0, 10, 0]);
+    assertEquals(askRange(a, 10), [1, 0, 700]);
   });
 
   it("hands on what is no request for ids, from a source that has had all of its", () => {

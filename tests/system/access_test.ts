@@ -100,7 +100,8 @@ for (const backend of ["reuseport", "listen-datagram"]) {
           ofTick.set(tick, (ofTick.get(tick) ?? 0) + granted);
         }
       }
-      for (const granted of ofTick.values()) assertEquals(granted, 131_072 / 4);
+      for (const granted of ofTick.values()) assert(granted <= 131_072 / 4, `${granted} of a tick`);
+      assertEquals(Math.max(...ofTick.values()), 131_072 / 4);
     });
   });
 }
