@@ -7,6 +7,8 @@ const SYMBOLS = {
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   recvmmsg: { parameters: ["i32", "buffer", "u32", "i32", "pointer"], result: "i32" },
   sendmmsg: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
+  poll: { parameters: ["buffer", "u64", "i32"], result: "i32", nonblocking: true },
+  sched_yield: { parameters: [], result: "i32" },
   open: { parameters: ["buffer", "i32"], result: "i32" },
   memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
   ftruncate: { parameters: ["i32", "i64"], result: "i32" },
@@ -43,7 +45,9 @@ export const linux = {
   SO_RCVTIMEO: 20,
   SO_SNDTIMEO: 21,
   SO_INCOMING_CPU: 49,
+  MSG_DONTWAIT: 0x40,
   MSG_WAITFORONE: 0x10000,
+  POLLIN: 1,
   EINTR: 4,
   EAGAIN: 11,
   EACCES: 13,
@@ -81,10 +85,15 @@ export function errno(libc: Libc): number {
   return new Deno.UnsafePointerView(libc.__errno_location()!).getInt32();
 }
 
+/** What an error's number means, in words. */
+export function systemMessage(libc: Libc, code: number): string {
+  return Deno.UnsafePointerView.getCString(libc.strerror(code)!);
+}
+
 /** An error of the class that Deno itself would throw, for a call that failed. `what` says what was tried. */
 export function systemError(libc: Libc, what: string): Error {
   const code = errno(libc);
-  const message = `${what}: ${Deno.UnsafePointerView.getCString(libc.strerror(code)!)}`;
+  const message = `${what}: ${systemMessage(libc, code)}`;
   switch (code) {
     case linux.EADDRINUSE:
       return new Deno.errors.AddrInUse(message);

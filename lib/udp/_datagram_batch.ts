@@ -96,7 +96,21 @@ export class DatagramBatch {
    * @throws {Error} If the socket cannot receive.
    */
   receive(): number {
-    const count = this.#libc.recvmmsg(this.#fd, this.#received, BATCH, linux.MSG_WAITFORONE, null);
+    return this.#receive(linux.MSG_WAITFORONE);
+  }
+
+  /**
+   * Takes what is there, without waiting.
+   *
+   * @returns How many there are, in the first slots.
+   * @throws {Error} If the socket cannot receive.
+   */
+  receiveNow(): number {
+    return this.#receive(linux.MSG_DONTWAIT);
+  }
+
+  #receive(flags: number): number {
+    const count = this.#libc.recvmmsg(this.#fd, this.#received, BATCH, flags, null);
     if (count > 0) return count;
     const code = errno(this.#libc);
     if (code === linux.EAGAIN || code === linux.EINTR || code === linux.ECONNREFUSED) return 0;
@@ -113,12 +127,19 @@ export class DatagramBatch {
     this.#replyLengths[slot * (IOVEC_BYTES / 4)] = length;
   }
 
-  /** Sends the replies in the slots from `begin` to before `end`. One that cannot be sent is left out, as if it got lost. */
-  send(begin: number, end: number): void {
+  /**
+   * Sends the replies in the slots from `begin` to before `end`. One that cannot be sent is left out, as if it got lost.
+   *
+   * @returns The number of the error because of which one was left out last; 0 if none was.
+   */
+  send(begin: number, end: number): number {
+    let code = 0;
     while (begin < end) {
       const replies = begin === 0 ? this.#replies : this.#replies.subarray(begin * MMSGHDR_BYTES);
       const sent = this.#libc.sendmmsg(this.#fd, replies, end - begin, 0);
+      if (sent <= 0) code = errno(this.#libc);
       begin += sent > 0 ? sent : 1;
     }
+    return code;
   }
 }

@@ -58,6 +58,11 @@ export class RawSocket {
     return portOf(this.#address);
   }
 
+  /** Waits in a thread of its own until there is a datagram, or the time has passed. Not to be closed meanwhile. */
+  async waitForDatagram(timeoutMs: number): Promise<void> {
+    await this.libc.poll(Int32Array.of(this.fd, linux.POLLIN), 1n, timeoutMs); // struct pollfd: fd, events, revents
+  }
+
   /** Closes it, once. (Its number may soon be another file's.) */
   close(): void {
     if (this.#closed) return;

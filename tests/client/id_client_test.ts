@@ -26,6 +26,12 @@ describe("IdClient", () => {
     assertEquals(server.requests.map(({ count }) => count), [1, 1]);
   });
 
+  it("asks a server by its name", async () => {
+    await using server = new ScriptedServer((request) => [grant(request, 7n)]);
+    using client = new IdClient({ hostname: "localhost", port: server.port, ...EAGER });
+    assertEquals(await client.nextId(), 7n);
+  });
+
   it("has many requests in flight on one socket, and knows each answer by its tag, in whatever order", async () => {
     const waiting: [SeenRequest, (datagrams: Uint8Array[]) => void][] = [];
     await using server = new ScriptedServer((request) =>

@@ -1,0 +1,46 @@
+import type { RequestSocket, RequestSocketEvents } from "./request_socket.ts";
+
+/** A socket of Deno's own: on every platform, for names as well as addresses. */
+export class DenoSocket implements RequestSocket {
+  readonly #hostname: string;
+  readonly #events: RequestSocketEvents;
+  readonly #conn: Deno.DatagramConn;
+  #closed = false;
+
+  constructor(hostname: string, events: RequestSocketEvents) {
+    this.#hostname = hostname;
+    this.#events = events;
+    this.#conn = Deno.listenDatagram({
+      transport: "udp",
+      hostname: hostname.includes(":") ? "::" : "0.0.0.0",
+      port: 0,
+    });
+    this.#receive();
+  }
+
+  send(datagram: DataView<ArrayBuffer>, length: number, port: number): void {
+    const server: Deno.NetAddr = { transport: "udp", hostname: this.#hostname, port };
+    this.#conn.send(new Uint8Array(datagram.buffer.slice(0, length)), server).catch((error) =>
+      this.#events.onSendError(error)
+    );
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#conn.close();
+  }
+
+  async #receive(): Promise<void> {
+    const buffer = new Uint8Array(65_536); // Windows fails a receive whose buffer is too short for the datagram
+    const view = new DataView(buffer.buffer);
+    while (!this.#closed) {
+      try {
+        const [datagram] = await this.#conn.receive(buffer);
+        this.#events.onDatagram(view, datagram.length);
+      } catch {
+        // Closed; or, on Windows, an earlier datagram reached nobody, which the requests' timeouts take care of.
+        if (!this.#closed) await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+    }
+  }
+}
