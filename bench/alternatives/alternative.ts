@@ -1,0 +1,34 @@
+/** What a user could pick instead of this project's server, and how to measure it. */
+export interface Alternative {
+  /** Its name. */
+  readonly name: string;
+
+  /** Says what is not installed, and how to install it; `undefined` if all that it needs is there. */
+  missing(): Promise<string | undefined>;
+
+  /**
+   * Starts it, measures each way to use it in turn, and stops it, whether or not that went well.
+   *
+   * @param seconds How long to measure each, in seconds: a positive integer.
+   * @param signal What stops it early; it then throws, once everything is cleaned up.
+   */
+  measure(seconds: number, signal?: AbortSignal): AsyncIterable<AlternativeResult>;
+}
+
+/** One way to use an alternative, and how fast that was. The name and `inFlight` together tell it from the others. */
+export interface AlternativeResult {
+  /** What was asked for, and with which settings. */
+  name: string;
+  /** What it keeps when it crashes, in one line. */
+  what: string;
+  /** Ids given out a second. */
+  idsPerSecond: number;
+  /** Requests answered a second. */
+  requestsPerSecond: number;
+  /** How long half of the requests took at most, in us, as its load generator saw it. */
+  p50Us: number;
+  /** How long 99 % of them took at most, in us. */
+  p99Us: number;
+  /** How many requests were under way at once, over all connections. */
+  inFlight: number;
+}
