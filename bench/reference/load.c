@@ -1,0 +1,367 @@
+/*
+ * The load generator of the benchmark: one process that asks a server for ids from many sockets, and prints as one JSON
+ * object what it got (the interface LoadResult in run_load.ts says what is in it).
+ *
+ * Without a rate the loop is closed: every answer is followed by the next request, and so many are always in flight.
+ * With a rate it is open: requests are due at even distances whatever the server does, and the latency counts from when
+ * a request was due, so that a server that stalls cannot hide it.
+ *
+ * Answers of the basic protocol do not say to which request they belong, and are taken for those to the oldest request
+ * of their socket. When that one counts as lost, so do the socket's others, and it gets a new port, where no late
+ * answer can be mistaken. But while answers to others keep coming, a loss is not seen: the times of a socket with
+ * several requests in flight are then too long. The range protocol has no such doubts.
+ */
+#define _GNU_SOURCE
+#include <poll.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "address.h"
+#include "cpu.h"
+#include "load_options.h"
+#include "recorder.h"
+#include "tally.h"
+#include "wire.h"
+
+enum { BATCH = 64, RECEIVE_BUFFER_BYTES = 1 << 22 };
+
+#define SECOND_NS INT64_C(1000000000)
+// After so long without an answer, a request counts as lost, and another one may take its place.
+#define LOST_NS INT64_C(100000000)
+// How often to look for such requests; also how long to wait for anything at most.
+#define LOOK_NS INT64_C(20000000)
+
+struct request {
+  bool is_waiting;
+  uint64_t tag;
+  int64_t due_ns; // when the latency begins
+  int64_t sent_ns;
+};
+
+struct client {
+  int fd;
+  struct address server;
+  int waiting;              // how many requests are
+  struct request *requests; // basic: a ring, the oldest first; range: in any order, the tag says which
+  int oldest;               // basic: where the ring begins
+  int *free;                // range: a stack of those that are not waiting
+};
+
+static struct options options;
+static struct client *clients;
+static int waiting; // in all clients
+static uint64_t last_tag;
+static int epoll_fd;
+static struct recorder recorder;
+
+// Only whole seconds of the clock are measured; what is before and after them goes into another tally.
+static struct tally measured, unmeasured;
+static struct tally *tally = &unmeasured;
+static int64_t begin_ns, end_ns; // of what is measured
+static int64_t first_second;     // of the Unix clock
+static double cpu_s;             // before the measurement: what was used until it began, negative
+
+static uint8_t incoming[BATCH][SLOT_BYTES], outgoing[BATCH][RANGE_BYTES];
+static struct mmsghdr received[BATCH], sent[BATCH];
+
+static int64_t clock_ns(clockid_t clock) {
+  struct timespec now;
+  clock_gettime(clock, &now);
+  return now.tv_sec * SECOND_NS + now.tv_nsec;
+}
+
+static int64_t now_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
+
+static double used_cpu_s(void) {
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+         (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+static void set_up_batches(void) {
+  static struct iovec incoming_parts[BATCH], outgoing_parts[BATCH];
+  for (int i = 0; i < BATCH; i++) {
+    outgoing[i][0] = options.range ? RANGE : BASIC;
+    put32(outgoing[i] + AT_COUNT, options.count);
+    incoming_parts[i] = (struct iovec){.iov_base = incoming[i], .iov_len = SLOT_BYTES};
+    outgoing_parts[i] =
+        (struct iovec){.iov_base = outgoing[i], .iov_len = options.range ? RANGE_BYTES : BASIC_REQUEST_BYTES};
+    received[i].msg_hdr = (struct msghdr){.msg_iov = &incoming_parts[i], .msg_iovlen = 1};
+    sent[i].msg_hdr = (struct msghdr){.msg_iov = &outgoing_parts[i], .msg_iovlen = 1};
+  }
+}
+
+static void connect_client(struct client *client) {
+  client->fd = check(socket(client->server.storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
+  set_option(client->fd, SO_RCVBUF, RECEIVE_BUFFER_BYTES); // the kernel makes it what is allowed
+  struct timeval timeout = {.tv_usec = LOOK_NS / 1000};
+  check(setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout), "setsockopt");
+  check(connect(client->fd, (struct sockaddr *)&client->server.storage, client->server.length), "connect");
+  struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
+  check(epoll_ctl(epoll_fd, EPOLL_CTL_ADD, client->fd, &event), "epoll_ctl");
+}
+
+static void set_up_client(struct client *client, int port) {
+  client->server = parse_address(options.host, port);
+  client->requests = check_memory(calloc((size_t)options.in_flight, sizeof *client->requests));
+  client->free = check_memory(calloc((size_t)options.in_flight, sizeof *client->free));
+  for (int i = 0; i < options.in_flight; i++) client->free[i] = i;
+  connect_client(client);
+}
+
+// Puts the next request of a client into a slot of `outgoing`. There must be one that is not waiting.
+static void write_request(struct client *client, int slot, int64_t due_ns, int64_t now) {
+  int index = options.range ? client->free[options.in_flight - 1 - client->waiting]
+                            : (client->oldest + client->waiting) % options.in_flight;
+  struct request *request = &client->requests[index];
+  *request = (struct request){.is_waiting = true, .due_ns = due_ns, .sent_ns = now};
+  if (options.range) {
+    request->tag = ++last_tag * MAX_IN_FLIGHT + (uint64_t)index;
+    put64(outgoing[slot] + AT_TAG, request->tag);
+  }
+  client->waiting++;
+  waiting++;
+  tally->sent++;
+}
+
+static void end_request(struct client *client, struct request *request) {
+  request->is_waiting = false;
+  client->waiting--;
+  waiting--;
+  if (options.range) {
+    client->free[options.in_flight - 1 - client->waiting] = (int)(request - client->requests);
+  } else {
+    client->oldest = (client->oldest + 1) % options.in_flight;
+  }
+}
+
+// One that cannot be sent is left out: it will count as lost.
+static void send_slots(const struct client *client, int count) {
+  if (count == 1) {
+    send(client->fd, outgoing[0], sent[0].msg_hdr.msg_iov->iov_len, 0);
+    return;
+  }
+  for (int begin = 0; begin < count;) {
+    int done = sendmmsg(client->fd, sent + begin, (unsigned)(count - begin), 0);
+    begin += done > 0 ? done : 1;
+  }
+}
+
+// The closed loop: sends as many requests as there is room for.
+static void fill(struct client *client, int64_t now) {
+  while (client->waiting < options.in_flight) {
+    int count = 0;
+    while (count < BATCH && client->waiting < options.in_flight) write_request(client, count++, now, now);
+    send_slots(client, count);
+  }
+}
+
+// The open loop: sends what is due, from one client after the other. Returns until when there is nothing to send.
+static int64_t send_due(int64_t now) {
+  static int64_t base_ns;
+  static int64_t requests;
+  static int next;
+  if (base_ns == 0) base_ns = now;
+  while (true) {
+    int64_t due_ns = base_ns + (int64_t)((double)requests * 1e9 / options.rate);
+    if (due_ns > now) return due_ns;
+    if (waiting == options.sockets * options.in_flight) return now + LOOK_NS;
+    while (clients[next].waiting == options.in_flight) next = (next + 1) % options.sockets;
+    write_request(&clients[next], 0, due_ns, now);
+    send_slots(&clients[next], 1);
+    record(&tally->send_delay, now - due_ns);
+    requests++;
+    next = (next + 1) % options.sockets;
+  }
+}
+
+static struct second *second_of(int64_t now) {
+  static struct second unmeasured_second;
+  return tally == &measured ? &measured.seconds[(now - begin_ns) / SECOND_NS] : &unmeasured_second;
+}
+
+static void count_ok(uint64_t ids, int64_t now) {
+  tally->ok++;
+  tally->ids += ids;
+  second_of(now)->ok++;
+  second_of(now)->ids += ids;
+}
+
+static void count_refused(int64_t now) {
+  tally->refused++;
+  second_of(now)->refused++;
+}
+
+// The request that an answer belongs to; NULL if none is waiting for it.
+static struct request *request_of(const struct client *client, const uint8_t *reply) {
+  uint64_t tag = get64(reply + AT_TAG);
+  int index = options.range ? (int)(tag % MAX_IN_FLIGHT) : client->oldest;
+  if (index >= options.in_flight) return NULL;
+  struct request *request = &client->requests[index];
+  return request->is_waiting && (!options.range || request->tag == tag) ? request : NULL;
+}
+
+static bool is_valid(const uint8_t *reply, size_t length) {
+  if (!options.range) {
+    return (length == BASIC_SUCCESS_BYTES && reply[0] == BASIC) ||
+           (length == BASIC_ERROR_BYTES && reply[0] == BASIC_ERROR);
+  }
+  if (length != RANGE_BYTES || reply[0] != RANGE || reply[AT_STATUS] >= STATUS_COUNT) return false;
+  uint32_t granted = get32(reply + AT_COUNT);
+  return reply[AT_STATUS] == STATUS_OK ? granted >= 1 && granted <= options.count : granted == 0;
+}
+
+static void take_reply(struct client *client, const uint8_t *reply, size_t length, int64_t now) {
+  if (!is_valid(reply, length)) {
+    tally->invalid++;
+    return;
+  }
+  // What belongs to no request any more is not counted as received, but its ids were given out, so they are kept.
+  struct request *request = request_of(client, reply);
+  bool is_ok = options.range ? reply[AT_STATUS] == STATUS_OK : reply[0] == BASIC;
+  uint64_t ids = options.range ? get32(reply + AT_COUNT) : 1;
+  if (is_ok) {
+    keep(&recorder, get64(reply + (options.range ? AT_FIRST : 1)));
+    if (options.range) {
+      keep(&recorder, get64(reply + AT_STEP));
+      keep(&recorder, ids);
+    }
+  }
+  if (request == NULL) {
+    tally->late++;
+    return;
+  }
+  tally->replies++;
+  record(&tally->latency, now - request->due_ns);
+  end_request(client, request);
+  if (is_ok) {
+    count_ok(ids, now);
+  } else {
+    count_refused(now);
+    if (options.range) tally->refused_by[reply[AT_STATUS]]++;
+  }
+}
+
+// Changes the tally where the measurement begins and ends. Returns the time.
+static int64_t look_at_clock(void) {
+  int64_t now = now_ns();
+  if (tally == &unmeasured && now >= begin_ns && now < end_ns) {
+    tally = &measured;
+    cpu_s = -used_cpu_s();
+  } else if (tally == &measured && now >= end_ns) {
+    tally = &unmeasured;
+    cpu_s += used_cpu_s();
+  }
+  return now;
+}
+
+// Takes the answers that a client has. Returns the time when they were here.
+static int64_t receive(struct client *client, int flags) {
+  int count;
+  if (options.in_flight == 1) {
+    ssize_t length = recv(client->fd, incoming[0], SLOT_BYTES, flags);
+    received[0].msg_len = (unsigned)length;
+    count = length < 0 ? 0 : 1;
+  } else {
+    count = recvmmsg(client->fd, received, BATCH, flags, NULL);
+  }
+  int64_t now = look_at_clock();
+  for (int i = 0; i < count; i++) take_reply(client, incoming[i], received[i].msg_len, now);
+  return now;
+}
+
+static void give_up(struct client *client, struct request *request) {
+  end_request(client, request);
+  tally->lost++;
+}
+
+static void give_up_lost(struct client *client, int64_t now) {
+  if (options.range) {
+    for (int i = 0; i < options.in_flight; i++) {
+      struct request *request = &client->requests[i];
+      if (request->is_waiting && now - request->sent_ns >= LOST_NS) give_up(client, request);
+    }
+  } else if (client->waiting > 0 && now - client->requests[client->oldest].sent_ns >= LOST_NS) {
+    while (client->waiting > 0) give_up(client, &client->requests[client->oldest]);
+    close(client->fd);
+    connect_client(client);
+  }
+}
+
+// Waits until there is an answer, or until a time, and takes what there is.
+static int64_t wait_for_replies(int64_t until_ns) {
+  struct epoll_event events[MAX_SOCKETS];
+  int64_t now = look_at_clock();
+  int64_t wait_ns = until_ns > now ? until_ns - now : 0;
+  // Only ppoll can wait for less than a millisecond.
+  struct pollfd any = {.fd = epoll_fd, .events = POLLIN};
+  struct timespec timeout = {.tv_nsec = wait_ns < LOOK_NS ? wait_ns : LOOK_NS};
+  if (options.rate > 0 && ppoll(&any, 1, &timeout, NULL) <= 0) return look_at_clock();
+  int count = epoll_wait(epoll_fd, events, MAX_SOCKETS, options.rate > 0 ? 0 : (int)(LOOK_NS / 1000000));
+  for (int i = 0; i < count; i++) {
+    struct client *client = events[i].data.ptr;
+    now = receive(client, MSG_DONTWAIT);
+    if (options.rate == 0) fill(client, now);
+  }
+  return count > 0 ? now : look_at_clock();
+}
+
+static void run(void) {
+  bool is_single = options.sockets == 1 && options.rate == 0;
+  int64_t now = now_ns();
+  int64_t look_ns = now;
+  int64_t due_ns = now;
+  while (now < end_ns) {
+    if (now >= look_ns) {
+      for (int i = 0; i < options.sockets; i++) {
+        give_up_lost(&clients[i], now);
+        if (options.rate == 0) fill(&clients[i], now);
+      }
+      look_ns = now + LOOK_NS;
+    }
+    if (is_single) {
+      now = receive(&clients[0], options.in_flight == 1 ? 0 : MSG_WAITFORONE);
+      fill(&clients[0], now);
+    } else {
+      if (options.rate > 0) due_ns = send_due(now);
+      now = wait_for_replies(due_ns);
+    }
+  }
+}
+
+// Takes the answers to the requests that are still waiting, so that their ids are kept. What does not come is lost.
+static void drain(void) {
+  int64_t now = now_ns();
+  for (int64_t until_ns = now + LOST_NS; waiting > 0 && now < until_ns; now = now_ns()) {
+    for (int i = 0; i < options.sockets; i++) receive(&clients[i], MSG_DONTWAIT);
+  }
+  measured.lost += (uint64_t)waiting;
+}
+
+int main(int argc, char **argv) {
+  options = parse_options(argc, argv);
+  recorder.path = options.ids_path;
+  if (options.cpu >= 0) pin_to(options.cpu);
+  check(prctl(PR_SET_PDEATHSIG, SIGTERM), "prctl");
+  check(prctl(PR_SET_TIMERSLACK, 1), "prctl");
+  set_up_batches();
+
+  epoll_fd = check(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+  clients = check_memory(calloc((size_t)options.sockets, sizeof *clients));
+  for (int i = 0; i < options.sockets; i++) set_up_client(&clients[i], options.ports[i % options.port_count]);
+  int64_t unix_ns = clock_ns(CLOCK_REALTIME);
+  first_second = (unix_ns + (int64_t)(options.warmup_s * 1e9) + SECOND_NS - 1) / SECOND_NS;
+  begin_ns = now_ns() + first_second * SECOND_NS - unix_ns;
+  end_ns = begin_ns + options.seconds * SECOND_NS;
+
+  run();
+  drain();
+  print_tally(&options, &measured, first_second, cpu_s);
+  write_kept(&recorder);
+}

@@ -1,0 +1,188 @@
+/*
+ * What a UDP id server can do on a machine at best: the protocol and the generator of this project in C, so that the
+ * benchmark can say how near the real server comes. It has no reservations, and so may repeat ids when the clock is set
+ * back while it does not run.
+ *
+ * Prints its port when it serves; ends when its stdin or its parent does, or with SIGTERM.
+ */
+#define _GNU_SOURCE
+#include <getopt.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "address.h"
+#include "cpu.h"
+#include "responder.h"
+
+enum { BATCH = 64, MAX_WORKERS = 256 };
+
+struct options {
+  const char *host;
+  int port;
+  int workers;
+  bool incoming_cpu;
+  bool batch;
+  int sequence_bits;
+  int node_id;
+};
+
+static const char HELP[] =
+    "Usage: server [options]\n"
+    "  --host ADDRESS       the IPv4 or IPv6 address to bind; default 127.0.0.1\n"
+    "  --port N             the port; default 0: let the system choose\n"
+    "  --workers N          how many processes, each pinned to a CPU of its own as far as there are enough; default 1\n"
+    "  --incoming-cpu       each worker takes what arrives on its CPU (SO_INCOMING_CPU)\n"
+    "  --calls plain|batch  one datagram a system call, or up to 64; default batch\n"
+    "  --sequence-bits N    ids of a second: 2^N, 0 to 24; default 17\n"
+    "  --node-id N          0 to 1023; default 0\n";
+
+static struct options parse_options(int argc, char **argv) {
+  static const struct option flags[] = {
+      {"host", required_argument, NULL, 'h'},
+      {"port", required_argument, NULL, 'p'},
+      {"workers", required_argument, NULL, 'w'},
+      {"incoming-cpu", no_argument, NULL, 'i'},
+      {"calls", required_argument, NULL, 'c'},
+      {"sequence-bits", required_argument, NULL, 's'},
+      {"node-id", required_argument, NULL, 'n'},
+      {NULL, 0, NULL, 0},
+  };
+  struct options options = {.host = "127.0.0.1", .workers = 1, .batch = true, .sequence_bits = 17};
+  int flag;
+  while ((flag = getopt_long(argc, argv, "", flags, NULL)) != -1) {
+    switch (flag) {
+    case 'h':
+      options.host = optarg;
+      break;
+    case 'p':
+      options.port = integer_option("--port", optarg, 0, 65535);
+      break;
+    case 'w':
+      options.workers = integer_option("--workers", optarg, 1, MAX_WORKERS);
+      break;
+    case 'i':
+      options.incoming_cpu = true;
+      break;
+    case 'c':
+      options.batch = strcmp(optarg, "batch") == 0;
+      if (!options.batch && strcmp(optarg, "plain") != 0) fail("--calls", "is neither plain nor batch");
+      break;
+    case 's':
+      options.sequence_bits = integer_option("--sequence-bits", optarg, 0, MAX_SEQUENCE_BITS);
+      break;
+    case 'n':
+      options.node_id = integer_option("--node-id", optarg, 0, MAX_NODE_ID);
+      break;
+    default:
+      fputs(HELP, stderr);
+      exit(2);
+    }
+  }
+  return options;
+}
+
+static int bind_socket(const struct options *options, int port, int cpu) {
+  struct address address = parse_address(options->host, port);
+  int fd = check(socket(address.storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
+  set_option(fd, SO_REUSEPORT, 1);
+  // Only what is set before bind counts in the choice of a worker.
+  if (options->incoming_cpu) set_option(fd, SO_INCOMING_CPU, cpu);
+  check(bind(fd, (struct sockaddr *)&address.storage, address.length), "bind");
+  return fd;
+}
+
+static int port_of(int fd) {
+  struct address address = {.length = sizeof address.storage};
+  check(getsockname(fd, (struct sockaddr *)&address.storage, &address.length), "getsockname");
+  // The port is in the same place for both kinds of address.
+  return ntohs(((struct sockaddr_in *)&address.storage)->sin_port);
+}
+
+static _Noreturn void serve_plain(int fd, struct generator *generator) {
+  uint8_t datagram[SLOT_BYTES];
+  struct sockaddr_storage sender;
+  while (true) {
+    socklen_t sender_length = sizeof sender;
+    ssize_t length = recvfrom(fd, datagram, sizeof datagram, 0, (struct sockaddr *)&sender, &sender_length);
+    if (length < 0) continue;
+    size_t answer = respond(generator, datagram, (size_t)length);
+    if (answer > 0) sendto(fd, datagram, answer, 0, (struct sockaddr *)&sender, sender_length);
+  }
+}
+
+static _Noreturn void serve_batches(int fd, struct generator *generator) {
+  static uint8_t slots[BATCH][SLOT_BYTES];
+  static struct sockaddr_storage senders[BATCH];
+  static struct iovec received_parts[BATCH], answer_parts[BATCH];
+  static struct mmsghdr received[BATCH], answers[BATCH];
+  for (int i = 0; i < BATCH; i++) {
+    received_parts[i] = (struct iovec){.iov_base = slots[i], .iov_len = SLOT_BYTES};
+    received[i].msg_hdr = (struct msghdr){.msg_name = &senders[i], .msg_iov = &received_parts[i], .msg_iovlen = 1};
+    answers[i].msg_hdr = (struct msghdr){.msg_iov = &answer_parts[i], .msg_iovlen = 1};
+  }
+  while (true) {
+    for (int i = 0; i < BATCH; i++) received[i].msg_hdr.msg_namelen = sizeof senders[i];
+    int count = recvmmsg(fd, received, BATCH, MSG_WAITFORONE, NULL);
+    int answered = 0;
+    for (int i = 0; i < count; i++) {
+      size_t length = respond(generator, slots[i], received[i].msg_len);
+      if (length == 0) continue;
+      answer_parts[answered] = (struct iovec){.iov_base = slots[i], .iov_len = length};
+      answers[answered].msg_hdr.msg_name = &senders[i];
+      answers[answered].msg_hdr.msg_namelen = received[i].msg_hdr.msg_namelen;
+      answered++;
+    }
+    for (int begin = 0; begin < answered;) {
+      int sent = sendmmsg(fd, answers + begin, (unsigned)(answered - begin), 0);
+      begin += sent > 0 ? sent : 1; // one that cannot be sent is left out, as if it got lost
+    }
+  }
+}
+
+static _Noreturn void work(const struct options *options, int fd, int worker, int cpu, pid_t supervisor) {
+  check(prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl");
+  if (getppid() != supervisor) exit(1);
+  pin_to(cpu);
+  struct generator generator = make_generator(options->sequence_bits, (uint32_t)options->node_id, (uint32_t)worker,
+                                              (uint32_t)options->workers);
+  if (options->batch) serve_batches(fd, &generator);
+  serve_plain(fd, &generator);
+}
+
+static void on_worker_end(int signal) {
+  (void)signal;
+  _exit(1); // takes the other workers along
+}
+
+int main(int argc, char **argv) {
+  struct options options = parse_options(argc, argv);
+  check(prctl(PR_SET_PDEATHSIG, SIGTERM), "prctl");
+  signal(SIGCHLD, on_worker_end);
+
+  // All sockets are bound here, so that a port that the system chose is known, and is served by all when it is printed.
+  int sockets[MAX_WORKERS], cpus[MAX_WORKERS];
+  int port = options.port;
+  for (int i = 0; i < options.workers; i++) {
+    cpus[i] = allowed_cpu(i);
+    sockets[i] = bind_socket(&options, port, cpus[i]);
+    port = port_of(sockets[i]);
+  }
+  pid_t supervisor = getpid();
+  for (int i = 0; i < options.workers; i++) {
+    if (check(fork(), "fork") > 0) continue;
+    for (int other = 0; other < options.workers; other++) {
+      if (other != i) close(sockets[other]);
+    }
+    work(&options, sockets[i], i, cpus[i], supervisor);
+  }
+  for (int i = 0; i < options.workers; i++) close(sockets[i]);
+
+  printf("udp port %d\n", port);
+  fflush(stdout);
+  char ignored[64];
+  while (read(STDIN_FILENO, ignored, sizeof ignored) > 0) continue;
+  _exit(0);
+}
