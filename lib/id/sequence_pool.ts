@@ -21,7 +21,7 @@ export interface SequencePool {
 /** Where a {@linkcode SequencePool} writes its answer. */
 export class SequenceLease {
   /** The pool's tick. */
-  tick = -1;
+  tick: number = -1;
   /** The first sequence number taken. */
   first = 0;
   /** The first one after it that is not taken; the same as `first` if there are none. */
