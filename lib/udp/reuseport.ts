@@ -15,7 +15,7 @@ export interface ReuseportOptions extends UdpSocketOptions {
 }
 
 /** How long a receive waits before the event loop gets its turns. */
-const RECEIVE_TIMEOUT_MS = 50;
+const RECEIVE_TIMEOUT_MS = 100;
 
 /** How many turns the event loop then gets, of about 4 us each: a message on stdin takes about 20 turns to be heard. */
 const TURNS_WHEN_IDLE = 20;
