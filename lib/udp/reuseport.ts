@@ -17,6 +17,12 @@ export interface ReuseportOptions extends UdpSocketOptions {
 /** How long a receive waits before the event loop gets its turns. */
 const RECEIVE_TIMEOUT_MS = 100;
 
+/**
+ * Room for datagrams that come while others are answered. The kernel counts about 1.1 KiB for a small one, and gives no more than
+ * twice net.core.rmem_max (212,992 bytes where nobody has raised it), which still is twice the default: about 380 datagrams.
+ */
+const RECEIVE_BUFFER_BYTES = 4 * 2 ** 20;
+
 /** How many turns the event loop then gets, of about 4 us each: a message on stdin takes about 20 turns to be heard. */
 const TURNS_WHEN_IDLE = 20;
 
@@ -38,6 +44,7 @@ export function bindReuseport(options: ReuseportOptions): UdpSocket {
   const { hostname, incomingCpu } = options;
   const socket = new RawSocket(hostname, options.port, RECEIVE_TIMEOUT_MS);
   socket.setOption(linux.SO_REUSEPORT, Int32Array.of(1));
+  socket.setOption(linux.SO_RCVBUF, Int32Array.of(RECEIVE_BUFFER_BYTES));
   if (incomingCpu !== undefined) socket.setOption(linux.SO_INCOMING_CPU, Int32Array.of(incomingCpu));
   socket.bind();
   const batch = new DatagramBatch(socket.libc, socket.fd, socket.addressLength);
