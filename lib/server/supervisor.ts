@@ -134,5 +134,11 @@ function announce({ nodeId, hostname, layout, keyFile }: ServeOptions, configs: 
     } (${backend}, ${pinned}), ` +
       `up to ${perSecond} ids a second (layout ${layout})`,
   );
-  log.info(`try it: deno task id --port ${ports.join(",")}${keyFile === undefined ? "" : ` --key-file ${keyFile}`}`);
+  const isDefaultHost = ["127.0.0.1", "0.0.0.0", "::"].includes(hostname);
+  const flags = [
+    ...(isDefaultHost ? [] : ["--host", hostname]),
+    ...["--port", ports.join(",")],
+    ...(keyFile === undefined ? [] : ["--key-file", keyFile]),
+  ];
+  log.info(`try it: deno task id ${flags.join(" ")}`);
 }

@@ -128,6 +128,14 @@ describe("a server, its backends", () => {
     assertEquals(server.printed.match(/died/), null);
   });
 
+  it("serves and is asked over IPv6", async () => {
+    await using server = await ServerProcess.start({ flags: [...TWO_WORKERS, "--host", "::1"] });
+    assertMatch(server.printed, /try it: deno task id --host ::1 --port [0-9]+\n/);
+    using client = new IdClient({ hostname: "::1", port: server.ports[0] });
+    const ids = await Promise.all(Array.from({ length: 200 }, () => client.nextId()));
+    assertEquals(new Set(ids).size, 200);
+  });
+
   it("serves without FFI where that is not permitted, and says so", async () => {
     await using server = await ServerProcess.start({ flags: TWO_WORKERS, deno: ["-P=serve", "--deny-ffi"] });
     assertMatch(server.printed, /without the permission --allow-ffi, every worker has a port of its own/);
