@@ -1,0 +1,174 @@
+import { DEFAULT_LAYOUT } from "../../lib/id/presets.ts";
+import type { Figures, Sample } from "./figures.ts";
+import { formatRatio, formatShare, formatSummary } from "./format.ts";
+import type { Lab } from "./lab.ts";
+import type { LoadShape } from "./load_shape.ts";
+import { type LoadSecond, runLoads } from "./run_loads.ts";
+import type { Section, Subject } from "./section.ts";
+import type { Target } from "./target.ts";
+import { sleep } from "./unless_stopped.ts";
+
+/** Requests in flight in all, however many clients there are: enough to ask for more ids than there are. */
+const IN_FLIGHT = 64;
+const IDS_PER_SECOND = DEFAULT_LAYOUT.maxSequence + 1;
+
+const KILL_INTERVAL_MS = 1000;
+/** A server gives up on a worker that dies six times in a minute: with two workers in turn, this is well below. */
+const MAX_KILLS = 8;
+
+const OWN = "global-id";
+const BY_CPU = "C, worker by CPU";
+const BY_HASH = "C, worker by hash";
+const SERVERS = [OWN, BY_CPU, BY_HASH];
+
+/** Who asks. */
+interface Clients {
+  name: string;
+  /** Sockets of each load process, of which there is one a CPU, from the first one on. */
+  sockets: number[];
+  /** Whether the workers are killed in turn meanwhile. */
+  isDeadly?: boolean;
+}
+
+const CLIENTS: Clients[] = [
+  { name: "1 client", sockets: [1] },
+  { name: "2 clients", sockets: [1, 1] },
+  { name: "8 clients", sockets: [4, 4] },
+  { name: "64 clients", sockets: [32, 32] },
+  { name: "8 clients, all on one CPU", sockets: [8] },
+];
+const DEADLY: Clients = { name: "8 clients, a worker killed every second", sockets: [4, 4], isDeadly: true };
+
+/** Whether a server with several workers refuses nobody for whom it has an id. */
+export const BALANCE: Section = {
+  name: "balance",
+  title: "Balance: two workers and few clients",
+  about:
+    "The basic protocol at full load, 64 requests in flight over all clients, layout `default`: 131,072 ids a second " +
+    "and more requests than that. A refusal is wrong if the node still had an id in that second of the clock: of each " +
+    "second's refusals, as many as ids were left over (131,072 less those granted), divided by all replies. Beside ours " +
+    "the server in C, whose workers have every second id each: with `SO_INCOMING_CPU`, as ours, which makes the kernel " +
+    "give a datagram to the worker on the CPU where it arrives; and without, when a hash of the client's address decides.",
+
+  subjects(isQuick) {
+    const clients = isQuick ? CLIENTS.slice(-1) : CLIENTS;
+    return [
+      ...clients.flatMap((clients) => SERVERS.map((server) => subjectOf(server, clients))),
+      subjectOf(OWN, DEADLY),
+    ];
+  },
+
+  show(figures) {
+    const all = [...CLIENTS, DEADLY];
+    const panel = (title: string, name: string, scale: number) => ({
+      title,
+      categories: all.map(({ name }) => name),
+      series: SERVERS.map((server) => ({
+        name: server,
+        values: all.map((clients) => scaled(figures.median(rowOf(server, clients), name), scale)),
+      })),
+    });
+    return {
+      tables: [wrongTable(figures, all), throughputTable(figures, all)],
+      panels: [
+        panel("Refusals while there were ids, % of all replies", "wrongShare", 100),
+        panel("Replies a second", "repliesPerSecond", 1),
+      ],
+    };
+  },
+};
+
+function subjectOf(server: string, clients: Clients): Subject {
+  const row = rowOf(server, clients);
+  return {
+    name: row,
+    measure: async (lab) => ({
+      [row]: clients.isDeadly ? await loadDeadly(lab, clients) : await load(lab, server, clients),
+    }),
+  };
+}
+
+function rowOf(server: string, clients: Clients): string {
+  return `${server}, ${clients.name}`;
+}
+
+async function load(lab: Lab, server: string, clients: Clients): Promise<Sample> {
+  const target = server === OWN
+    ? await lab.own({ layout: "default", workers: 2 })
+    : await lab.inC({ workers: 2, incomingCpu: server === BY_CPU });
+  const { sample, perSecond } = await runLoads(lab, target, shapesOf(lab, clients));
+  return { wrongShare: wrongShare(perSecond), ...sample };
+}
+
+async function loadDeadly(lab: Lab, clients: Clients): Promise<Sample> {
+  const seconds = Math.min(lab.options.seconds, MAX_KILLS);
+  await using target = await lab.startOwn({ layout: "default", workers: 2 });
+  const isOver = new AbortController();
+  const killing = killInTurn(target, AbortSignal.any([isOver.signal, lab.options.signal]));
+  try {
+    const { sample, perSecond } = await runLoads(lab, target, shapesOf(lab, clients), seconds);
+    // Workers are replaced: their CPU time is nobody's.
+    const { workerCpuShare: _, workerUsPerReply: __, ...others } = sample;
+    return { wrongShare: wrongShare(perSecond), ...others };
+  } finally {
+    isOver.abort();
+    await killing;
+  }
+}
+
+function shapesOf(lab: Lab, { sockets }: Clients): LoadShape[] {
+  const inFlight = IN_FLIGHT / sockets.reduce((a, b) => a + b);
+  return sockets.map((sockets, i) => ({ cpu: lab.cpu(i), sockets, inFlight }));
+}
+
+async function killInTurn({ own }: Target, signal: AbortSignal): Promise<void> {
+  for (let kills = 0; kills < MAX_KILLS; kills++) {
+    try {
+      await sleep(KILL_INTERVAL_MS, signal);
+    } catch {
+      return;
+    }
+    // They come in the order of their start.
+    const [oldest] = await own!.server.workerPids();
+    try {
+      if (oldest !== undefined) Deno.kill(oldest, "SIGKILL");
+    } catch {
+      // It has ended.
+    }
+  }
+}
+
+/** The share of replies that were refusals while there were ids. */
+function wrongShare(perSecond: LoadSecond[]): number {
+  let [wrong, replies] = [0, 0];
+  for (const { ok, refused, ids } of perSecond) {
+    wrong += Math.min(refused, Math.max(IDS_PER_SECOND - ids, 0));
+    replies += ok + refused;
+  }
+  return wrong / replies;
+}
+
+function wrongTable(figures: Figures, all: Clients[]) {
+  return {
+    columns: ["refusals while there were ids", ...SERVERS],
+    rows: all.map((clients) => [
+      clients.name,
+      ...SERVERS.map((server) => formatShare(figures.median(rowOf(server, clients), "wrongShare"))),
+    ]),
+  };
+}
+
+function throughputTable(figures: Figures, all: Clients[]) {
+  return {
+    columns: ["replies/s", ...SERVERS, `ours / ${BY_CPU}`, `ours / ${BY_HASH}`],
+    rows: all.map((clients) => {
+      const [own, ...others] = SERVERS.map((server) => figures.of(rowOf(server, clients), "repliesPerSecond"));
+      const ratios = others.map((other) => formatRatio(own?.median, other?.median));
+      return [clients.name, ...[own, ...others].map(formatSummary), ...ratios];
+    }),
+  };
+}
+
+function scaled(value: number | undefined, scale: number): number | undefined {
+  return value === undefined ? undefined : value * scale;
+}

@@ -1,0 +1,149 @@
+import type { EChartsOption } from "echarts";
+import { formatNumber } from "./format.ts";
+
+/** A part of a chart, with axes of its own. */
+export interface Panel {
+  /** What it shows, with its unit. */
+  title: string;
+  /** Bars for each category, or a line through all of them. Default: `"bars"`. */
+  kind?: "bars" | "lines";
+  /** Whether ten times as much is always as far away. */
+  isLogarithmic?: boolean;
+  /** What the categories are; only with lines, where it is not clear without. */
+  axis?: string;
+  categories: string[];
+  /** For each category a value; `undefined`: it was not measured. */
+  series: { name: string; values: (number | undefined)[] }[];
+}
+
+/** A chart, and how large it is to be drawn, in pixels. */
+export interface Chart {
+  option: EChartsOption;
+  width: number;
+  height: number;
+}
+
+const WIDTH = 900;
+const TITLE_HEIGHT = 40;
+const BAR_HEIGHT = 20;
+const CATEGORY_GAP = 12;
+const LINES_HEIGHT = 220;
+const AXIS_HEIGHT = 46;
+const LEGEND_HEIGHT = 34;
+
+/** Readable side by side also for those who do not see all colours (Okabe and Ito's). */
+const COLORS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00"];
+const TEXT = "#222";
+
+/** A chart of panels, one below the other. What was not measured is left out. */
+export function chartOf(panels: Panel[]): Chart | undefined {
+  const measured = panels.map(withoutMissing).filter(({ categories }) => categories.length > 0);
+  if (measured.length === 0) return undefined;
+  const names = [...new Set(measured.flatMap(({ series }) => series.map(({ name }) => name)))];
+  const hasLegend = names.length > 1;
+  const heights = measured.map(heightOf);
+  const left = labelWidth(measured.flatMap(({ kind, categories }) => kind === "lines" ? [] : categories));
+  let top = hasLegend ? LEGEND_HEIGHT : 0;
+  const tops = heights.map((height) => (top += TITLE_HEIGHT + height + AXIS_HEIGHT) - height - AXIS_HEIGHT);
+  return {
+    width: WIDTH,
+    height: top,
+    option: {
+      animation: false,
+      // Readable on dark pages as well.
+      backgroundColor: "#fff",
+      color: COLORS,
+      textStyle: { fontFamily: "system-ui, sans-serif", color: TEXT },
+      ...hasLegend && { legend: { top: 8, itemGap: 20, data: names, textStyle: { color: TEXT } } },
+      title: measured.map(({ title, isLogarithmic }, i) => ({
+        text: isLogarithmic ? `${title} (logarithmic)` : title,
+        left: 12,
+        top: tops[i] - TITLE_HEIGHT + 8,
+        textStyle: { fontSize: 14, color: TEXT },
+      })),
+      grid: measured.map((_, i) => ({
+        left,
+        right: 100,
+        top: tops[i],
+        height: heights[i],
+      })),
+      xAxis: measured.map((panel, i) => panel.kind === "lines" ? categoryAxis(panel, i) : valueAxis(panel, i)),
+      yAxis: measured.map((panel, i) => panel.kind === "lines" ? valueAxis(panel, i) : categoryAxis(panel, i)),
+      series: measured.flatMap((panel, i) => panel.series.map((series) => seriesOf(panel, series, i, names))),
+    } as EChartsOption,
+  };
+}
+
+function withoutMissing(panel: Panel): Panel {
+  const series = panel.series.filter(({ values }) => values.some((value) => value !== undefined));
+  const isMeasured = panel.categories.map((_, i) => series.some(({ values }) => values[i] !== undefined));
+  return {
+    ...panel,
+    categories: panel.categories.filter((_, i) => isMeasured[i]),
+    series: series.map(({ name, values }) => ({ name, values: values.filter((_, i) => isMeasured[i]) })),
+  };
+}
+
+function heightOf({ kind, categories, series }: Panel): number {
+  return kind === "lines" ? LINES_HEIGHT : categories.length * (series.length * BAR_HEIGHT + CATEGORY_GAP);
+}
+
+/** Room for the longest of the labels, and for numbers, in pixels. */
+function labelWidth(labels: string[]): number {
+  return Math.max(90, ...labels.map(({ length }) => 24 + 6.6 * length));
+}
+
+function categoryAxis({ kind, categories, axis }: Panel, gridIndex: number) {
+  return {
+    type: "category",
+    gridIndex,
+    data: categories,
+    // Bars go from top to bottom, as the rows of a table do.
+    inverse: kind !== "lines",
+    axisTick: { show: false },
+    axisLabel: { interval: 0, color: TEXT },
+    ...axis !== undefined && { name: axis, nameLocation: "middle", nameGap: 28, nameTextStyle: { color: TEXT } },
+  };
+}
+
+function valueAxis({ isLogarithmic }: Panel, gridIndex: number) {
+  return {
+    type: isLogarithmic ? "log" : "value",
+    gridIndex,
+    splitNumber: 4,
+    axisLabel: { color: TEXT, formatter: shortNumber },
+  };
+}
+
+function seriesOf(
+  { kind, isLogarithmic }: Panel,
+  { name, values }: Panel["series"][number],
+  index: number,
+  names: string[],
+) {
+  const isLine = kind === "lines";
+  return {
+    name,
+    type: isLine ? "line" : "bar",
+    xAxisIndex: index,
+    yAxisIndex: index,
+    silent: true,
+    emphasis: { disabled: true },
+    // A name has the same colour in all panels.
+    itemStyle: { color: COLORS[names.indexOf(name) % COLORS.length] },
+    ...isLine
+      ? { lineStyle: { width: 2, color: COLORS[names.indexOf(name) % COLORS.length] }, symbolSize: 7 }
+      : { barGap: "8%", barCategoryGap: "18%", label: { show: true, position: "right", color: TEXT } },
+    data: values.map((value) => ({
+      // There is no 0 on a logarithmic axis.
+      value: value === undefined || isLogarithmic && value <= 0 ? "-" : value,
+      ...!isLine && { label: { formatter: value === undefined ? "" : formatNumber(value) } },
+    })),
+  };
+}
+
+/** A number on an axis, which is a round one. */
+function shortNumber(value: number): string {
+  if (value >= 1e6) return `${value / 1e6} M`;
+  return value >= 1e4 ? `${value / 1e3} K` : String(value);
+}

@@ -1,0 +1,60 @@
+/** What one measurement found: figures by their names, which say their units. */
+export type Sample = Record<string, number>;
+
+/** A figure of all rounds. */
+export interface Summary {
+  median: number;
+  min: number;
+  max: number;
+  /** The figure of each round. */
+  rounds: number[];
+}
+
+/** All that was measured so far. */
+export class Figures {
+  readonly #samples = new Map<string, Sample[]>();
+  readonly #rowsOf = new Map<string, Set<string>>();
+
+  /** Adds what a subject found in one round: a sample for each of its rows. */
+  add(subject: string, samples: Record<string, Sample>): void {
+    const rows = this.#rowsOf.get(subject) ?? new Set();
+    this.#rowsOf.set(subject, rows);
+    for (const [row, sample] of Object.entries(samples)) {
+      rows.add(row);
+      this.#samples.set(row, [...this.#samples.get(row) ?? [], sample]);
+    }
+  }
+
+  /** How many rounds there are of a subject. */
+  roundsOf(subject: string): number {
+    return Math.max(0, ...this.rowsOf(subject).map((row) => this.#samples.get(row)!.length));
+  }
+
+  /** The rows of a subject, in the order in which they were measured. */
+  rowsOf(subject: string): string[] {
+    return [...this.#rowsOf.get(subject) ?? []];
+  }
+
+  /** The names of a row's figures. */
+  namesOf(row: string): string[] {
+    return [...new Set(this.#samples.get(row)?.flatMap(Object.keys))];
+  }
+
+  /** A figure of a row; `undefined` if it was not measured. */
+  of(row: string, name: string): Summary | undefined {
+    const rounds = (this.#samples.get(row) ?? []).flatMap((sample) => sample[name] ?? []);
+    if (rounds.length === 0) return undefined;
+    return { median: median(rounds), min: Math.min(...rounds), max: Math.max(...rounds), rounds };
+  }
+
+  /** The median of a figure of a row; `undefined` if it was not measured. */
+  median(row: string, name: string): number | undefined {
+    return this.of(row, name)?.median;
+  }
+}
+
+function median(numbers: number[]): number {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}

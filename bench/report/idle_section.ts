@@ -1,0 +1,111 @@
+import type { Sample } from "./figures.ts";
+import { firstId, firstReply } from "./first_reply.ts";
+import { formatSummary } from "./format.ts";
+import type { Lab } from "./lab.ts";
+import { loadShapes } from "./load_shape.ts";
+import { cpuSeconds, memoryOf } from "./process_stats.ts";
+import { runLoads } from "./run_loads.ts";
+import type { Section } from "./section.ts";
+import { type OwnOptions, startServer, type Target } from "./target.ts";
+import { sleep } from "./unless_stopped.ts";
+
+const SERVER: OwnOptions = { layout: "default", workers: 2 };
+const FULL_LOAD_IN_FLIGHT = 64;
+/** What a start leaves to be done, in ms. */
+const SETTLE_MS = 1000;
+const ROW = "global-id, idle";
+
+/** The figures, and what they are. */
+const FIGURES: Record<string, string> = {
+  readyMs: "from the start until it says that it serves, ms",
+  firstReplyMs: "until its first reply, ms",
+  firstIdMs: "until its first id, ms",
+  idleCpuPercent: "CPU time of all processes while nobody asks, % of one CPU",
+  supervisorRssMib: "memory of the supervisor, resident, MiB",
+  supervisorPssMib: "the same, its share of what it shares, MiB",
+  workerRssMib: "memory of a worker, resident, MiB",
+  workerPssMib: "the same, its share of what it shares, MiB",
+  loadedWorkerRssMib: "memory of a worker after full load, resident, MiB",
+  growthMib: "by how much it grew, MiB",
+};
+
+/** What the server costs when nobody asks it anything. */
+export const IDLE: Section = {
+  name: "idle",
+  title: "Idle: start, CPU and memory",
+  about:
+    "A server with two workers and a state of its own, started for the second time, so that Deno has its programs " +
+    "compiled. It has no ids until the next second of the clock begins. The full load in between is 64 requests in flight, " +
+    "for as long as everything else here is measured.",
+
+  subjects() {
+    return [{ name: ROW, measure: async (lab) => ({ [ROW]: await measure(lab) }) }];
+  },
+
+  show(figures) {
+    const panel = (title: string, names: string[]) => ({
+      title,
+      categories: names.map((name) => FIGURES[name].replace(/, [^,]*$/, "")),
+      series: [{ name: ROW, values: names.map((name) => figures.median(ROW, name)) }],
+    });
+    return {
+      tables: [{
+        columns: ["", "global-id"],
+        rows: Object.entries(FIGURES).map(([name, what]) => [what, formatSummary(figures.of(ROW, name))]),
+      }],
+      panels: [
+        panel("Start, in ms", ["readyMs", "firstReplyMs", "firstIdMs"]),
+        panel("Memory, in MiB", ["supervisorRssMib", "supervisorPssMib", "workerRssMib", "workerPssMib"]),
+      ],
+    };
+  },
+};
+
+async function measure(lab: Lab): Promise<Sample> {
+  await warmCache(lab);
+  const start = await measureStart(lab);
+  await using target = await lab.startOwn(SERVER);
+  const idle = await measureIdle(lab, target);
+  return { ...start, ...idle, ...await measureLoaded(lab, target) };
+}
+
+async function warmCache(lab: Lab): Promise<void> {
+  await using _server = await startServer(SERVER, lab.options.signal);
+}
+
+async function measureStart(lab: Lab): Promise<Sample> {
+  const { signal } = lab.options;
+  const beginMs = performance.now();
+  await using server = await startServer(SERVER, signal);
+  const readyMs = performance.now() - beginMs;
+  await firstReply(server.ports[0], signal);
+  const firstReplyMs = performance.now() - beginMs;
+  await firstId(server.ports[0], signal);
+  return { readyMs, firstReplyMs, firstIdMs: performance.now() - beginMs };
+}
+
+async function measureIdle(lab: Lab, target: Target): Promise<Sample> {
+  const { seconds, signal } = lab.options;
+  const { server, workerPids } = target.own!;
+  const pids = [server.pid, ...workerPids];
+  await sleep(SETTLE_MS, signal);
+  const [beginMs, before] = [performance.now(), await cpuSeconds(pids)];
+  await sleep(seconds * 1000, signal);
+  const used = await cpuSeconds(pids) - before;
+  const [supervisor, worker] = [await memoryOf(server.pid), await memoryOf(workerPids[0])];
+  return {
+    idleCpuPercent: used / (performance.now() - beginMs) * 1e5,
+    supervisorRssMib: supervisor.rssMib,
+    supervisorPssMib: supervisor.pssMib,
+    workerRssMib: worker.rssMib,
+    workerPssMib: worker.pssMib,
+  };
+}
+
+async function measureLoaded(lab: Lab, target: Target): Promise<Sample> {
+  const pid = target.own!.workerPids[0];
+  const before = await memoryOf(pid);
+  await runLoads(lab, target, loadShapes(lab, target.own!.workerPids.length, FULL_LOAD_IN_FLIGHT));
+  const after = await memoryOf(pid);
+  return { loadedWorkerRssMib: after.rssMib, growthMib: after.rssMib - before.rssMib };
+}

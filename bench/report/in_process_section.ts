@@ -1,0 +1,111 @@
+import type { Figures, Sample } from "./figures.ts";
+import { formatRatio, formatSummary } from "./format.ts";
+import type { Lab } from "./lab.ts";
+import type { Section } from "./section.ts";
+import { unlessStopped } from "./unless_stopped.ts";
+
+/** As many ids an iteration of `peers_bench.ts` takes, and `fill()` and `nextRange()` of `simple_bench.ts`. */
+const BATCH = 1000;
+
+const SIMPLE = "simple_bench.ts";
+const PEERS = "peers_bench.ts";
+const PLAIN = `${PEERS}: global-id, plain: `;
+
+/** What an id costs where it is made. */
+export const IN_PROCESS: Section = {
+  name: "in_process",
+  title: "In process: what an id costs",
+  about:
+    "Of `deno bench bench/simple_bench.ts` and `deno bench bench/peers_bench.ts`, the averages. The floor is what " +
+    "any generator must do that reads the clock and returns a bigint. Behind each generator of npm stands what the " +
+    "uniqueness of its ids rests on.",
+
+  subjects(isQuick) {
+    return (isQuick ? [SIMPLE] : [SIMPLE, PEERS]).map((file) => ({
+      name: file,
+      measure: (lab) => runBench(lab, file),
+    }));
+  },
+
+  show(figures) {
+    const [simple, peers] = [SIMPLE, PEERS].map((file) => figures.rowsOf(file));
+    return {
+      tables: [
+        {
+          columns: ["one process", "ns a call", "ns an id"],
+          rows: simple.map((row) => [
+            nameOf(row),
+            formatSummary(figures.of(row, "nsPerCall")),
+            formatSummary(figures.of(row, "nsPerId")),
+          ]),
+        },
+        {
+          columns: ["generator", "uniqueness rests on", "ns an id", "/ global-id, plain"],
+          texts: 2,
+          rows: peers.map((row) => [
+            ...nameAndGuarantee(row),
+            formatSummary(figures.of(row, "nsPerId")),
+            formatRatio(figures.median(row, "nsPerId"), plainCost(figures)),
+          ]),
+        },
+      ],
+      panels: [
+        {
+          title: "An id, in ns",
+          isLogarithmic: true,
+          categories: peers.map((row) => nameAndGuarantee(row)[0]),
+          series: [{ name: "ns an id", values: peers.map((row) => figures.median(row, "nsPerId")) }],
+        },
+        {
+          title: "A call of global-id, in ns",
+          isLogarithmic: true,
+          categories: simple.map(nameOf),
+          series: [{ name: "ns a call", values: simple.map((row) => figures.median(row, "nsPerCall")) }],
+        },
+      ],
+    };
+  },
+};
+
+/** What `deno bench --json` says of a benchmark, as far as it matters here; times are in ns. */
+interface BenchReport {
+  benches: { name: string; results: ({ ok: { avg: number } } | { failed: unknown })[] }[];
+}
+
+async function runBench(lab: Lab, file: string): Promise<Record<string, Sample>> {
+  const path = new URL(`../${file}`, import.meta.url).pathname;
+  const { signal } = lab.options;
+  const { success, stdout, stderr } = await unlessStopped(
+    new Deno.Command(Deno.execPath(), { args: ["bench", "--json", "-A", path], stdin: "null", signal }).output(),
+    signal,
+  );
+  if (!success) throw new Error(`${file} has failed: ${new TextDecoder().decode(stderr)}`);
+  const { benches } = JSON.parse(new TextDecoder().decode(stdout)) as BenchReport;
+  return Object.fromEntries(benches.map(({ name, results: [result] }) => {
+    if (!("ok" in result)) throw new Error(`${file} has failed: ${name}`);
+    return [`${file}: ${name}`, sampleOf(file, name, result.ok.avg)];
+  }));
+}
+
+function sampleOf(file: string, name: string, nsPerCall: number): Sample {
+  if (file === PEERS) return { nsPerId: nsPerCall / BATCH };
+  if (/1000/.test(name)) return { nsPerCall, nsPerId: nsPerCall / BATCH };
+  return { nsPerCall };
+}
+
+function plainCost(figures: Figures): number | undefined {
+  const plain = figures.rowsOf(PEERS).find((row) => row.startsWith(PLAIN));
+  return plain === undefined ? undefined : figures.median(plain, "nsPerId");
+}
+
+/** A row's name without the file. */
+function nameOf(row: string): string {
+  return row.slice(row.indexOf(": ") + 2);
+}
+
+function nameAndGuarantee(row: string): [name: string, guarantee: string] {
+  const name = nameOf(row);
+  // The floor is no generator, and has a colon of its own.
+  const end = name.startsWith("floor: ") ? -1 : name.indexOf(": ");
+  return end < 0 ? [name, ""] : [name.slice(0, end), name.slice(end + 2)];
+}

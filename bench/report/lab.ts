@@ -1,0 +1,85 @@
+import type { Reference } from "../reference/build.ts";
+import type { ReferenceServerOptions } from "../reference/start_server.ts";
+import type { IdLedger } from "./id_ledger.ts";
+import { LeftOutError } from "./left_out_error.ts";
+import { type OwnOptions, startOwn, startReference, type Target } from "./target.ts";
+
+/** What all measurements have in common. */
+export interface LabOptions {
+  /** The server and the load generator in C; `undefined` if there is no C compiler. */
+  reference: Reference | undefined;
+  /** The CPUs that there are, at least one. */
+  cpus: number[];
+  /** How long to measure each subject, in s. */
+  seconds: number;
+  /** Whether a few figures will do. */
+  isQuick: boolean;
+  /** When to stop. */
+  signal: AbortSignal;
+}
+
+/** Where the subjects of a section are measured: keeps the servers that they share, until it is disposed of. */
+export class Lab implements AsyncDisposable {
+  readonly #targets = new Map<string, Target>();
+  readonly #ledgers: IdLedger[] = [];
+  readonly #stack = new AsyncDisposableStack();
+
+  constructor(readonly options: LabOptions) {}
+
+  /**
+   * The programs in C.
+   *
+   * @throws {LeftOutError} If there are none.
+   */
+  get reference(): Reference {
+    if (this.options.reference !== undefined) return this.options.reference;
+    throw new LeftOutError("no C compiler, or not Linux (apt-get install gcc libc6-dev)");
+  }
+
+  /** The CPU of a load process, of which there is one for each of the first CPUs. */
+  cpu(index: number): number {
+    const { cpus } = this.options;
+    return cpus[index % cpus.length];
+  }
+
+  /** This project's server with these options, the same one every time. */
+  own(options: OwnOptions): Promise<Target> {
+    return this.#shared(`own ${JSON.stringify(options)}`, () => this.startOwn(options));
+  }
+
+  /** A server of this project's that no other subject has; whoever asks for it must dispose of it. */
+  async startOwn(options: OwnOptions): Promise<Target> {
+    const target = await startOwn(options, this.options.signal);
+    this.#ledgers.push(target.own!.ledger);
+    return target;
+  }
+
+  /** The server in C with these options, the same one every time. */
+  inC(options: Omit<ReferenceServerOptions, "program">): Promise<Target> {
+    const program = this.reference.server;
+    const start = () => startReference({ program, ...options }, this.options.signal);
+    return this.#shared(`C ${JSON.stringify(options)}`, start);
+  }
+
+  /** How many ids have been received from this project's servers, none of them twice. */
+  get idCount(): number {
+    return this.#ledgers.reduce((sum, { count }) => sum + count, 0);
+  }
+
+  async #shared(key: string, start: () => Promise<Target>): Promise<Target> {
+    const known = this.#targets.get(key);
+    if (known !== undefined) return known;
+    const target = this.#stack.use(await start());
+    // Linux may give a port that it has given to another one of this user's servers, if both would share it.
+    if ([...this.#targets.values()].some(({ ports }) => ports.includes(target.ports[0]))) {
+      throw new Error(`two servers got the port ${target.ports[0]}: try again`);
+    }
+    this.#targets.set(key, target);
+    return target;
+  }
+
+  /** Ends all servers. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+  }
+}

@@ -1,0 +1,53 @@
+import type { Figures } from "./figures.ts";
+import { Lab, type LabOptions } from "./lab.ts";
+import { LeftOutError } from "./left_out_error.ts";
+import type { Section, Subject } from "./section.ts";
+
+/** What is not among the figures. */
+export interface Measured {
+  /** Subjects that could not be measured here, by what is missing for them. */
+  leftOut: Record<string, string[]>;
+  /** How many ids were received from this project's servers, none of them twice. */
+  idCount: number;
+}
+
+/**
+ * Measures the subjects of a section, one after the other, and then all of them again, round by round: so whatever happens on
+ * the machine meanwhile happens to all of them.
+ *
+ * @param rounds How often to measure each.
+ * @param figures Where the figures go. A subject that is there already, from another section, is not measured again.
+ * @param log Where progress goes.
+ */
+export async function measureSection(
+  section: Section,
+  options: LabOptions,
+  rounds: number,
+  figures: Figures,
+  log: (line: string) => void,
+): Promise<Measured> {
+  await using lab = new Lab(options);
+  const leftOut: Record<string, string[]> = {};
+  let subjects = section.subjects(options.isQuick).filter(({ name }) => figures.roundsOf(name) < rounds);
+  for (let round = 1; round <= rounds; round++) {
+    for (const subject of subjects) {
+      log(`${section.name}, round ${round} of ${rounds}: ${subject.name}`);
+      const missing = await measure(subject, lab, figures);
+      if (missing === undefined) continue;
+      (leftOut[missing] ??= []).push(subject.name);
+      subjects = subjects.filter((other) => other !== subject);
+    }
+  }
+  return { leftOut, idCount: lab.idCount };
+}
+
+/** @returns What is missing for it, if something is. */
+async function measure(subject: Subject, lab: Lab, figures: Figures): Promise<string | undefined> {
+  try {
+    figures.add(subject.name, await subject.measure(lab, figures));
+    return undefined;
+  } catch (error) {
+    if (error instanceof LeftOutError) return error.message;
+    throw error;
+  }
+}

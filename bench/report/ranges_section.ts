@@ -1,0 +1,76 @@
+import { type LayoutName, LAYOUTS } from "../../lib/id/presets.ts";
+import { formatNumber, formatRatio, formatShare, formatSummary } from "./format.ts";
+import { runLoads } from "./run_loads.ts";
+import type { Section } from "./section.ts";
+
+/** Requests at a rate. */
+interface Demand {
+  layout: LayoutName;
+  /** Requests a second. */
+  rate: number;
+  /** Ids a request. */
+  count: number;
+}
+
+/** All that the layouts have is asked for, and 50 million of the layout that has more. */
+const DEMANDS: Demand[] = [
+  { layout: "default", rate: 200, count: 1000 },
+  { layout: "wide", rate: 200, count: 10_000 },
+  { layout: "dense", rate: 500, count: 100_000 },
+  { layout: "dense", rate: 200, count: 350_000 },
+];
+
+/** Many ids a datagram. */
+export const RANGES: Section = {
+  name: "ranges",
+  title: "Ranges: many ids a request",
+  about:
+    "The range protocol: a datagram asks for up to 2^32 - 1 ids. Requests come evenly spaced, from one socket, and a " +
+    "worker serves on each CPU. What a second can give is what the layout has or what was asked for, whichever is less. " +
+    "CPU time: 100 % is one CPU.",
+
+  subjects(isQuick) {
+    return (isQuick ? DEMANDS.slice(0, 3) : DEMANDS).map((demand) => ({
+      name: rowOf(demand),
+      async measure(lab) {
+        const { layout, rate, count } = demand;
+        const shape = { cpu: lab.cpu(1), protocol: "range" as const, inFlight: 64, rate, count };
+        const { sample } = await runLoads(lab, await lab.own({ layout }), [shape]);
+        return { [rowOf(demand)]: { possiblePerSecond: possiblePerSecond(demand), ...sample } };
+      },
+    }));
+  },
+
+  show(figures) {
+    const median = (demand: Demand, name: string) => figures.median(rowOf(demand), name);
+    return {
+      tables: [{
+        columns: ["", "ids/s", "possible", "ids / possible", "requests/s", "CPU, workers", "CPU, supervisor"],
+        rows: DEMANDS.map((demand) => [
+          rowOf(demand),
+          formatSummary(figures.of(rowOf(demand), "idsPerSecond")),
+          formatSummary(figures.of(rowOf(demand), "possiblePerSecond")),
+          formatRatio(median(demand, "idsPerSecond"), possiblePerSecond(demand)),
+          formatSummary(figures.of(rowOf(demand), "repliesPerSecond")),
+          formatShare(median(demand, "workerCpuShare")),
+          formatShare(median(demand, "supervisorCpuShare")),
+        ]),
+      }],
+      panels: [{
+        title: "Ids a second",
+        isLogarithmic: true,
+        categories: DEMANDS.map(rowOf),
+        series: [{ name: "global-id", values: DEMANDS.map((demand) => median(demand, "idsPerSecond")) }],
+      }],
+    };
+  },
+};
+
+function rowOf({ layout, rate, count }: Demand): string {
+  return `layout ${layout}, ${rate} requests/s of ${formatNumber(count)} ids`;
+}
+
+function possiblePerSecond({ layout, rate, count }: Demand): number {
+  const { maxSequence, tickMs } = LAYOUTS[layout];
+  return Math.min((maxSequence + 1) * 1000 / tickMs, rate * count);
+}

@@ -1,0 +1,61 @@
+import type { Figures, Summary } from "./figures.ts";
+import type { Machine } from "./machine.ts";
+import type { Measured } from "./measure_section.ts";
+import type { ReportOptions } from "./report_options.ts";
+import type { Section } from "./section.ts";
+
+/** All that was measured, as `results.json` has it. */
+export interface Results {
+  machine: Machine;
+  rounds: number;
+  secondsEach: number;
+  isQuick: boolean;
+  /** How many ids were received from this project's servers; had one of them come twice, there would be no report. */
+  idsChecked: number;
+  /** By their names. */
+  sections: Record<string, SectionResults>;
+}
+
+/** What was measured for a section. */
+export interface SectionResults {
+  title: string;
+  /** Subjects that could not be measured here, by what is missing for them. */
+  leftOut: Record<string, string[]>;
+  /** Figures by row, then by name. */
+  rows: Record<string, Record<string, Summary>>;
+}
+
+/** Puts together what was measured. */
+export function resultsOf(
+  machine: Machine,
+  { rounds, seconds, isQuick }: ReportOptions,
+  measured: Map<Section, Measured>,
+  figures: Figures,
+): Results {
+  return {
+    machine,
+    rounds,
+    secondsEach: seconds,
+    isQuick,
+    idsChecked: [...measured.values()].reduce((sum, { idCount }) => sum + idCount, 0),
+    sections: Object.fromEntries([...measured].map(([section, { leftOut }]) => [section.name, {
+      title: section.title,
+      leftOut,
+      rows: rowsOf(section, isQuick, figures),
+    }])),
+  };
+}
+
+function rowsOf(section: Section, isQuick: boolean, figures: Figures): SectionResults["rows"] {
+  const rows = section.subjects(isQuick).flatMap(({ name }) => figures.rowsOf(name));
+  return Object.fromEntries(rows.map((row) => {
+    const names = figures.namesOf(row);
+    return [row, Object.fromEntries(names.map((name) => [name, rounded(figures.of(row, name)!)]))];
+  }));
+}
+
+/** Six digits are more than any figure is worth. */
+function rounded({ median, min, max, rounds }: Summary): Summary {
+  const round = (value: number) => Number(value.toPrecision(6));
+  return { median: round(median), min: round(min), max: round(max), rounds: rounds.map(round) };
+}

@@ -1,0 +1,163 @@
+import { TempDir } from "../../tests/temp_dir.ts";
+import { type LoadResult, runLoad } from "../reference/run_load.ts";
+import type { Sample } from "./figures.ts";
+import type { IdLedger } from "./id_ledger.ts";
+import type { Lab } from "./lab.ts";
+import type { LoadShape } from "./load_shape.ts";
+import { cpuSeconds } from "./process_stats.ts";
+import type { Target } from "./target.ts";
+import { sleep, unlessStopped } from "./unless_stopped.ts";
+
+/** How long to ask before measuring at least, in s. The measurement then begins with the next second of the clock. */
+const WARM_UP_SECONDS = 0.5;
+
+/** Load processes that start this early in a second, in ms, all begin to measure with the next one. */
+const LATEST_START_MS = 350;
+
+/** How far CPU time is counted from within the measured seconds, in ms. */
+const MARGIN_MS = 50;
+
+/** How often to try: a virtual machine can be stopped for longer than the measurement takes. */
+const ATTEMPTS = 3;
+
+/** What all load processes together got in one second of the clock. */
+export interface LoadSecond {
+  ok: number;
+  refused: number;
+  ids: number;
+}
+
+/** What load processes got. */
+export interface Load {
+  /** As figures. */
+  sample: Sample;
+  /** Second by second, whole ones only. */
+  perSecond: LoadSecond[];
+}
+
+/**
+ * Runs load processes together on one server, and checks that no id of this project's comes twice.
+ *
+ * @param shapes What each is to do.
+ * @param seconds How long to measure, in s. Default: the lab's.
+ * @returns What they got.
+ * @throws {Error} If an id came twice, or what came was no answer, or no id came.
+ */
+export async function runLoads(
+  lab: Lab,
+  target: Target,
+  shapes: LoadShape[],
+  seconds: number = lab.options.seconds,
+): Promise<Load> {
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const { results, cpu } = await runOnce(lab, target, shapes, seconds);
+    const perSecond = commonSeconds(results);
+    if (sumOf(perSecond, "ids") === 0) continue;
+    const figures = loadFigures(results, perSecond);
+    return { sample: { ...figures, ...cpuFigures(cpu, figures.repliesPerSecond), attempts: attempt }, perSecond };
+  }
+  throw new Error("the server gives out no ids");
+}
+
+async function runOnce(lab: Lab, target: Target, shapes: LoadShape[], seconds: number) {
+  const { signal } = lab.options;
+  const program = lab.reference.load;
+  await using directory = await TempDir.make();
+  await sleep(msUntilStart(), signal);
+  const beginMs = Math.ceil(Date.now() / 1000 + WARM_UP_SECONDS) * 1000;
+  // The ids of the server in C are kept as well, so that the load generator has the same to do; nobody checks them.
+  const runs = shapes.map((shape, i) =>
+    runLoad({ program, ports: target.ports, seconds, warmup: WARM_UP_SECONDS, ids: `${directory.path}/${i}`, ...shape })
+  );
+  const [cpu, ...results] = await unlessStopped(
+    Promise.all([cpuShares(target, beginMs + MARGIN_MS, beginMs + seconds * 1000 - MARGIN_MS, signal), ...runs]),
+    signal,
+  );
+  for (const [i, { protocol, invalid }] of results.entries()) {
+    if (invalid > 0) throw new Error(`${invalid} answers were none that the protocol allows`);
+    if (target.own !== undefined) await addTo(target.own.ledger, `${directory.path}/${i}`, protocol);
+  }
+  return { results, cpu };
+}
+
+function msUntilStart(): number {
+  const ms = Date.now() % 1000;
+  return ms <= LATEST_START_MS ? 0 : 1000 - ms;
+}
+
+/** The shares of a CPU that the server's processes use. */
+interface CpuShares {
+  workers: number;
+  supervisor: number;
+}
+
+/** Measures them between two times of the clock; only of this project's server. */
+async function cpuShares(
+  { own }: Target,
+  beginMs: number,
+  endMs: number,
+  signal: AbortSignal,
+): Promise<CpuShares | undefined> {
+  if (own === undefined) return undefined;
+  const read = () => Promise.all([performance.now() / 1000, cpuSeconds(own.workerPids), cpuSeconds([own.server.pid])]);
+  await sleep(beginMs - Date.now(), signal);
+  const before = await read();
+  await sleep(endMs - Date.now(), signal);
+  const after = await read();
+  const [elapsed, workers, supervisor] = after.map((value, i) => value - before[i]);
+  // Else the machine was stopped, and this is not about the measured seconds.
+  if (elapsed * 1000 < (endMs - beginMs) / 2) return undefined;
+  return { workers: workers / elapsed, supervisor: supervisor / elapsed };
+}
+
+function cpuFigures(shares: CpuShares | undefined, repliesPerSecond: number): Sample {
+  if (shares === undefined) return {};
+  const { workers, supervisor } = shares;
+  return {
+    workerCpuShare: workers,
+    supervisorCpuShare: supervisor,
+    workerUsPerReply: workers / repliesPerSecond * 1e6,
+  };
+}
+
+async function addTo(ledger: IdLedger, path: string, protocol: LoadResult["protocol"]): Promise<void> {
+  const words = new BigUint64Array((await Deno.readFile(path)).buffer);
+  if (protocol === "basic") ledger.addIds(words);
+  else ledger.addRanges(words);
+}
+
+/** The sums of the seconds that all of them measured. */
+function commonSeconds(results: LoadResult[]): LoadSecond[] {
+  const bySecond = Map.groupBy(results.flatMap(({ perSecond }) => perSecond), ({ second }) => second);
+  const common = [...bySecond.values()].filter((parts) => parts.length === results.length);
+  return common.map((parts) => ({
+    ok: sumOf(parts, "ok"),
+    refused: sumOf(parts, "refused"),
+    ids: sumOf(parts, "ids"),
+  }));
+}
+
+function loadFigures(results: LoadResult[], perSecond: LoadSecond[]): Sample {
+  const longest = (figure: (result: LoadResult) => number | undefined) =>
+    Math.max(...results.map((result) => figure(result) ?? 0));
+  return {
+    repliesPerSecond: repliesOf(perSecond) / perSecond.length,
+    idsPerSecond: sumOf(perSecond, "ids") / perSecond.length,
+    // Of several load processes, the one that waited longest.
+    p50Us: longest(({ latencyUs }) => latencyUs?.p50),
+    p99Us: longest(({ latencyUs }) => latencyUs?.p99),
+    p999Us: longest(({ latencyUs }) => latencyUs?.p999),
+    // How late the load generator was itself, which counts as the server's; only where requests come at a rate.
+    ...results[0].rate > 0 && { sendDelayP99Us: longest(({ sendDelayUs }) => sendDelayUs?.p99) },
+    lost: results.reduce((sum, { lost }) => sum + lost, 0),
+    loadCpuShare: longest(({ cpuUtilization }) => cpuUtilization),
+  };
+}
+
+function repliesOf(perSecond: LoadSecond[]): number {
+  return sumOf(perSecond, "ok") + sumOf(perSecond, "refused");
+}
+
+function sumOf(parts: LoadSecond[], name: keyof LoadSecond): number {
+  return parts.reduce((sum, part) => sum + part[name], 0);
+}
