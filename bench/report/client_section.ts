@@ -82,7 +82,15 @@ async function runClient(lab: Lab, { ports, own }: Target, { prefetch, callers }
   await using directory = await TempDir.make();
   const path = `${directory.path}/ids`;
   const program = new URL("./client_process.ts", import.meta.url).pathname;
-  const deno = [Deno.execPath(), "run", "--quiet", "--unstable-net", "--allow-net", `--allow-write=${path}`];
+  const deno = [
+    Deno.execPath(),
+    "run",
+    "--quiet",
+    "--unstable-net",
+    "--allow-net",
+    "--allow-ffi",
+    `--allow-write=${path}`,
+  ];
   const numbers = [ports[0], prefetch, callers, seconds, ledger.step].map(String);
   const { success, stdout } = await unlessStopped(
     new Deno.Command("taskset", {
