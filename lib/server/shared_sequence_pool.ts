@@ -1,6 +1,6 @@
 import type { IdLayout } from "../id/layout.ts";
 import type { SequenceLease, SequencePool } from "../id/sequence_pool.ts";
-import { type Libc, openLibc, systemError } from "../libc/libc.ts";
+import { type Libc, openLibc, systemError, systemMessage } from "../libc/libc.ts";
 
 // Where things are in the memory that the processes share, in bytes.
 const MUTEX = 0;
@@ -102,7 +102,11 @@ export class SharedSequencePool implements SequencePool {
   /** See {@linkcode SequencePool.take}. */
   take(tick: number, count: number, lease: SequenceLease): void {
     const libc = this.#libc;
-    if (libc.pthread_mutex_lock(this.#mutex) === EOWNERDEAD) libc.pthread_mutex_consistent(this.#mutex);
+    const code = libc.pthread_mutex_lock(this.#mutex);
+    if (code === EOWNERDEAD) libc.pthread_mutex_consistent(this.#mutex);
+    else if (code !== 0) {
+      throw new Error(`the memory that workers share cannot be locked: ${systemMessage(libc, code)}`);
+    }
 
     const state = this.#state[0];
     const poolTick = Number(state >> BigInt(this.#takenBits));

@@ -147,8 +147,8 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "pool: one at a time",
     file: SHARED_POOL,
-    from: "if (libc.pthread_mutex_lock(this.#mutex) === EOWNERDEAD) libc.pthread_mutex_consistent(this.#mutex);",
-    to: "",
+    from: "const code = libc.pthread_mutex_lock(this.#mutex);",
+    to: "const code: number = 0;",
     killer: SHARED_POOLS,
   },
   {
