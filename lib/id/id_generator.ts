@@ -93,7 +93,7 @@ export class IdGenerator implements AsyncDisposable {
   /** The next sequence number in it, and the first one after it that is not this generator's; not below if there is none. */
   #sequence: number;
   #endSequence: number;
-  /** Whether the pool had none left in that tick when it was asked last. */
+  /** Whether the pool has none left in that tick; also as long as the tick is one that counts as used up. */
   #isPoolUsedUp = true;
   /** The ids of that tick but for their sequence number, as two 32-bit words. */
   #baseHigh = 0;
@@ -415,7 +415,7 @@ export class IdGenerator implements AsyncDisposable {
   /** Takes more sequence numbers of the tick from the pool, if there is one: without one, there are no more. */
   #takeFromPool(count: number, now: number, grant: IdGrant): IdStatus {
     const lease = this.#lease;
-    if (this.#pool !== undefined) {
+    if (this.#pool !== undefined && !this.#isPoolUsedUp) {
       this.#pool.take(this.#tick, count, lease);
       if (lease.tick > this.#tick) return this.#follow(lease.tick, count, now, grant);
       this.#sequence = lease.first;

@@ -91,6 +91,16 @@ describe("IdGenerators that share a pool", () => {
     assertEquals(statusOf(a), [IdStatus.OUT_OF_IDS, 750]);
   });
 
+  it("have no ids in the tick in which they are made without a reservation, whatever the pool has", () => {
+    const clock = new HandClock(100_250);
+    const ids = new IdGenerator({
+      ...{ nodeId: 0, layout: LAYOUT, clock, sequencePool: new MemorySequencePool(LAYOUT, 100, 4) },
+    });
+    assertEquals(statusOf(ids), [IdStatus.OUT_OF_IDS, 750]);
+    clock.ms += 750;
+    assertEquals(next(ids), "101:0");
+  });
+
   it("logical: go on together behind the clock, in the tick of whoever is ahead, through no more ticks than time passes", () => {
     const { generators: [a, b], clocks, monotonicClock } = setUp(2, "logical");
     next(a);
