@@ -55,6 +55,13 @@ describe("SharedSequencePool", () => {
     assertEquals(take(pool, 10, 1), [10, 0, 64]);
   });
 
+  it("takes as many as are enough for several who ask for the same", () => {
+    const pool = SharedSequencePool.create(DEFAULT_LAYOUT, 0);
+    assertEquals(take(pool, 0, 10), [0, 0, 60]);
+    assertEquals(take(pool, 0, 33), [0, 60, 93]);
+    assertEquals(take(pool, 0, 32), [0, 93, 157]);
+  });
+
   it("takes few at a time where a tick has few", () => {
     assertEquals(take(SharedSequencePool.create(SONYFLAKE_LAYOUT, 0), 0, 1), [0, 0, 1]);
     assertEquals(take(SharedSequencePool.create(WIDE_LAYOUT, 0), 0, 1), [0, 0, 64]);
