@@ -12,6 +12,9 @@ import { sleep } from "./unless_stopped.ts";
 const IN_FLIGHT = 64;
 const IDS_PER_SECOND = DEFAULT_LAYOUT.maxSequence + 1;
 
+/** Within this time, in s, our server sees which CPUs are used up, and places its workers accordingly. */
+const PLACEMENT_SECONDS = 2;
+
 const KILL_INTERVAL_MS = 1000;
 /** A server gives up on a worker that dies six times in a minute: with two workers in turn, this is well below. */
 const MAX_KILLS = 8;
@@ -48,7 +51,7 @@ export const BALANCE: Section = {
     "and more requests than that. A refusal is wrong if the node still had an id in that second of the clock: of each " +
     "second's refusals, as many as ids were left over (131,072 less those granted), divided by all replies. Beside ours " +
     "the server in C, whose workers have every second id each: with `SO_INCOMING_CPU`, as ours, which makes the kernel " +
-    "give a datagram to the worker on the CPU where it arrives; and without, when a hash of the client's address decides.",
+    "give a datagram to the worker on the CPU where it arrives (ours: or to that on an idle one, where it is used up); and without, when a hash of the client's address decides.",
 
   subjects(isQuick) {
     const clients = isQuick ? CLIENTS.slice(-1) : CLIENTS;
@@ -96,7 +99,9 @@ async function load(lab: Lab, server: string, clients: Clients): Promise<Sample>
   const target = server === OWN
     ? await lab.own({ layout: "default", workers: 2 })
     : await lab.inC({ workers: 2, incomingCpu: server === BY_CPU });
-  const { sample, perSecond } = await runLoads(lab, target, shapesOf(lab, clients));
+  const { sample, perSecond } = await runLoads(lab, target, shapesOf(lab, clients), {
+    warmUpSeconds: PLACEMENT_SECONDS,
+  });
   return { wrongShare: wrongShare(perSecond), ...sample };
 }
 
@@ -106,7 +111,7 @@ async function loadDeadly(lab: Lab, clients: Clients): Promise<Sample> {
   const isOver = new AbortController();
   const killing = killInTurn(target, AbortSignal.any([isOver.signal, lab.options.signal]));
   try {
-    const { sample, perSecond } = await runLoads(lab, target, shapesOf(lab, clients), seconds);
+    const { sample, perSecond } = await runLoads(lab, target, shapesOf(lab, clients), { seconds });
     // Workers are replaced: their CPU time is nobody's.
     const { workerCpuShare: _, workerUsPerReply: __, ...others } = sample;
     return { wrongShare: wrongShare(perSecond), ...others };

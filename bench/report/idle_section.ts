@@ -11,6 +11,8 @@ import { sleep } from "./unless_stopped.ts";
 
 const SERVER: OwnOptions = { layout: "default", workers: 2 };
 const FULL_LOAD_IN_FLIGHT = 64;
+/** How long to look at what an idle server takes, in s, at least: its CPU time is counted in steps of 10 ms. */
+const MIN_IDLE_SECONDS = 20;
 /** What a start leaves to be done, in ms. */
 const SETTLE_MS = 1000;
 const ROW = "global-id, idle";
@@ -85,7 +87,8 @@ async function measureStart(lab: Lab): Promise<Sample> {
 }
 
 async function measureIdle(lab: Lab, target: Target): Promise<Sample> {
-  const { seconds, signal } = lab.options;
+  const { isQuick, signal } = lab.options;
+  const seconds = isQuick ? lab.options.seconds : Math.max(lab.options.seconds, MIN_IDLE_SECONDS);
   const { server, workerPids } = target.own!;
   const pids = [server.pid, ...workerPids];
   await sleep(SETTLE_MS, signal);

@@ -8,9 +8,6 @@ import { cpuSeconds } from "./process_stats.ts";
 import type { Target } from "./target.ts";
 import { sleep, unlessStopped } from "./unless_stopped.ts";
 
-/** How long to ask before measuring at least, in s. The measurement then begins with the next second of the clock. */
-const WARM_UP_SECONDS = 0.5;
-
 /** Load processes that start this early in a second, in ms, all begin to measure with the next one. */
 const LATEST_START_MS = 350;
 
@@ -19,6 +16,14 @@ const MARGIN_MS = 50;
 
 /** How often to try: a virtual machine can be stopped for longer than the measurement takes. */
 const ATTEMPTS = 10;
+
+/** How long load is to run. */
+export interface LoadTimes {
+  /** How long to measure, in s. Default: the lab's. */
+  seconds?: number;
+  /** How long to ask before that at least, in s; the measurement then begins with the next second of the clock. Default: 0.5. */
+  warmUpSeconds?: number;
+}
 
 /** What all load processes together got in one second of the clock. */
 export interface LoadSecond {
@@ -39,7 +44,7 @@ export interface Load {
  * Runs load processes together on one server, and checks that no id of this project's comes twice.
  *
  * @param shapes What each is to do.
- * @param seconds How long to measure, in s. Default: the lab's.
+ * @param times How long.
  * @returns What they got.
  * @throws {Error} If an id came twice, or what came was no answer, or no id came.
  */
@@ -47,10 +52,10 @@ export async function runLoads(
   lab: Lab,
   target: Target,
   shapes: LoadShape[],
-  seconds: number = lab.options.seconds,
+  times: LoadTimes = {},
 ): Promise<Load> {
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-    const { results, cpu } = await runOnce(lab, target, shapes, seconds);
+    const { results, cpu } = await runOnce(lab, target, shapes, times);
     const perSecond = commonSeconds(results);
     if (sumOf(perSecond, "ids") === 0) continue;
     const figures = loadFigures(results, perSecond);
@@ -59,15 +64,16 @@ export async function runLoads(
   throw new Error("the server gives out no ids");
 }
 
-async function runOnce(lab: Lab, target: Target, shapes: LoadShape[], seconds: number) {
+async function runOnce(lab: Lab, target: Target, shapes: LoadShape[], times: LoadTimes) {
+  const { seconds = lab.options.seconds, warmUpSeconds = 0.5 } = times;
   const { signal } = lab.options;
   const program = lab.reference.load;
   await using directory = await TempDir.make();
   await sleep(msUntilStart(), signal);
-  const beginMs = Math.ceil(Date.now() / 1000 + WARM_UP_SECONDS) * 1000;
+  const beginMs = Math.ceil(Date.now() / 1000 + warmUpSeconds) * 1000;
   // The ids of the server in C are kept as well, so that the load generator has the same to do; nobody checks them.
   const runs = shapes.map((shape, i) =>
-    runLoad({ program, ports: target.ports, seconds, warmup: WARM_UP_SECONDS, ids: `${directory.path}/${i}`, ...shape })
+    runLoad({ program, ports: target.ports, seconds, warmup: warmUpSeconds, ids: `${directory.path}/${i}`, ...shape })
   );
   const [cpu, ...results] = await unlessStopped(
     Promise.all([cpuShares(target, beginMs + MARGIN_MS, beginMs + seconds * 1000 - MARGIN_MS, signal), ...runs]),
