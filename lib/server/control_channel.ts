@@ -2,13 +2,14 @@
  * What supervisor and worker tell each other: JSON, a message a line, over the worker's stdin and stdout.
  *
  * The worker says `hello` once it holds its lock, is told to `start`, and says `ready` or `failed`. From then on it is told
- * every `mark`, and says which tick it last `used`. When its stdin ends, the supervisor is gone, and the worker ends too.
+ * every `mark` and whose datagrams to `take`, and says which tick it last `used` and its `traffic`. When its stdin ends, the supervisor is gone, and the worker ends too.
  *
  * @module
  */
 import type { AccessOptions } from "../access/guarded_responder.ts";
 import type { ClockPolicy, TickRange } from "../id/id_generator_options.ts";
 import type { LayoutName } from "../id/presets.ts";
+import type { Traffic } from "../udp/reuseport.ts";
 import type { Backend } from "./serve_options.ts";
 
 /** What a worker is to do. */
@@ -34,6 +35,8 @@ export interface WorkerConfig {
   port: number;
   /** The CPU that it is pinned to, if it is pinned. */
   cpu: number | undefined;
+  /** The CPU whose datagrams it is to take, if it is pinned: see `Placement`. */
+  incomingCpu: number | undefined;
   /** What to do while the clock is behind. */
   clockPolicy: ClockPolicy;
   /** Who gets ids from it. */
@@ -43,13 +46,17 @@ export interface WorkerConfig {
 }
 
 /** From the supervisor to a worker. */
-export type ToWorker = { type: "start"; config: WorkerConfig } | { type: "mark"; endTick: number };
+export type ToWorker =
+  | { type: "start"; config: WorkerConfig }
+  | { type: "mark"; endTick: number }
+  | { type: "take"; incomingCpu: number };
 
 /** From a worker to the supervisor. */
 export type FromWorker =
   | { type: "hello" }
   | { type: "ready"; port: number }
   | { type: "used"; tick: number }
+  | { type: "traffic"; traffic: Traffic }
   | { type: "failed"; message: string };
 
 /** A message as it goes over the channel. */

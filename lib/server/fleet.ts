@@ -1,5 +1,6 @@
 import type { TickRange } from "../id/id_generator_options.ts";
 import { LAYOUTS } from "../id/presets.ts";
+import type { Traffic } from "../udp/reuseport.ts";
 import type { WorkerConfig } from "./control_channel.ts";
 import { MAX_DEATHS, RestartPolicy, WINDOW_MS } from "./restart_policy.ts";
 import { ServeError, type ServeLog } from "./serve_error.ts";
@@ -63,6 +64,20 @@ export class Fleet {
     return Math.max(
       ...[...this.#workers].map(([config, worker]) => Math.max(worker.usedTick, config.reservation.firstTick)),
     );
+  }
+
+  /** What each worker said it received since this was last called. */
+  takeTraffic(): Traffic[] {
+    return this.configs.map((config) => this.#workers.get(config)?.takeTraffic() ?? { datagrams: 0, receives: 0 });
+  }
+
+  /** Tells each worker whose datagrams to take, and those that are started in their place: the numbers of CPUs. */
+  setIncomingCpus(incomingCpus: readonly number[]): void {
+    for (const [i, config] of this.configs.entries()) {
+      if (config.incomingCpu === incomingCpus[i]) continue;
+      config.incomingCpu = incomingCpus[i];
+      this.#workers.get(config)?.setIncomingCpu(incomingCpus[i]);
+    }
   }
 
   /** Ends all workers and waits until they have ended. */

@@ -7,8 +7,10 @@ import { readAccess, warnIfOpen } from "./access_checks.ts";
 import type { WorkerConfig } from "./control_channel.ts";
 import { allowedCpus } from "./cpus.ts";
 import { checkDrift, describeClock, readClockSync } from "./clock_sync.ts";
+import { CpuUse } from "./cpu_use.ts";
 import { Fleet } from "./fleet.ts";
 import { lockNode } from "./node_lock.ts";
+import { Placer } from "./placer.ts";
 import { ReservationReport } from "./reservation_report.ts";
 import { ServeError, type ServeLog } from "./serve_error.ts";
 import { SharedSequencePool } from "./shared_sequence_pool.ts";
@@ -81,6 +83,7 @@ export async function supervise(
     hostname: options.hostname,
     port: backend === "listen-datagram" && options.port > 0 ? options.port + i : options.port,
     cpu: cpus?.[i % cpus.length],
+    incomingCpu: cpus?.[i % cpus.length],
     clockPolicy: options.clockPolicy,
     access,
     reservation: { firstTick: holder.firstTick, endTick: holder.mark },
@@ -101,6 +104,7 @@ export async function supervise(
   if (stop.aborted) fleet.stop();
   try {
     await fleet.start();
+    using _placer = startPlacer(fleet, configs);
     if (!stop.aborted) {
       log.info(describeClock(clockSync));
       warnIfOpen(options, log);
@@ -111,6 +115,13 @@ export async function supervise(
     await fleet.stop();
     await keeper.stop();
   }
+}
+
+/** Only for workers of which each has a CPU of its own, and where it can be told what those do. */
+function startPlacer(fleet: Fleet, configs: WorkerConfig[]): Placer | undefined {
+  const cpus = configs.map(({ cpu }) => cpu).filter((cpu) => cpu !== undefined);
+  const isPlaced = configs[0].backend === "reuseport" && configs.length > 1 && new Set(cpus).size === configs.length;
+  return isPlaced && CpuUse.isKnown(cpus) ? new Placer(fleet, cpus) : undefined;
 }
 
 function openStore(stateDir: string): SqliteReservationStore {

@@ -2,7 +2,7 @@ import { createGuardedResponder } from "../access/guarded_responder.ts";
 import { IdGenerator } from "../id/id_generator.ts";
 import { LAYOUTS } from "../id/presets.ts";
 import { listenDatagram } from "../udp/listen_datagram.ts";
-import { bindReuseport } from "../udp/reuseport.ts";
+import { bindReuseport, type ReuseportSocket } from "../udp/reuseport.ts";
 import type { UdpSocket } from "../udp/udp_socket.ts";
 import { createResponder } from "../wire/responder.ts";
 import { explainBindError } from "./bind_error.ts";
@@ -10,8 +10,8 @@ import { encodeMessage, type FromWorker, readMessages, type ToWorker, type Worke
 import { lockAsWorker } from "./node_lock.ts";
 import { SharedSequencePool } from "./shared_sequence_pool.ts";
 
-/** How often the supervisor hears which tick was last used, in ms: more often than it renews the reservation. */
-const USED_INTERVAL_MS = 500;
+/** How often the supervisor hears which tick was last used, and the traffic, in ms: more often than it renews the reservation. */
+const REPORT_INTERVAL_MS = 500;
 
 /**
  * Is a worker: hands out ids of the node until the supervisor is gone. Its stdin and stdout are the control channel.
@@ -25,10 +25,11 @@ export async function runWorker(workersPath: string): Promise<void> {
   try {
     await lockAsWorker(workersPath);
     say({ type: "hello" });
-    let generator: IdGenerator | undefined;
+    let started: Started | undefined;
     for await (const message of readMessages<ToWorker>(Deno.stdin.readable)) {
-      if (message.type === "start") generator = start(message.config);
-      else generator?.extendReservation(message.endTick);
+      if (message.type === "start") started = start(message.config);
+      else if (message.type === "mark") started?.generator.extendReservation(message.endTick);
+      else started?.socket.setIncomingCpu?.(message.incomingCpu);
     }
   } catch (error) {
     fail(error);
@@ -36,7 +37,15 @@ export async function runWorker(workersPath: string): Promise<void> {
   Deno.exit(0);
 }
 
-function start(config: WorkerConfig): IdGenerator {
+interface Started {
+  readonly generator: IdGenerator;
+  readonly socket: WorkerSocket;
+}
+
+/** Of the backend `listen-datagram`, it has a port of its own, and nothing to choose. */
+type WorkerSocket = UdpSocket & Partial<ReuseportSocket>;
+
+function start(config: WorkerConfig): Started {
   const socket = bind(config);
   const layout = LAYOUTS[config.layout];
   const { nodeId, clockPolicy, reservation, worker, workerCount, sequencePoolPath } = config;
@@ -50,14 +59,16 @@ function start(config: WorkerConfig): IdGenerator {
   let saidTick = generator.lastTick;
   setInterval(() => {
     if (generator.lastTick !== saidTick) say({ type: "used", tick: saidTick = generator.lastTick });
-  }, USED_INTERVAL_MS);
-  return generator;
+    const traffic = socket.takeTraffic?.();
+    if (traffic !== undefined && traffic.receives > 0) say({ type: "traffic", traffic });
+  }, REPORT_INTERVAL_MS);
+  return { generator, socket };
 }
 
-function bind({ backend, hostname, port, cpu }: WorkerConfig): UdpSocket {
+function bind({ backend, hostname, port, incomingCpu }: WorkerConfig): WorkerSocket {
   try {
     if (backend === "listen-datagram") return listenDatagram({ hostname, port });
-    return bindReuseport({ hostname, port, ...(cpu === undefined ? {} : { incomingCpu: cpu }) });
+    return bindReuseport({ hostname, port, ...(incomingCpu === undefined ? {} : { incomingCpu }) });
   } catch (error) {
     throw new Error(explainBindError(error, hostname, port));
   }

@@ -1,3 +1,4 @@
+import type { Traffic } from "../udp/reuseport.ts";
 import { encodeMessage, type FromWorker, readMessages, type ToWorker, type WorkerConfig } from "./control_channel.ts";
 
 /** How workers are run. */
@@ -20,6 +21,8 @@ export class WorkerProcess {
   lastWords: string | undefined;
   /** The last tick that it said it used; -1 if it has not said yet. */
   usedTick = -1;
+  /** What it said it received since {@linkcode takeTraffic}. */
+  #traffic: Traffic = { datagrams: 0, receives: 0 };
 
   readonly #child: Deno.ChildProcess;
   readonly #stdin: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
@@ -48,6 +51,18 @@ export class WorkerProcess {
     this.#tell({ type: "mark", endTick: mark });
   }
 
+  /** Tells it to take what arrives on this CPU. */
+  setIncomingCpu(incomingCpu: number): void {
+    this.#tell({ type: "take", incomingCpu });
+  }
+
+  /** What it said it received since this was last called. */
+  takeTraffic(): Traffic {
+    const taken = this.#traffic;
+    this.#traffic = { datagrams: 0, receives: 0 };
+    return taken;
+  }
+
   /** Ends it, if it has not ended: with SIGTERM, at which a process ends wherever it is, or with SIGKILL. */
   kill(signal: "SIGTERM" | "SIGKILL"): void {
     try {
@@ -67,6 +82,9 @@ export class WorkerProcess {
         ready(message.port);
       } else if (message.type === "used") {
         this.usedTick = message.tick;
+      } else if (message.type === "traffic") {
+        this.#traffic.datagrams += message.traffic.datagrams;
+        this.#traffic.receives += message.traffic.receives;
       } else {
         this.lastWords = message.message;
       }

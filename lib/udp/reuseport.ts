@@ -14,6 +14,23 @@ export interface ReuseportOptions extends UdpSocketOptions {
   incomingCpu?: number;
 }
 
+/** What a socket has received in a while. */
+export interface Traffic {
+  /** How many datagrams. */
+  datagrams: number;
+  /** With how many receives that brought any. */
+  receives: number;
+}
+
+/** A socket that shares its port. */
+export interface ReuseportSocket extends UdpSocket {
+  /** From now on, takes what arrives on this CPU (see {@linkcode ReuseportOptions}), or with -1 what a hash of the sender gives it. */
+  setIncomingCpu(cpu: number): void;
+
+  /** How many datagrams have come since this was last called, and with how many receives. */
+  takeTraffic(): Traffic;
+}
+
 /** How long a receive waits before the event loop gets its turns. */
 const RECEIVE_TIMEOUT_MS = 100;
 
@@ -43,22 +60,33 @@ const DATAGRAMS_PER_TURN = 1024;
  * @throws {Deno.errors.NotCapable} If the permission `--allow-ffi` is missing.
  * @throws {Deno.errors.NotSupported} If this is not Linux with glibc.
  */
-export function bindReuseport(options: ReuseportOptions): UdpSocket {
+export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
   const { hostname, incomingCpu } = options;
   const socket = new RawSocket(hostname, options.port, RECEIVE_TIMEOUT_MS);
   socket.setOption(linux.SO_REUSEPORT, Int32Array.of(1));
   socket.setOption(linux.SO_RCVBUF, Int32Array.of(RECEIVE_BUFFER_BYTES));
-  if (incomingCpu !== undefined) socket.setOption(linux.SO_INCOMING_CPU, Int32Array.of(incomingCpu));
+  if (incomingCpu !== undefined) setIncomingCpu(incomingCpu);
   socket.bind();
   const batch = new DatagramBatch(socket.libc, socket.fd, socket.addressLength);
   const source = new SourceAddress();
+  let traffic = { datagrams: 0, receives: 0 };
   let closed = false;
 
   async function serve(respond: Respond): Promise<void> {
     while (!closed) {
-      const isIdle = answerBatches(batch, respond, source);
+      const isIdle = answerBatches(batch, respond, source, traffic);
       for (let turns = isIdle ? TURNS_WHEN_IDLE : 1; turns > 0; turns--) await turnOfEventLoop();
     }
+  }
+
+  function setIncomingCpu(cpu: number): void {
+    socket.setOption(linux.SO_INCOMING_CPU, Int32Array.of(cpu));
+  }
+
+  function takeTraffic(): Traffic {
+    const taken = traffic;
+    traffic = { datagrams: 0, receives: 0 };
+    return taken;
   }
 
   function close(): void {
@@ -66,7 +94,7 @@ export function bindReuseport(options: ReuseportOptions): UdpSocket {
     socket.close();
   }
 
-  return { hostname, port: socket.port, serve, close };
+  return { hostname, port: socket.port, serve, close, setIncomingCpu, takeTraffic };
 }
 
 /**
@@ -74,12 +102,14 @@ export function bindReuseport(options: ReuseportOptions): UdpSocket {
  *
  * @returns Whether that is because nothing came for a while.
  */
-function answerBatches(batch: DatagramBatch, respond: Respond, source: SourceAddress): boolean {
+function answerBatches(batch: DatagramBatch, respond: Respond, source: SourceAddress, traffic: Traffic): boolean {
   let datagrams = 0;
   for (let batches = 0; batches < BATCHES_PER_TURN && datagrams < DATAGRAMS_PER_TURN; batches++) {
     const count = batch.receive();
     if (count === 0) return true;
     datagrams += count;
+    traffic.datagrams += count;
+    traffic.receives++;
     let begin = 0;
     for (let slot = 0; slot < count; slot++) {
       source.readSockaddr(batch.senders[slot]);

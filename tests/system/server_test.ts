@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { IdClient } from "../../lib/client/mod.ts";
+import { allowedCpus } from "../../lib/server/cpus.ts";
 import { DEFAULT_LAYOUT, WIDE_LAYOUT } from "../../mod.ts";
 import { TempDir } from "../temp_dir.ts";
 import { until, within } from "../within.ts";
@@ -179,6 +180,28 @@ describe("a server, its backends", () => {
     for (const list of lists) assertMatch(list, /^[0-9]+$/);
     assertEquals(new Set(lists).size, workers.length);
   });
+
+  (navigator.hardwareConcurrency > 1 ? it : it.skip)(
+    "uses an idle CPU too when all clients are on another",
+    async () => {
+      await using server = await ServerProcess.start({ flags: ["--workers", "2"] });
+      const [cpu] = (await allowedCpus())!;
+      const client = new Deno.Command("taskset", {
+        args: [
+          ...["--cpu-list", String(cpu), Deno.execPath(), "run", "--quiet", "--unstable-net", "--allow-ffi"],
+          ...[new URL("../../bench/load_client.ts", import.meta.url).href, "127.0.0.1", String(server.ports[0]), "64"],
+        ],
+        stdin: "null",
+        stdout: "null",
+      }).spawn();
+      try {
+        await server.allWorkersWork();
+      } finally {
+        client.kill("SIGKILL");
+        await client.status;
+      }
+    },
+  );
 });
 
 describe("a server and a client", () => {

@@ -3,6 +3,7 @@ import { describe, it } from "@std/testing/bdd";
 import { listenDatagram } from "../../lib/udp/listen_datagram.ts";
 import { bindReuseport, type ReuseportOptions } from "../../lib/udp/reuseport.ts";
 import { SLOT_BYTES } from "../../lib/udp/udp_socket.ts";
+import { until } from "../within.ts";
 import type { Backend, FromEchoWorker, ToEchoWorker } from "./echo_worker.ts";
 
 /** A socket that serves in a thread of its own, on a port given by the kernel. */
@@ -200,6 +201,22 @@ if (Deno.build.os === "linux") {
       using peer = new Peer(server);
       await peer.send(1);
       assertEquals(await peer.receive(), [2]);
+    });
+
+    it("takes what arrives on another CPU when it is told to, and says how much has come", async () => {
+      const socket = bindReuseport({ hostname: "127.0.0.1", port: 0, incomingCpu: 0 });
+      using peer = new Peer(socket);
+      for (let i = 0; i < 3; i++) await peer.send(1);
+      const served = socket.serve(() => 0);
+      assertEquals(socket.takeTraffic(), { datagrams: 3, receives: 1 });
+      assertEquals(socket.takeTraffic(), { datagrams: 0, receives: 0 });
+      for (const cpu of [1, -1]) {
+        socket.setIncomingCpu(cpu);
+        await peer.send(1);
+        await until("it has come", () => socket.takeTraffic().datagrams === 1);
+      }
+      socket.close();
+      await served;
     });
 
     it("refuses a hostname that is not an IP address", async () => {

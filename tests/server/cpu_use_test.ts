@@ -1,0 +1,34 @@
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { allowedCpus } from "../../lib/server/cpus.ts";
+import { CpuUse } from "../../lib/server/cpu_use.ts";
+import { until } from "../within.ts";
+
+describe("CpuUse", () => {
+  it("tells nothing the first time, and shares from then on", () => {
+    const use = new CpuUse();
+    assert(use.read().every((share) => share === 0));
+    assert(use.read().every((share) => share >= 0 && share <= 1));
+  });
+
+  it("sees a CPU that is used up", async () => {
+    const [cpu] = (await allowedCpus())!;
+    const script = "while :; do :; done";
+    const busy = new Deno.Command("taskset", { args: ["--cpu-list", String(cpu), "sh", "-c", script] }).spawn();
+    try {
+      const use = new CpuUse();
+      use.read();
+      await until("it sees it", async () => {
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        return use.read()[cpu] > 0.9;
+      });
+    } finally {
+      busy.kill("SIGKILL");
+      await busy.status;
+    }
+  });
+
+  it("knows no CPU that is not listed", () => {
+    assertEquals([CpuUse.isKnown([0]), CpuUse.isKnown([0, 100_000])], [true, false]);
+  });
+});

@@ -1,0 +1,124 @@
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import * as fc from "fast-check";
+import { NO_CPU, Placement } from "../../lib/server/placement.ts";
+import type { Traffic } from "../../lib/udp/reuseport.ts";
+
+const NONE: Traffic = { datagrams: 0, receives: 0 };
+const MANY: Traffic = { datagrams: 50_000, receives: 2000 };
+const ONE_BY_ONE: Traffic = { datagrams: 50_000, receives: 49_000 };
+
+/** A server whose CPUs are 4, 5, ..., and the decisions on it, one every half a second. */
+class Decisions {
+  readonly placement: Placement;
+  #nowMs = 0;
+
+  constructor(readonly workers: number) {
+    this.placement = new Placement(Array.from({ length: workers }, (_, i) => 4 + i));
+  }
+
+  /** Decides as often as it takes for a move to settle. */
+  settle(busy: number[], traffic: Traffic[]): number[] {
+    for (let i = 0; i < 4; i++) this.once(busy, traffic);
+    return this.placement.incomingCpus;
+  }
+
+  once(busy: number[], traffic: Traffic[]): number[] {
+    this.placement.update(busy, traffic, this.#nowMs += 500);
+    return this.placement.incomingCpus;
+  }
+
+  rest(ms: number): void {
+    this.#nowMs += ms;
+  }
+}
+
+describe("Placement", () => {
+  it("has each worker take what arrives on its own CPU while nobody is short of one", () => {
+    const decisions = new Decisions(3);
+    assertEquals(decisions.placement.incomingCpus, [4, 5, 6]);
+    assertEquals(decisions.settle([0.8, 0.1, 0], [MANY, NONE, NONE]), [4, 5, 6]);
+    assertEquals(decisions.settle([1, 1, 1], [MANY, MANY, MANY]), [4, 5, 6]);
+    assertEquals(decisions.settle([1, 0.6, 0.7], [MANY, NONE, NONE]), [4, 5, 6]);
+    assert(decisions.placement.isHome);
+  });
+
+  it("has the worker on the idlest CPU take what arrives on a CPU that is used up", () => {
+    const decisions = new Decisions(3);
+    assertEquals(decisions.once([1, 0.3, 0.2], [MANY, NONE, NONE]), [6, 5, 4]);
+    assertEquals(decisions.settle([0.9, 0.1, 0.8], [NONE, NONE, MANY]), [6, 5, 4]);
+    assert(!decisions.placement.isHome);
+  });
+
+  it("leaves alone who waits for every datagram, and a CPU that others use up", () => {
+    assertEquals(new Decisions(2).settle([1, 0], [ONE_BY_ONE, NONE]), [4, 5]);
+    assertEquals(new Decisions(2).settle([1, 0], [NONE, MANY]), [4, 5]);
+  });
+
+  it("moves those of several CPUs, one after the other", () => {
+    const decisions = new Decisions(4);
+    const busy = [1, 1, 0.1, 0.2];
+    assertEquals(decisions.once(busy, [MANY, MANY, NONE, NONE]), [6, 5, 4, 7]);
+    assertEquals(decisions.once(busy, [NONE, MANY, MANY, NONE]), [6, 7, 4, 5]);
+  });
+
+  it("deals them out to all where one worker is not enough, as long as one has room", () => {
+    const decisions = new Decisions(3);
+    decisions.settle([1, 0, 0], [MANY, NONE, NONE]);
+    assertEquals(decisions.once([1, 0.95, 0.2], [NONE, MANY, NONE]), [NO_CPU, 5, 6]);
+    assertEquals(decisions.settle([0.7, 0.6, 0.7], [MANY, MANY, MANY]), [NO_CPU, 5, 6]);
+    const pair = new Decisions(2);
+    pair.settle([1, 0], [MANY, NONE]);
+    assertEquals(pair.settle([1, 1], [NONE, MANY]), [5, 4]);
+  });
+
+  it("goes back when one CPU can do it alone, and moves again at once", () => {
+    const decisions = new Decisions(3);
+    decisions.settle([1, 0, 0], [MANY, NONE, NONE]);
+    assertEquals(decisions.once([0.4, 0.3, 0.9], [NONE, MANY, NONE]), [4, 5, 6]);
+    assertEquals(decisions.once([1, 0, 0], [MANY, NONE, NONE]), [5, 4, 6]);
+    decisions.once([1, 1, 0], [NONE, MANY, NONE]);
+    assertEquals(decisions.once([0.3, 0.2, 0.2], [MANY, MANY, MANY]), [4, 5, 6]);
+  });
+
+  for (
+    const [what, traffic] of [
+      ["datagrams come one by one", [NONE, ONE_BY_ONE]],
+      ["the other CPU has got its own", [MANY, MANY]],
+    ] as const
+  ) {
+    it(`goes back when ${what}, but not before the move has settled, and then rests`, () => {
+      const decisions = new Decisions(2);
+      decisions.once([1, 0], [MANY, NONE]);
+      assertEquals(decisions.once([1, 1], [...traffic]), [5, 4]);
+      assertEquals(decisions.settle([1, 1], [...traffic]), [4, 5]);
+      assertEquals(decisions.settle([1, 0], [MANY, NONE]), [4, 5]);
+      decisions.rest(10_000);
+      assertEquals(decisions.once([1, 0], [MANY, NONE]), [5, 4]);
+    });
+  }
+
+  it("stays where it is when the workers have not been heard", () => {
+    const decisions = new Decisions(2);
+    decisions.settle([1, 0], [MANY, NONE]);
+    assertEquals(decisions.settle([1, 1], [NONE, NONE]), [5, 4]);
+  });
+
+  it("never has two workers take the same CPU's, whatever happens", () => {
+    const share = fc.oneof(fc.constantFrom(0, 0.2, 0.5, 0.9, 1), fc.double({ min: 0, max: 1, noNaN: true }));
+    const second = fc.record({
+      busy: fc.array(share, { minLength: 4, maxLength: 4 }),
+      traffic: fc.array(fc.constantFrom(NONE, MANY, ONE_BY_ONE), { minLength: 4, maxLength: 4 }),
+    });
+    fc.assert(fc.property(fc.array(second, { maxLength: 40 }), (seconds) => {
+      const decisions = new Decisions(4);
+      for (const { busy, traffic } of seconds) {
+        const taken = decisions.once(busy, traffic).filter((cpu) => cpu !== NO_CPU);
+        assertEquals(new Set(taken).size, taken.length);
+        assert(taken.every((cpu) => cpu >= 4 && cpu < 8));
+      }
+      decisions.settle([0, 0, 0, 0], [NONE, NONE, NONE, NONE]);
+      assertEquals(decisions.placement.incomingCpus, [4, 5, 6, 7]);
+    }));
+  });
+});
