@@ -4,7 +4,7 @@ import { formatRatio, formatSummary } from "./format.ts";
 import type { Lab } from "./lab.ts";
 import { LeftOutError } from "./left_out_error.ts";
 import type { LoadShape } from "./load_shape.ts";
-import { runLoads } from "./run_loads.ts";
+import { PLACEMENT_SECONDS, runLoads } from "./run_loads.ts";
 import type { Section, Subject } from "./section.ts";
 import type { OwnOptions } from "./target.ts";
 
@@ -87,7 +87,10 @@ function rowsOf(figures: Figures): string[] {
 function ownSubject({ row, layout, shapes }: OwnWay): Subject {
   return {
     name: row,
-    measure: async (lab) => ({ [row]: (await runLoads(lab, await lab.own({ layout }), shapes)).sample }),
+    async measure(lab) {
+      const times = { warmUpSeconds: PLACEMENT_SECONDS };
+      return { [row]: (await runLoads(lab, await lab.own({ layout }), shapes, times)).sample };
+    },
   };
 }
 

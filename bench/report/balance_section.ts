@@ -3,7 +3,7 @@ import type { Figures, Sample } from "./figures.ts";
 import { formatRatio, formatShare, formatSummary } from "./format.ts";
 import type { Lab } from "./lab.ts";
 import type { LoadShape } from "./load_shape.ts";
-import { type LoadSecond, runLoads } from "./run_loads.ts";
+import { type LoadSecond, PLACEMENT_SECONDS, runLoads } from "./run_loads.ts";
 import type { Section, Subject } from "./section.ts";
 import type { Target } from "./target.ts";
 import { sleep } from "./unless_stopped.ts";
@@ -11,9 +11,6 @@ import { sleep } from "./unless_stopped.ts";
 /** Requests in flight in all, however many clients there are: enough to ask for more ids than there are. */
 const IN_FLIGHT = 64;
 const IDS_PER_SECOND = DEFAULT_LAYOUT.maxSequence + 1;
-
-/** Within this time, in s, our server sees which CPUs are used up, and places its workers accordingly. */
-const PLACEMENT_SECONDS = 2;
 
 const KILL_INTERVAL_MS = 1000;
 /** A server gives up on a worker that dies six times in a minute: with two workers in turn, this is well below. */

@@ -17,6 +17,9 @@ const MARGIN_MS = 50;
 /** How often to try: a virtual machine can be stopped for longer than the measurement takes. */
 const ATTEMPTS = 10;
 
+/** Within this time, in s, our server sees which CPUs are used up, and has other workers take what arrives there. */
+export const PLACEMENT_SECONDS = 2;
+
 /** How long load is to run. */
 export interface LoadTimes {
   /** How long to measure, in s. Default: the lab's. */
