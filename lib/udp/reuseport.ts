@@ -32,7 +32,7 @@ export interface ReuseportSocket extends UdpSocket {
 }
 
 /** How long a receive waits before the event loop gets its turns. */
-const RECEIVE_TIMEOUT_MS = 100;
+const RECEIVE_TIMEOUT_MS = 200;
 
 /**
  * Room for datagrams that come while others are answered. The kernel counts about 1.1 KiB for a small one, and gives no more than
