@@ -156,7 +156,7 @@ class Output {
 }
 
 /** The CPU time of a process so far, in 1/100 s; 0 if it has ended. */
-async function cpuTicks(pid: number): Promise<number> {
+export async function cpuTicks(pid: number): Promise<number> {
   const { stdout } = await new Deno.Command("cat", { args: [`/proc/${pid}/stat`], stderr: "null" }).output();
   const fields = new TextDecoder().decode(stdout).split(") ")[1]?.split(" ") ?? [];
   return Number(fields[11] ?? 0) + Number(fields[12] ?? 0);

@@ -6,7 +6,7 @@ import { DEFAULT_LAYOUT, WIDE_LAYOUT } from "../../mod.ts";
 import { TempDir } from "../temp_dir.ts";
 import { until, within } from "../within.ts";
 import { Load, ReceivedIds } from "./load.ts";
-import { ServerProcess } from "./server_process.ts";
+import { cpuTicks, ServerProcess } from "./server_process.ts";
 
 const TWO_WORKERS = ["--workers", "2", "--layout", "wide"];
 
@@ -194,8 +194,13 @@ describe("a server, its backends", () => {
         stdin: "null",
         stdout: "null",
       }).spawn();
+      const pids = await server.workerPids();
       try {
-        await server.allWorkersWork();
+        await until("both workers have taken a second of CPU time", async () => {
+          // To look takes CPU time too: more often, it would leave no CPU idle.
+          await new Promise((resolve) => setTimeout(resolve, 1000));
+          return (await Promise.all(pids.map(cpuTicks))).every((ticks) => ticks >= 100);
+        });
       } finally {
         client.kill("SIGKILL");
         await client.status;
