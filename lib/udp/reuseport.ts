@@ -40,14 +40,14 @@ const RECEIVE_TIMEOUT_MS = 200;
  */
 const RECEIVE_BUFFER_BYTES = 4 * 2 ** 20;
 
-/** How many turns the event loop then gets, of about 4 us each: a message on stdin takes about 20 turns to be heard. */
-const TURNS_WHEN_IDLE = 20;
+/**
+ * How many turns the event loop then gets, of about 4 us each: a message on stdin takes about 20 turns to be heard. So all of them
+ * come together: one now and then would keep a worker that is asked now and then from hearing that its ticks were reserved on.
+ */
+const TURNS = 20;
 
-/** After how many batches the event loop gets one turn under load. It takes as long as answering one or two datagrams. */
-const BATCHES_PER_TURN = 128;
-
-/** The same in datagrams: so a worker hears a message within 0.1 s, of which 20 turns are needed, however full its batches are. */
-const DATAGRAMS_PER_TURN = 1024;
+/** How long datagrams are answered at most before the event loop gets its turns, in ms, however many or few they are. */
+const ANSWERING_MS = 100;
 
 /**
  * Binds a socket that shares its port with others of this user (SO_REUSEPORT): the kernel deals the datagrams out among
@@ -74,8 +74,8 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
 
   async function serve(respond: Respond): Promise<void> {
     while (!closed) {
-      const isIdle = answerBatches(batch, respond, source, traffic);
-      for (let turns = isIdle ? TURNS_WHEN_IDLE : 1; turns > 0; turns--) await turnOfEventLoop();
+      answerBatches(batch, respond, source, traffic);
+      for (let turns = TURNS; turns > 0; turns--) await turnOfEventLoop();
     }
   }
 
@@ -97,17 +97,12 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
   return { hostname, port: socket.port, serve, close, setIncomingCpu, takeTraffic };
 }
 
-/**
- * Answers what is there, batch by batch, until the event loop is due a turn.
- *
- * @returns Whether that is because nothing came for a while.
- */
-function answerBatches(batch: DatagramBatch, respond: Respond, source: SourceAddress, traffic: Traffic): boolean {
-  let datagrams = 0;
-  for (let batches = 0; batches < BATCHES_PER_TURN && datagrams < DATAGRAMS_PER_TURN; batches++) {
+/** Answers what is there, batch by batch, until the event loop is due its turns or nothing comes for a while. */
+function answerBatches(batch: DatagramBatch, respond: Respond, source: SourceAddress, traffic: Traffic): void {
+  const endMs = performance.now() + ANSWERING_MS;
+  while (performance.now() < endMs) {
     const count = batch.receive();
-    if (count === 0) return true;
-    datagrams += count;
+    if (count === 0) return;
     traffic.datagrams += count;
     traffic.receives++;
     let begin = 0;
@@ -123,7 +118,6 @@ function answerBatches(batch: DatagramBatch, respond: Respond, source: SourceAdd
     }
     batch.send(begin, count);
   }
-  return false;
 }
 
 /** Lets timers, signals and messages have a turn. `setTimeout` would take a millisecond or two for it. */

@@ -154,6 +154,31 @@ describe("a server, its backends", () => {
     assertEquals((await client.nextIds(5)).length, 5);
   });
 
+  for (const pauseMs of [5, 60, 150]) {
+    it(`has ids all the time when it is asked every ${pauseMs} ms`, async () => {
+      await using server = await ServerProcess.start({ flags: ["--workers", "1"] });
+      const address: Deno.NetAddr = { transport: "udp", hostname: "127.0.0.1", port: server.ports[0] };
+      const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+      using _closing = { [Symbol.dispose]: () => socket.close() };
+      /** The tick of an id, or `undefined` if there was none to be had. */
+      const ask = async () => {
+        await socket.send(Uint8Array.of(0), address);
+        const [reply] = await within("it answers", socket.receive());
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        if (reply[0] !== 0) return undefined;
+        return DEFAULT_LAYOUT.unpack(new DataView(reply.buffer, reply.byteOffset).getBigUint64(1)).tick;
+      };
+      let first: number | undefined;
+      await until("it has ids", async () => (first = await ask()) !== undefined);
+      // Twice as long as ticks are reserved ahead.
+      for (let tick = first!; tick < first! + 8;) {
+        const next = await ask();
+        assert(next !== undefined, `no id in the second after ${tick - first!} s`);
+        tick = next;
+      }
+    });
+  }
+
   it("keeps every socket answering while V8 collects often", async () => {
     // A memory that only the kernel knows of would soon be collected and used for something else.
     const env = { DENO_V8_FLAGS: "--gc-interval=500,--stress-compaction,--semi-space-growth-factor=2" };
