@@ -18,6 +18,9 @@ const SEVERAL = 1.5;
 /** So long after a move, in ms, what the workers have received is all from after it. */
 const SETTLE_MS = 1500;
 
+/** After so long without any datagram, in ms, there is nobody to take from: the workers report every 500 ms. */
+const SILENCE_MS = 1500;
+
 /** After a move that turned out to be for nothing, the next one waits so long, in ms. */
 const REST_MS = 10_000;
 
@@ -29,7 +32,7 @@ interface Move {
   readonly from: number;
   /** The worker that does, whose own CPU's `from` takes meanwhile; `undefined` for all of them, by a hash of the sender. */
   to: number | undefined;
-  readonly sinceMs: number;
+  sinceMs: number;
 }
 
 /**
@@ -44,6 +47,8 @@ export class Placement {
   readonly #cpus: readonly number[];
   #moves: Move[] = [];
   #restsUntilMs = -Infinity;
+  /** When any worker has last received anything. */
+  #heardMs = -Infinity;
 
   /**
    * Begins with every worker's own CPU.
@@ -77,22 +82,25 @@ export class Placement {
    * @param nowMs The time, of a clock that is not set.
    */
   update(busy: readonly number[], traffic: readonly Traffic[], nowMs: number): void {
+    if (traffic.some(({ receives }) => receives > 0)) this.#heardMs = nowMs;
     this.#moves = this.#moves.filter((move) => {
-      if (isCalm(move, busy)) return false;
+      if (isCalm(move, busy) || nowMs - this.#heardMs >= SILENCE_MS) return false;
       if (nowMs - move.sinceMs < SETTLE_MS || !isForNothing(move, traffic)) return true;
       this.#restsUntilMs = nowMs + REST_MS;
       return false;
     });
     if (nowMs < this.#restsUntilMs) return;
-    const tooMuch = this.#moves.find(({ to }) => to !== undefined && busy[to] >= HOT);
-    if (tooMuch !== undefined && Math.min(...busy) <= ROOMY) {
-      tooMuch.to = undefined;
-      return;
-    }
     const others = busy.map((_, worker) => worker).filter((worker) => !this.#isMoved(worker));
+    const idlest = others.toSorted((a, b) => busy[a] - busy[b])[0];
+    if (idlest === undefined || busy[idlest] > ROOMY) return;
+    const tooMuch = this.#moves.find(({ to }) => to !== undefined && busy[to] >= HOT);
     const from = others.find((worker) => busy[worker] >= HOT && comeTogether(traffic[worker]));
-    const to = others.toSorted((a, b) => busy[a] - busy[b])[0];
-    if (from !== undefined && busy[to] <= ROOMY) this.#moves.push({ from, to, sinceMs: nowMs });
+    if (tooMuch !== undefined) {
+      tooMuch.to = undefined;
+      tooMuch.sinceMs = nowMs;
+    } else if (from !== undefined) {
+      this.#moves.push({ from, to: idlest, sinceMs: nowMs });
+    }
   }
 
   #isMoved(worker: number): boolean {
@@ -108,8 +116,10 @@ function isCalm({ from, to }: Move, busy: readonly number[]): boolean {
 
 /** Whether a wake-up across CPUs for each datagram is all that comes of it, or the other CPU has its own to do by now. */
 function isForNothing({ from, to }: Move, traffic: readonly Traffic[]): boolean {
-  if (to === undefined || traffic[to].receives === 0) return false;
-  return !comeTogether(traffic[to]) || traffic[from].datagrams > traffic[to].datagrams / 2;
+  const takers = to === undefined ? traffic : [traffic[to]];
+  if (takers.every(({ receives }) => receives === 0)) return false;
+  if (!takers.some(comeTogether)) return true;
+  return to !== undefined && traffic[from].datagrams > traffic[to].datagrams / 2;
 }
 
 function comeTogether({ datagrams, receives }: Traffic): boolean {

@@ -98,10 +98,35 @@ describe("Placement", () => {
     });
   }
 
-  it("stays where it is when the workers have not been heard", () => {
+  it("stays where it is when the workers have not been heard once", () => {
     const decisions = new Decisions(2);
     decisions.settle([1, 0], [MANY, NONE]);
-    assertEquals(decisions.settle([1, 1], [NONE, NONE]), [5, 4]);
+    assertEquals(decisions.once([1, 1], [NONE, NONE]), [5, 4]);
+    assertEquals(decisions.settle([1, 1], [NONE, MANY]), [5, 4]);
+  });
+
+  it("goes back when nobody asks any more, whatever else the CPUs do", () => {
+    for (const workers of [2, 3]) {
+      const decisions = new Decisions(workers);
+      const home = decisions.placement.incomingCpus;
+      const none = home.map(() => NONE);
+      decisions.settle([1, 0, 0].slice(0, workers), [MANY, NONE, NONE].slice(0, workers));
+      decisions.once([1, 1, 0].slice(0, workers), [NONE, MANY, NONE].slice(0, workers));
+      assertEquals(decisions.settle(home.map(() => 1), none), home);
+    }
+  });
+
+  it("deals nothing out to all where only the CPU that it was taken from has room", () => {
+    const decisions = new Decisions(2);
+    decisions.settle([1, 0], [MANY, NONE]);
+    assertEquals(decisions.once([0.3, 1], [NONE, MANY]), [5, 4]);
+  });
+
+  it("goes back from dealing out to all when datagrams come one by one", () => {
+    const decisions = new Decisions(3);
+    decisions.settle([1, 0, 0], [MANY, NONE, NONE]);
+    assertEquals(decisions.once([1, 1, 0.2], [NONE, MANY, NONE]), [NO_CPU, 5, 6]);
+    assertEquals(decisions.settle([1, 1, 1], [ONE_BY_ONE, ONE_BY_ONE, ONE_BY_ONE]), [4, 5, 6]);
   });
 
   it("never has two workers take the same CPU's, whatever happens", () => {
