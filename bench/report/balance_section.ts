@@ -48,7 +48,8 @@ export const BALANCE: Section = {
     "and more requests than that. A refusal is wrong if the node still had an id in that second of the clock: of each " +
     "second's refusals, as many as ids were left over (131,072 less those granted), divided by all replies. Beside ours " +
     "the server in C, whose workers have every second id each: with `SO_INCOMING_CPU`, as ours, which makes the kernel " +
-    "give a datagram to the worker on the CPU where it arrives (ours: or to that on an idle one, where it is used up); and without, when a hash of the client's address decides.",
+    "give a datagram to the worker on the CPU where it arrives (ours: or to that on an idle one, where it is used up); and " +
+    "without, when a hash of the client's address decides.",
 
   subjects(isQuick) {
     const clients = isQuick ? CLIENTS.slice(-1) : CLIENTS;

@@ -11,7 +11,8 @@ const FITS_ONE = 0.8;
  * How many datagrams a receive brings on average, from which on it is throughput that counts. Where they come one by one, each
  * is waited for, and a wake-up across CPUs for each takes longer than all the rest. With all clients on one CPU, in replies a
  * second there and from the other CPU: 1 in flight 94,000 and 18,000 (1.00 datagrams a receive), 2 in flight 96,000 and 42,000
- * (1.05), 4 in flight 120,000 and 157,000 (1.63), 8 in flight 133,000 and 297,000 (3.22).
+ * (1.05), 4 clients with one each 114,000 and 249,000 (1.29), 4 in flight of one 120,000 and 157,000 (1.63), 8 in flight 133,000
+ * and 297,000 (3.22). So the bound is on the careful side.
  */
 const SEVERAL = 1.5;
 
