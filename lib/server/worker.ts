@@ -53,8 +53,9 @@ function start(config: WorkerConfig): Started {
     ? { subnodeId: worker, subnodeCount: workerCount }
     : { sequencePool: SharedSequencePool.open(sequencePoolPath, layout) };
   const generator = new IdGenerator({ nodeId, layout, clockPolicy, reservation, ...share });
-  socket.serve(createGuardedResponder(createResponder(generator), config.access, layout)).catch(fail);
+  // It is bound, so from now on nothing gets lost; to serve begins with a wait for the first datagram.
   say({ type: "ready", port: socket.port });
+  socket.serve(createGuardedResponder(createResponder(generator), config.access, layout)).catch(fail);
 
   let saidTick = generator.lastTick;
   setInterval(() => {
