@@ -1,3 +1,5 @@
+import { openLibc } from "../libc/libc.ts";
+
 /** What the system knows about its clock. */
 export interface ClockSync {
   /** Whether something, such as NTP, keeps it in step with the true time. */
@@ -22,8 +24,7 @@ export function readClockSync(): ClockSync | undefined {
   if (Deno.build.os !== "linux" || Deno.permissions.querySync({ name: "ffi" }).state !== "granted") return undefined;
   const timex = new Uint8Array(TIMEX_BYTES); // modes 0: only read
   try {
-    using libc = disposable(Deno.dlopen("libc.so.6", { adjtimex: { parameters: ["buffer"], result: "i32" } }));
-    if (libc.symbols.adjtimex(timex) < 0) return undefined;
+    if (openLibc().adjtimex(timex) < 0) return undefined;
   } catch {
     return undefined;
   }
@@ -63,9 +64,4 @@ export function describeClock(sync: ClockSync | undefined): string {
   if (sync === undefined) return "whether the clock is synchronized is not known here";
   if (!sync.isSynchronized) return "the clock is not synchronized (no NTP): ids tell its time, true or not";
   return `the clock is synchronized, and off by at most ${Math.ceil(sync.maxErrorMs)} ms`;
-}
-
-/** The library with a way to close it at the end of a block. */
-function disposable<T extends { close(): void }>(library: T): T & Disposable {
-  return Object.assign(library, { [Symbol.dispose]: () => library.close() });
 }

@@ -19,6 +19,19 @@ describe("the clock's synchronization", () => {
     assert(sync === undefined || sync.maxErrorMs >= 0);
   });
 
+  it("is asked for through a library that is opened once: what Deno makes for its functions stays mapped", () => {
+    readClockSync();
+    const { dlopen } = Deno;
+    let opened = 0;
+    try {
+      Object.assign(Deno, { dlopen: (...args: Parameters<typeof dlopen>) => (opened++, dlopen(...args)) });
+      for (let i = 0; i < 3; i++) readClockSync();
+    } finally {
+      Object.assign(Deno, { dlopen });
+    }
+    assertEquals(opened, 0);
+  });
+
   it("is good enough, or is refused", () => {
     const sync = { isSynchronized: true, maxErrorMs: 12.3 };
     checkDrift(undefined, undefined);
