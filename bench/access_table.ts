@@ -7,13 +7,14 @@
  */
 import { Mac } from "../lib/access/mac.ts";
 import { MAX_AHEAD_MS } from "../lib/access/replay_window.ts";
-import { ConnectedSocket, MAX_IN_FLIGHT } from "../lib/udp/connected_socket.ts";
+import { ConnectedSocket } from "../lib/udp/connected_socket.ts";
 import { RANGE, RANGE_BYTES, SIGNED, SIGNED_BYTES } from "../lib/wire/protocol.ts";
 import { writeRangeRequest } from "../lib/wire/request.ts";
 import { ServerProcess } from "../tests/system/server_process.ts";
 import { TempDir } from "../tests/temp_dir.ts";
 
 const ROUNDS = 5;
+const IN_FLIGHT = 64;
 /** Of `struct tms`, as /proc tells it on every Linux that Deno runs on. */
 const TICKS_PER_SECOND = 100;
 
@@ -71,21 +72,22 @@ function prepare(count: number, isSigned: boolean): Uint8Array<ArrayBuffer> {
 /** Sends all requests, as fast as they are answered. */
 function answer(socket: ConnectedSocket, requests: Uint8Array<ArrayBuffer>, isSigned: boolean): void {
   const length = isSigned ? SIGNED_BYTES : RANGE_BYTES;
-  for (let slot = 0; slot < MAX_IN_FLIGHT; slot++) socket.setLength(slot, length);
   const count = requests.length / SIGNED_BYTES;
-  for (let next = 0, toSend = MAX_IN_FLIGHT; next < count; next += toSend) {
+  for (let next = 0, toSend = IN_FLIGHT; next < count; next += toSend) {
     toSend = Math.min(toSend, count - next);
-    for (let slot = 0; slot < toSend; slot++) {
-      const begin = (next + slot) * SIGNED_BYTES;
-      const view = socket.slots[slot];
-      for (let i = 0; i < length; i++) view.setUint8(i, requests[begin + i]);
+    for (let i = 0; i < toSend; i++) {
+      const begin = (next + i) * SIGNED_BYTES;
+      const { slot } = socket;
+      for (let i = 0; i < length; i++) slot.setUint8(i, requests[begin + i]);
+      socket.add(length);
     }
-    socket.send(toSend);
+    socket.send();
     for (let left = toSend; left > 0;) {
-      const received = socket.receive();
+      const received = socket.receive((response) => {
+        const first = response.getUint8(0);
+        if (first !== (isSigned ? SIGNED : RANGE)) throw new Error(`the server answers with 0x${first.toString(16)}`);
+      });
       if (received === 0) throw new Error("the server does not answer");
-      const first = socket.slots[0].getUint8(0);
-      if (first !== (isSigned ? SIGNED : RANGE)) throw new Error(`the server answers with 0x${first.toString(16)}`);
       left -= received;
     }
   }

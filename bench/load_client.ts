@@ -4,9 +4,12 @@
  *
  * Arguments: the server's address and port, and how many requests are in flight (1 to 64).
  */
-import { ConnectedSocket, MAX_IN_FLIGHT } from "../lib/udp/connected_socket.ts";
+import { ConnectedSocket } from "../lib/udp/connected_socket.ts";
 import { BASIC_REQUEST_BYTES, BASIC_SUCCESS_BYTES } from "../lib/wire/protocol.ts";
 import { writeBasicRequest } from "../lib/wire/request.ts";
+
+/** More than this would not always fit into the server's receive buffer. */
+const MAX_IN_FLIGHT = 64;
 
 /** After so long without a response, the requests in flight count as lost. */
 const TIMEOUT_MS = 100;
@@ -20,15 +23,13 @@ else await loadThroughDeno();
 
 function loadThroughLibc(): void {
   const socket = new ConnectedSocket(hostname, port, TIMEOUT_MS);
-  for (let slot = 0; slot < inFlight; slot++) socket.setLength(slot, BASIC_REQUEST_BYTES);
   const count = counter();
   let toSend = inFlight;
   while (true) {
-    for (let slot = 0; slot < toSend; slot++) writeBasicRequest(socket.slots[slot]);
-    socket.send(toSend);
-    const received = socket.receive();
+    for (let i = 0; i < toSend; i++) socket.add(writeBasicRequest(socket.slot));
+    socket.send();
     let ok = 0;
-    for (let slot = 0; slot < received; slot++) if (socket.lengthOf(slot) === BASIC_SUCCESS_BYTES) ok++;
+    const received = socket.receive((_, length) => ok += length === BASIC_SUCCESS_BYTES ? 1 : 0);
     count(ok, received - ok);
     toSend = received === 0 ? inFlight : Math.min(received, inFlight);
   }

@@ -1,9 +1,11 @@
 import { setImmediate } from "node:timers";
 import { systemMessage } from "../libc/libc.ts";
-import { BATCH, DatagramBatch } from "../udp/_datagram_batch.ts";
 import { RawSocket } from "../udp/_raw_socket.ts";
+import { ReceiveBatch } from "../udp/_receive_batch.ts";
+import { SendBatch } from "../udp/_send_batch.ts";
 import { encodeAddress } from "../udp/_socket_address.ts";
 import { hasZone, parseIpAddress } from "../udp/ip_address.ts";
+import { SLOT_BYTES } from "../udp/udp_socket.ts";
 import type { RequestSocket, RequestSocketEvents } from "./request_socket.ts";
 
 /**
@@ -20,13 +22,13 @@ export class LibcSocket implements RequestSocket {
   readonly #hostname: string;
   readonly #events: RequestSocketEvents;
   readonly #socket: RawSocket;
-  readonly #outgoing: DatagramBatch;
-  readonly #incoming: DatagramBatch;
-  /** How many datagrams are ready to be sent. */
-  #ready = 0;
+  readonly #outgoing: SendBatch;
+  readonly #incoming: ReceiveBatch;
+  readonly #response = new DataView(new ArrayBuffer(SLOT_BYTES));
+  /** Whether there may be something to send. */
+  #isReady = false;
   /** The server's addresses by its ports. */
-  readonly #addresses = new Map<number, Uint8Array<ArrayBuffer>>();
-  readonly #outgoingAddresses: Uint8Array<ArrayBuffer>[];
+  readonly #addresses = new Map<number, DataView>();
   #isRunning = false;
   #closed = false;
 
@@ -34,12 +36,8 @@ export class LibcSocket implements RequestSocket {
     this.#hostname = hostname;
     this.#events = events;
     this.#socket = new RawSocket(hostname, 0, WAIT_MS);
-    const { libc, fd, addressLength } = this.#socket;
-    this.#outgoing = new DatagramBatch(libc, fd, addressLength);
-    this.#incoming = new DatagramBatch(libc, fd, addressLength);
-    this.#outgoingAddresses = this.#outgoing.senders.map((view) =>
-      new Uint8Array(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength)
-    );
+    this.#outgoing = new SendBatch(this.#socket);
+    this.#incoming = new ReceiveBatch(this.#socket);
   }
 
   /** Whether there can be one for this host. */
@@ -50,12 +48,11 @@ export class LibcSocket implements RequestSocket {
   }
 
   send(datagram: DataView<ArrayBuffer>, length: number, port: number): void {
-    if (this.#ready === BATCH) this.#flush();
-    const slot = this.#ready++;
-    const view = this.#outgoing.slots[slot];
-    for (let offset = 0; offset < length; offset += 4) view.setUint32(offset, datagram.getUint32(offset));
-    this.#outgoingAddresses[slot].set(this.#addressOf(port));
-    this.#outgoing.setReplyLength(slot, length);
+    const { slot } = this.#outgoing;
+    for (let offset = 0; offset < length; offset += 4) slot.setUint32(offset, datagram.getUint32(offset));
+    this.#outgoing.sendTo(this.#addressOf(port));
+    this.#outgoing.add(length);
+    this.#isReady = true;
     if (!this.#isRunning) this.#run();
   }
 
@@ -69,7 +66,7 @@ export class LibcSocket implements RequestSocket {
   async #run(): Promise<void> {
     this.#isRunning = true;
     await null; // so that requests that are made together are sent together
-    for (let looks = 0; !this.#closed && (this.#ready > 0 || this.#events.isWaiting());) {
+    for (let looks = 0; !this.#closed && (this.#isReady || this.#events.isWaiting());) {
       this.#flush();
       const received = this.#receive();
       looks = received > 0 ? 0 : looks + 1;
@@ -86,23 +83,29 @@ export class LibcSocket implements RequestSocket {
   }
 
   #flush(): void {
-    if (this.#ready === 0) return;
-    const code = this.#outgoing.send(0, this.#ready);
-    this.#ready = 0;
+    if (!this.#isReady) return;
+    this.#isReady = false;
+    const code = this.#outgoing.flush();
     if (code !== 0) this.#events.onSendError(new Error(systemMessage(this.#socket.libc, code)));
   }
 
   #receive(): number {
-    const count = this.#incoming.receiveNow();
-    for (let slot = 0; slot < count; slot++) {
-      this.#events.onDatagram(this.#incoming.slots[slot], this.#incoming.lengthOf(slot));
+    const messages = this.#incoming.receiveNow();
+    for (let message = 0; message < messages; message++) {
+      const datagrams = this.#incoming.datagramsIn(message);
+      for (let datagram = 0; datagram < datagrams; datagram++) {
+        this.#events.onDatagram(this.#response, this.#incoming.copy(message, datagram, this.#response));
+      }
     }
-    return count;
+    return messages;
   }
 
-  #addressOf(port: number): Uint8Array<ArrayBuffer> {
+  #addressOf(port: number): DataView {
     let address = this.#addresses.get(port);
-    if (address === undefined) this.#addresses.set(port, address = encodeAddress(this.#hostname, port));
+    if (address === undefined) {
+      address = new DataView(encodeAddress(this.#hostname, port).buffer);
+      this.#addresses.set(port, address);
+    }
     return address;
   }
 }

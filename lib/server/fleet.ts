@@ -68,7 +68,7 @@ export class Fleet {
 
   /** What each worker said it received since this was last called. */
   takeTraffic(): Traffic[] {
-    return this.configs.map((config) => this.#workers.get(config)?.takeTraffic() ?? { datagrams: 0, receives: 0 });
+    return this.configs.map((config) => this.#workers.get(config)?.takeTraffic() ?? { messages: 0, receives: 0 });
   }
 
   /** Tells each worker whose datagrams to take, and those that are started in their place: the numbers of CPUs. */

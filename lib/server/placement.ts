@@ -8,9 +8,9 @@ const ROOMY = 0.5;
 const FITS_ONE = 0.8;
 
 /**
- * How many datagrams a receive brings on average, from which on it is throughput that counts. Where they come one by one, each
+ * How many messages a receive brings on average, from which on it is throughput that counts. Where they come one by one, each
  * is waited for, and a wake-up across CPUs for each takes longer than all the rest. With all clients on one CPU, in replies a
- * second there and from the other CPU: 1 in flight 94,000 and 18,000 (1.00 datagrams a receive), 2 in flight 96,000 and 42,000
+ * second there and from the other CPU: 1 in flight 94,000 and 18,000 (1.00 messages a receive), 2 in flight 96,000 and 42,000
  * (1.05), 4 clients with one each 114,000 and 249,000 (1.29), 4 in flight of one 120,000 and 157,000 (1.63), 8 in flight 133,000
  * and 297,000 (3.22). So the bound is on the careful side.
  */
@@ -120,9 +120,9 @@ function isForNothing({ from, to }: Move, traffic: readonly Traffic[]): boolean 
   const takers = to === undefined ? traffic : [traffic[to]];
   if (takers.every(({ receives }) => receives === 0)) return false;
   if (!takers.some(comeTogether)) return true;
-  return to !== undefined && traffic[from].datagrams > traffic[to].datagrams / 2;
+  return to !== undefined && traffic[from].messages > traffic[to].messages / 2;
 }
 
-function comeTogether({ datagrams, receives }: Traffic): boolean {
-  return receives > 0 && datagrams >= receives * SEVERAL;
+function comeTogether({ messages, receives }: Traffic): boolean {
+  return receives > 0 && messages >= receives * SEVERAL;
 }

@@ -27,7 +27,7 @@ export class Placer implements Disposable {
   #decide(): void {
     const traffic = this.fleet.takeTraffic();
     // Reading what the CPUs do is the work of this: nobody needs to know while nobody asks for ids.
-    if (this.#placement.isHome && traffic.every(({ datagrams }) => datagrams === 0)) return;
+    if (this.#placement.isHome && traffic.every(({ messages }) => messages === 0)) return;
     const use = this.#use.read();
     this.#placement.update(this.#cpus.map((cpu) => use[cpu]), traffic, performance.now());
     this.fleet.setIncomingCpus(this.#placement.incomingCpus);

@@ -22,7 +22,7 @@ export class WorkerProcess {
   /** The last tick that it said it used; -1 if it has not said yet. */
   usedTick = -1;
   /** What it said it received since {@linkcode takeTraffic}. */
-  #traffic: Traffic = { datagrams: 0, receives: 0 };
+  #traffic: Traffic = { messages: 0, receives: 0 };
 
   readonly #child: Deno.ChildProcess;
   readonly #stdin: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
@@ -59,7 +59,7 @@ export class WorkerProcess {
   /** What it said it received since this was last called. */
   takeTraffic(): Traffic {
     const taken = this.#traffic;
-    this.#traffic = { datagrams: 0, receives: 0 };
+    this.#traffic = { messages: 0, receives: 0 };
     return taken;
   }
 
@@ -83,7 +83,7 @@ export class WorkerProcess {
       } else if (message.type === "used") {
         this.usedTick = message.tick;
       } else if (message.type === "traffic") {
-        this.#traffic.datagrams += message.traffic.datagrams;
+        this.#traffic.messages += message.traffic.messages;
         this.#traffic.receives += message.traffic.receives;
       } else {
         this.lastWords = message.message;

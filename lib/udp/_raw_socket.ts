@@ -41,6 +41,11 @@ export class RawSocket {
     );
   }
 
+  /** Sets one of the options of level SOL_UDP, and returns whether the kernel has it. */
+  trySetUdpOption(option: number, value: number): boolean {
+    return this.libc.setsockopt(this.fd, linux.SOL_UDP, option, Int32Array.of(value), 4) === 0;
+  }
+
   /** Binds it to the address. */
   bind(): void {
     this.#check(this.libc.bind(this.fd, this.#address, this.addressLength), `cannot bind ${this.#name}`);

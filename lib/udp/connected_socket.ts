@@ -1,18 +1,17 @@
-import { BATCH, DatagramBatch } from "./_datagram_batch.ts";
 import { RawSocket } from "./_raw_socket.ts";
+import { ReceiveBatch } from "./_receive_batch.ts";
+import { SendBatch } from "./_send_batch.ts";
+import { SLOT_BYTES } from "./udp_socket.ts";
 
 /**
  * A UDP socket that is connected to one server, for a process that does nothing else meanwhile: it waits in system calls.
  * Linux only; it goes through libc, and so takes no turn of the event loop for a datagram.
- *
- * Requests are written into the slots, and responses are received into the same ones: at most {@linkcode MAX_IN_FLIGHT}.
  */
 export class ConnectedSocket {
-  /** Where requests are written and responses are received. */
-  readonly slots: readonly DataView[];
-
   readonly #socket: RawSocket;
-  readonly #batch: DatagramBatch;
+  readonly #requests: SendBatch;
+  readonly #received: ReceiveBatch;
+  readonly #response = new DataView(new ArrayBuffer(SLOT_BYTES));
 
   /**
    * Connects to a server.
@@ -27,28 +26,42 @@ export class ConnectedSocket {
   constructor(hostname: string, port: number, timeoutMs: number) {
     this.#socket = new RawSocket(hostname, port, timeoutMs);
     this.#socket.connect();
-    this.#batch = new DatagramBatch(this.#socket.libc, this.#socket.fd, 0);
-    this.slots = this.#batch.slots;
+    this.#requests = new SendBatch(this.#socket, true);
+    this.#received = new ReceiveBatch(this.#socket);
   }
 
-  /** Sets the length in bytes of the request in a slot. */
-  setLength(slot: number, length: number): void {
-    this.#batch.setReplyLength(slot, length);
+  /** Where the next request is to be written. */
+  get slot(): DataView {
+    return this.#requests.slot;
   }
 
-  /** Sends the requests in the first slots. */
-  send(count: number): void {
-    this.#batch.send(0, count);
+  /** Adds the request in the {@linkcode slot}. */
+  add(length: number): void {
+    this.#requests.add(length);
   }
 
-  /** Waits for responses, and returns how many there are in the first slots: 0 if none came in time. */
-  receive(): number {
-    return this.#batch.receive();
+  /** Sends the requests that were added. */
+  send(): void {
+    this.#requests.flush();
   }
 
-  /** The length in bytes of the response in a slot. */
-  lengthOf(slot: number): number {
-    return this.#batch.lengthOf(slot);
+  /**
+   * Waits for responses.
+   *
+   * @param take Gets each of them, and its length; it is only valid until the function returns.
+   * @returns How many there were: 0 if none came in time.
+   */
+  receive(take: (response: DataView, length: number) => void): number {
+    let responses = 0;
+    const messages = this.#received.receive();
+    for (let message = 0; message < messages; message++) {
+      const datagrams = this.#received.datagramsIn(message);
+      responses += datagrams;
+      for (let datagram = 0; datagram < datagrams; datagram++) {
+        take(this.#response, this.#received.copy(message, datagram, this.#response));
+      }
+    }
+    return responses;
   }
 
   /** Closes it. */
@@ -56,6 +69,3 @@ export class ConnectedSocket {
     this.#socket.close();
   }
 }
-
-/** How many requests a {@linkcode ConnectedSocket} has room for. */
-export const MAX_IN_FLIGHT: number = BATCH;

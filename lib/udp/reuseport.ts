@@ -1,7 +1,8 @@
 import { setImmediate } from "node:timers";
-import { DatagramBatch } from "./_datagram_batch.ts";
 import { linux } from "../libc/libc.ts";
 import { RawSocket } from "./_raw_socket.ts";
+import { ReceiveBatch } from "./_receive_batch.ts";
+import { SendBatch } from "./_send_batch.ts";
 import { SourceAddress } from "./source_address.ts";
 import type { Respond, UdpSocket, UdpSocketOptions } from "./udp_socket.ts";
 
@@ -16,8 +17,8 @@ export interface ReuseportOptions extends UdpSocketOptions {
 
 /** What a socket has received in a while. */
 export interface Traffic {
-  /** How many datagrams. */
-  datagrams: number;
+  /** How many messages: datagrams, or several of one sender that the kernel handed over as one. */
+  messages: number;
   /** With how many receives that brought any. */
   receives: number;
 }
@@ -67,15 +68,41 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
   socket.setOption(linux.SO_RCVBUF, Int32Array.of(RECEIVE_BUFFER_BYTES));
   if (incomingCpu !== undefined) setIncomingCpu(incomingCpu);
   socket.bind();
-  const batch = new DatagramBatch(socket.libc, socket.fd, socket.addressLength);
+  const received = new ReceiveBatch(socket);
+  const answers = new SendBatch(socket);
   const source = new SourceAddress();
-  let traffic = { datagrams: 0, receives: 0 };
+  let traffic = { messages: 0, receives: 0 };
   let closed = false;
 
   async function serve(respond: Respond): Promise<void> {
     while (!closed) {
-      answerBatches(batch, respond, source, traffic);
+      answerBatches(respond);
       for (let turns = TURNS; turns > 0; turns--) await turnOfEventLoop();
+    }
+  }
+
+  /** Answers what comes, batch by batch, until the event loop is due its turns or nothing comes for a while. */
+  function answerBatches(respond: Respond): void {
+    const endMs = performance.now() + ANSWERING_MS;
+    while (performance.now() < endMs) {
+      const messages = received.receive();
+      if (messages === 0) return;
+      traffic.messages += messages;
+      traffic.receives++;
+      for (let message = 0; message < messages; message++) answerMessage(message, respond);
+      answers.flush();
+    }
+  }
+
+  function answerMessage(message: number, respond: Respond): void {
+    const sender = received.senders[message];
+    source.readSockaddr(sender);
+    answers.sendTo(sender);
+    const datagrams = received.datagramsIn(message);
+    for (let datagram = 0; datagram < datagrams; datagram++) {
+      const { slot } = answers;
+      const length = respond(slot, received.copy(message, datagram, slot), source);
+      if (length > 0) answers.add(length);
     }
   }
 
@@ -85,7 +112,7 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
 
   function takeTraffic(): Traffic {
     const taken = traffic;
-    traffic = { datagrams: 0, receives: 0 };
+    traffic = { messages: 0, receives: 0 };
     return taken;
   }
 
@@ -94,30 +121,14 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
     socket.close();
   }
 
-  return { hostname, port: socket.port, serve, close, setIncomingCpu, takeTraffic };
-}
-
-/** Answers what is there, batch by batch, until the event loop is due its turns or nothing comes for a while. */
-function answerBatches(batch: DatagramBatch, respond: Respond, source: SourceAddress, traffic: Traffic): void {
-  const endMs = performance.now() + ANSWERING_MS;
-  while (performance.now() < endMs) {
-    const count = batch.receive();
-    if (count === 0) return;
-    traffic.datagrams += count;
-    traffic.receives++;
-    let begin = 0;
-    for (let slot = 0; slot < count; slot++) {
-      source.readSockaddr(batch.senders[slot]);
-      const length = respond(batch.slots[slot], batch.lengthOf(slot), source);
-      if (length > 0) {
-        batch.setReplyLength(slot, length);
-      } else {
-        batch.send(begin, slot);
-        begin = slot + 1;
-      }
-    }
-    batch.send(begin, count);
-  }
+  return {
+    hostname,
+    port: socket.port,
+    serve,
+    close,
+    setIncomingCpu,
+    takeTraffic,
+  };
 }
 
 /** Lets timers, signals and messages have a turn. `setTimeout` would take a millisecond or two for it. */

@@ -4,9 +4,9 @@ import * as fc from "fast-check";
 import { NO_CPU, Placement } from "../../lib/server/placement.ts";
 import type { Traffic } from "../../lib/udp/reuseport.ts";
 
-const NONE: Traffic = { datagrams: 0, receives: 0 };
-const MANY: Traffic = { datagrams: 50_000, receives: 2000 };
-const ONE_BY_ONE: Traffic = { datagrams: 50_000, receives: 49_000 };
+const NONE: Traffic = { messages: 0, receives: 0 };
+const MANY: Traffic = { messages: 50_000, receives: 2000 };
+const ONE_BY_ONE: Traffic = { messages: 50_000, receives: 49_000 };
 
 /** A server whose CPUs are 4, 5, ..., and the decisions on it, one every half a second. */
 class Decisions {

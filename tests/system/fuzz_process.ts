@@ -6,11 +6,13 @@
  * Arguments: the port and the seed. It prints how many have been sent, a line at a time, and ends with an error that names the
  * seed at the first answer that is wrong.
  */
-import { ConnectedSocket, MAX_IN_FLIGHT } from "../../lib/udp/connected_socket.ts";
+import { ConnectedSocket } from "../../lib/udp/connected_socket.ts";
 import { SLOT_BYTES } from "../../lib/udp/udp_socket.ts";
 import { hex } from "../wire/bytes.ts";
 import { areZero, Fuzzer, judge, MAX_SENT_BYTES, type Verdict, wordAt } from "../wire/fuzz.ts";
 
+/** How many datagrams are in flight at most. */
+const MAX_IN_FLIGHT = 64;
 /** After so long without an answer, what is in flight counts as lost. */
 const LOST_MS = 900;
 /** More than a machine loses that is busy with other things. */
@@ -46,16 +48,16 @@ function lose(): void {
   renewSocket();
 }
 
-/** Fills the slots, up to a datagram that does not fit into one, and returns how many are filled. */
+/** Adds datagrams, up to one that does not fit into a slot, and returns how many there are. */
 function fill(): number {
   for (let slot = 0; slot < MAX_IN_FLIGHT; slot++) {
-    const length = fuzzer.next(socket.slots[slot]);
-    const bytes = new Uint8Array(socket.slots[slot].buffer, socket.slots[slot].byteOffset, SLOT_BYTES);
+    const length = fuzzer.next(socket.slot);
+    const bytes = new Uint8Array(socket.slot.buffer, socket.slot.byteOffset, SLOT_BYTES);
     sent.set(bytes, slot * SLOT_BYTES);
     if (fuzzer.sentLength > SLOT_BYTES) return slot;
     lengths[slot] = length;
     verdicts[slot] = judge(bytes, length);
-    socket.setLength(slot, length);
+    socket.add(length);
   }
   return MAX_IN_FLIGHT;
 }
@@ -66,17 +68,15 @@ function receiveAnswers(count: number): void {
   while (true) {
     while (slot < count && verdicts[slot] === "own") slot++;
     if (slot === count) return;
-    const received = socket.receive();
-    if (received === 0) return lose();
-    for (let i = 0; i < received; i++) {
+    const received = socket.receive(({ buffer, byteOffset }, length) => {
       while (slot < count && verdicts[slot] === "own") slot++;
-      const { buffer, byteOffset } = socket.slots[i];
-      const answer = new Uint8Array(buffer, byteOffset, socket.lengthOf(i));
+      const answer = new Uint8Array(buffer, byteOffset, length);
       if (slot === count) throw new Error(`an answer to nothing: ${hex(answer)}`);
       const request = sent.subarray(slot * SLOT_BYTES, slot * SLOT_BYTES + lengths[slot]);
       const wrong = complaint(verdicts[slot++], request, answer);
       if (wrong !== undefined) throw new Error(`${hex(request)} is answered with ${hex(answer)}: ${wrong}`);
-    }
+    });
+    if (received === 0) return lose();
   }
 }
 
@@ -138,7 +138,7 @@ let said = 0;
 try {
   for (let batches = 1; !isStopped; batches++) {
     const count = fill();
-    socket.send(count);
+    socket.send();
     if (batches % BATCHES_A_SOCKET === 0) renewSocket();
     else receiveAnswers(count);
     done += count;

@@ -2,7 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import { within } from "../within.ts";
 import { allowedCpus } from "../../lib/server/cpus.ts";
 
-const LOAD_PROCESS = new URL("./load_process.ts", import.meta.url).href;
+/** A program that asks for ids, each with a datagram of its own. */
+export const LOAD_PROCESS: string = new URL("./load_process.ts", import.meta.url).href;
 
 /** Every id that was ever received in a test, and whether one of them came twice. */
 export class ReceivedIds {

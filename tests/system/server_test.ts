@@ -5,7 +5,7 @@ import { allowedCpus } from "../../lib/server/cpus.ts";
 import { DEFAULT_LAYOUT, WIDE_LAYOUT } from "../../mod.ts";
 import { TempDir } from "../temp_dir.ts";
 import { until, within } from "../within.ts";
-import { Load, ReceivedIds } from "./load.ts";
+import { Load, LOAD_PROCESS, ReceivedIds } from "./load.ts";
 import { cpuTicks, ServerProcess } from "./server_process.ts";
 
 const TWO_WORKERS = ["--workers", "2", "--layout", "wide"];
@@ -213,10 +213,10 @@ describe("a server, its backends", () => {
       const [cpu] = (await allowedCpus())!;
       const client = new Deno.Command("taskset", {
         args: [
-          ...["--cpu-list", String(cpu), Deno.execPath(), "run", "--quiet", "--unstable-net", "--allow-ffi"],
-          ...[new URL("../../bench/load_client.ts", import.meta.url).href, "127.0.0.1", String(server.ports[0]), "64"],
+          ...["--cpu-list", String(cpu), Deno.execPath(), "run", "--quiet", "--unstable-net", "--allow-net=127.0.0.1"],
+          ...[LOAD_PROCESS, server.ports.join(","), "8"],
         ],
-        stdin: "null",
+        stdin: "piped",
         stdout: "null",
       }).spawn();
       const [, other] = await server.workerPids();

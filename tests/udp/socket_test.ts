@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertGreater, assertGreaterOrEqual, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { ConnectedSocket } from "../../lib/udp/connected_socket.ts";
 import { listenDatagram } from "../../lib/udp/listen_datagram.ts";
 import { bindReuseport, type ReuseportOptions } from "../../lib/udp/reuseport.ts";
 import { SLOT_BYTES } from "../../lib/udp/udp_socket.ts";
@@ -190,6 +191,28 @@ if (Deno.build.os === "linux") {
       assert(one > 0 && other > 0, `${one} and ${other}`);
     });
 
+    it("answers each datagram of those that come as one message", async () => {
+      await using server = (await EchoServer.bind("bindReuseport")).serve();
+      const texts = Array.from({ length: 300 }, (_, i) => [i % 7 === 0 ? 0 : 1, i >> 8, i & 255]); // 0: no answer
+      const expected = texts.filter(([first]) => first !== 0).map((bytes) => bytes.map((byte) => byte + 1 & 255));
+
+      const socket = new ConnectedSocket(server.hostname, server.port, 500);
+      const received: number[][] = [];
+      for (const bytes of texts) {
+        bytes.forEach((byte, i) => socket.slot.setUint8(i, byte));
+        socket.add(bytes.length);
+      }
+      socket.send();
+      while (received.length < expected.length) {
+        const take = (response: DataView, length: number) => {
+          received.push(Array.from({ length }, (_, i) => response.getUint8(i)));
+        };
+        assert(socket.receive(take) > 0, `${received.length} answers of ${expected.length}`);
+      }
+      socket.close();
+      assertEquals(received, expected);
+    });
+
     it("does not share it with a socket that does not share", async () => {
       await using server = await EchoServer.bind("bindReuseport");
       const { hostname, port } = server;
@@ -208,12 +231,12 @@ if (Deno.build.os === "linux") {
       using peer = new Peer(socket);
       for (let i = 0; i < 3; i++) await peer.send(1);
       const served = socket.serve(() => 0);
-      assertEquals(socket.takeTraffic(), { datagrams: 3, receives: 1 });
-      assertEquals(socket.takeTraffic(), { datagrams: 0, receives: 0 });
+      assertEquals(socket.takeTraffic(), { messages: 3, receives: 1 });
+      assertEquals(socket.takeTraffic(), { messages: 0, receives: 0 });
       for (const cpu of [1, -1]) {
         socket.setIncomingCpu(cpu);
         await peer.send(1);
-        await until("it has come", () => socket.takeTraffic().datagrams === 1);
+        await until("it has come", () => socket.takeTraffic().messages === 1);
       }
       socket.close();
       await served;

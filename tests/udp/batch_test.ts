@@ -1,0 +1,248 @@
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { linux } from "../../lib/libc/libc.ts";
+import { RawSocket } from "../../lib/udp/_raw_socket.ts";
+import { ReceiveBatch } from "../../lib/udp/_receive_batch.ts";
+import { SendBatch } from "../../lib/udp/_send_batch.ts";
+import { encodeAddress } from "../../lib/udp/_socket_address.ts";
+import { SLOT_BYTES } from "../../lib/udp/udp_socket.ts";
+
+/** Longer than a datagram takes on this machine. */
+const TIMEOUT_MS = 500;
+
+/** Has a kernel do without checksums for what a socket sends: then it refuses to take datagrams apart, as some devices do. */
+const SO_NO_CHECK = 11;
+
+/** A socket whose kernel does not know of several datagrams in a message. */
+class OldSocket extends RawSocket {
+  override trySetUdpOption(): boolean {
+    return false;
+  }
+}
+
+/** A socket that is bound, and what it receives. */
+class Receiver implements Disposable {
+  readonly socket: RawSocket;
+  readonly batch: ReceiveBatch;
+  readonly address: DataView;
+  readonly #slot = new DataView(new ArrayBuffer(SLOT_BYTES));
+
+  constructor(Socket = RawSocket, hostname = "127.0.0.1") {
+    this.socket = new Socket(hostname, 0, TIMEOUT_MS);
+    this.socket.bind();
+    this.batch = new ReceiveBatch(this.socket);
+    this.address = addressOf(hostname, this.socket.port);
+  }
+
+  /** The next messages, up to so many datagrams in all: of each, its datagrams. */
+  messages(datagrams: number): string[][] {
+    const messages: string[][] = [];
+    while (datagrams > 0) {
+      const count = this.batch.receive();
+      assert(count > 0, `${datagrams} more datagrams were to come`);
+      for (let message = 0; message < count; message++) {
+        const texts = Array.from({ length: this.batch.datagramsIn(message) }, (_, i) => this.#text(message, i));
+        messages.push(texts);
+        datagrams -= texts.length;
+      }
+    }
+    assertEquals(this.batch.receiveNow(), 0, "nothing more was to come");
+    return messages;
+  }
+
+  /** The same as one list. */
+  datagrams(count: number): string[] {
+    return this.messages(count).flat();
+  }
+
+  #text(message: number, datagram: number): string {
+    const length = this.batch.copy(message, datagram, this.#slot);
+    return new TextDecoder().decode(new Uint8Array(this.#slot.buffer, 0, length));
+  }
+
+  [Symbol.dispose]() {
+    this.socket.close();
+  }
+}
+
+/** A socket that sends. */
+class Sender implements Disposable {
+  readonly socket: RawSocket;
+  readonly batch: SendBatch;
+
+  constructor(Socket = RawSocket, hostname = "127.0.0.1") {
+    this.socket = new Socket(hostname, 0, TIMEOUT_MS);
+    this.batch = new SendBatch(this.socket);
+  }
+
+  add(...texts: string[]): void {
+    for (const text of texts) {
+      const { slot } = this.batch;
+      const { written } = new TextEncoder().encodeInto(text, new Uint8Array(slot.buffer, slot.byteOffset, SLOT_BYTES));
+      this.batch.add(written);
+    }
+  }
+
+  [Symbol.dispose]() {
+    this.socket.close();
+  }
+}
+
+function addressOf(hostname: string, port: number): DataView {
+  return new DataView(encodeAddress(hostname, port).buffer);
+}
+
+/** So many texts of the same length. */
+function texts(count: number, prefix = ""): string[] {
+  return Array.from({ length: count }, (_, i) => prefix + String(i).padStart(4, "0"));
+}
+
+if (Deno.build.os === "linux") {
+  describe("SendBatch and ReceiveBatch", () => {
+    it("carry what follows one another as one message, if receiver and length are the same", () => {
+      using receiver = new Receiver();
+      using other = new Receiver();
+      using sender = new Sender();
+      sender.batch.sendTo(receiver.address);
+      sender.add("a1", "a2", "a3", "long 1", "long 2", "b1");
+      sender.batch.sendTo(other.address);
+      sender.add("c1", "c2");
+      sender.batch.sendTo(receiver.address);
+      sender.add("d1");
+      sender.batch.sendTo(receiver.address); // where it goes already
+      sender.add("d2");
+      assertEquals(sender.batch.flush(), 0);
+      assertEquals(receiver.messages(8), [["a1", "a2", "a3"], ["long 1", "long 2"], ["b1"], ["d1", "d2"]]);
+      assertEquals(other.messages(2), [["c1", "c2"]]);
+    });
+
+    it("carry no more in one message than every Linux takes", () => {
+      using receiver = new Receiver();
+      using sender = new Sender();
+      sender.batch.sendTo(receiver.address);
+      sender.add(...texts(130));
+      assertEquals(sender.batch.flush(), 0);
+      const messages = receiver.messages(130);
+      assertEquals(messages.map(({ length }) => length), [64, 64, 2]);
+      assertEquals(messages.flat(), texts(130));
+    });
+
+    for (
+      const [SenderSocket, ReceiverSocket] of [[RawSocket, OldSocket], [OldSocket, RawSocket], [OldSocket, OldSocket]]
+    ) {
+      it(`carry each for itself from a ${SenderSocket.name} to a ${ReceiverSocket.name}`, () => {
+        using receiver = new Receiver(ReceiverSocket);
+        using sender = new Sender(SenderSocket);
+        sender.batch.sendTo(receiver.address);
+        sender.add(...texts(70));
+        assertEquals(sender.batch.flush(), 0);
+        assertEquals(receiver.messages(70), texts(70).map((text) => [text]));
+      });
+    }
+
+    it("carry more than there is room for", () => {
+      using receiver = new Receiver();
+      using sender = new Sender();
+      sender.batch.sendTo(receiver.address);
+      const sent: string[] = [];
+      const received: string[] = [];
+      for (const prefix of ["", "x", "yz"]) { // so that the room ends within a message, and between two
+        const more = texts(171, prefix);
+        sender.add(...more);
+        sent.push(...more);
+        if (sent.length > 256) received.push(...receiver.datagrams(256));
+      }
+      assertEquals(sender.batch.flush(), 0);
+      received.push(...receiver.datagrams(sent.length - received.length));
+      assertEquals(received, sent);
+    });
+
+    it("carry empty datagrams, and cut off what is longer than a slot", () => {
+      using receiver = new Receiver();
+      using sender = new Sender();
+      sender.batch.sendTo(receiver.address);
+      const full = "x".repeat(SLOT_BYTES);
+      sender.add("", "", full, full, "a");
+      assertEquals(sender.batch.flush(), 0);
+      assertEquals(receiver.datagrams(5), ["", "", full, full, "a"]);
+    });
+
+    it("tell each sender, of IPv6 too", () => {
+      using receiver = new Receiver(RawSocket, "::1");
+      using one = new Receiver(RawSocket, "::1");
+      using other = new Receiver(RawSocket, "::1");
+      for (const { socket } of [one, other]) {
+        const batch = new SendBatch(socket);
+        batch.sendTo(receiver.address);
+        batch.slot.setUint8(0, 0x41);
+        batch.add(1);
+        assertEquals(batch.flush(), 0);
+      }
+      const answers = new SendBatch(receiver.socket);
+      for (let left = 2; left > 0;) {
+        const count = receiver.batch.receive();
+        left -= count;
+        for (let message = 0; message < count; message++) {
+          answers.sendTo(receiver.batch.senders[message]);
+          receiver.batch.copy(message, 0, answers.slot);
+          answers.add(1);
+        }
+      }
+      assertEquals(answers.flush(), 0);
+      assertEquals([one.datagrams(1), other.datagrams(1)], [["A"], ["A"]]);
+    });
+
+    it("leave out what cannot be sent, and say why", () => {
+      using receiver = new Receiver();
+      using sender = new Sender();
+      for (const texts of [["a"], ["a1", "a2", "a3"]]) {
+        sender.batch.sendTo(receiver.address);
+        sender.add(...texts);
+        sender.batch.sendTo(addressOf("127.0.0.1", 0)); // nobody has this port
+        sender.add(...texts);
+        sender.batch.sendTo(receiver.address);
+        sender.add(...texts);
+        assertEquals(sender.batch.flush(), linux.EINVAL);
+        assertEquals(receiver.messages(2 * texts.length).length < 2 * texts.length, texts.length > 1);
+        assertEquals(sender.batch.flush(), 0);
+      }
+    });
+
+    it("send each datagram for itself where the kernel does not take them apart, from then on", () => {
+      using receiver = new Receiver();
+      using other = new Receiver();
+      using sender = new Sender();
+      sender.socket.setOption(SO_NO_CHECK, Int32Array.of(1));
+      for (let round = 0; round < 2; round++) {
+        sender.batch.sendTo(receiver.address);
+        sender.add("first");
+        sender.batch.sendTo(other.address);
+        sender.add(...texts(20, "o"));
+        sender.batch.sendTo(receiver.address);
+        sender.add(...texts(20));
+        sender.batch.sendTo(other.address);
+        sender.add("last");
+        assertEquals(sender.batch.flush(), 0);
+        assertEquals(receiver.messages(21), ["first", ...texts(20)].map((text) => [text]));
+        assertEquals(other.messages(21), [...texts(20, "o"), "last"].map((text) => [text]));
+      }
+      sender.socket.setOption(SO_NO_CHECK, Int32Array.of(0));
+      sender.batch.sendTo(receiver.address);
+      sender.add("a", "b");
+      assertEquals(sender.batch.flush(), 0);
+      assertEquals(receiver.messages(2), [["a"], ["b"]]);
+    });
+
+    it("send each datagram for itself where that shows in the middle of what there is no room for", () => {
+      using receiver = new Receiver();
+      using sender = new Sender();
+      sender.socket.setOption(SO_NO_CHECK, Int32Array.of(1));
+      sender.batch.sendTo(receiver.address);
+      sender.add(...texts(256)); // sends all
+      sender.add(...texts(3, "more"));
+      const received = receiver.datagrams(256);
+      assertEquals(sender.batch.flush(), 0);
+      assertEquals([...received, ...receiver.datagrams(3)], [...texts(256), ...texts(3, "more")]);
+    });
+  });
+}
