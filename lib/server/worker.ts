@@ -52,7 +52,8 @@ function start(config: WorkerConfig): Started {
   const share = sequencePoolPath === undefined
     ? { subnodeId: worker, subnodeCount: workerCount }
     : { sequencePool: SharedSequencePool.open(sequencePoolPath, layout) };
-  const generator = new IdGenerator({ nodeId, layout, clockPolicy, reservation, ...share });
+  const clock = { now: () => socket.receivedMs };
+  const generator = new IdGenerator({ nodeId, layout, clock, clockPolicy, reservation, ...share });
   // It is bound, so from now on nothing gets lost; to serve begins with a wait for the first datagram.
   say({ type: "ready", port: socket.port });
   socket.serve(createGuardedResponder(createResponder(generator), config.access, layout)).catch(fail);

@@ -68,6 +68,11 @@ export class RawSocket {
     await this.libc.poll(Int32Array.of(this.fd, linux.POLLIN), 1n, timeoutMs); // struct pollfd: fd, events, revents
   }
 
+  /** Ends a wait for a datagram. None is received from then on. */
+  wake(): void {
+    this.libc.shutdown(this.fd, linux.SHUT_RD); // says ENOTCONN, and wakes whoever waits all the same
+  }
+
   /** Closes it, once. (Its number may soon be another file's.) */
   close(): void {
     if (this.#closed) return;

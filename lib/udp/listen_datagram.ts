@@ -15,6 +15,7 @@ const MAX_DATAGRAM_BYTES = 65_536;
 export function listenDatagram(options: UdpSocketOptions): UdpSocket {
   const conn = Deno.listenDatagram({ ...options, transport: "udp" });
   const { hostname, port } = conn.addr as Deno.NetAddr;
+  let receivedMs = Date.now();
   let closed = false;
 
   async function serve(respond: Respond): Promise<void> {
@@ -24,6 +25,7 @@ export function listenDatagram(options: UdpSocketOptions): UdpSocket {
     while (!closed) {
       try {
         const [datagram, sender] = await conn.receive(buffer);
+        receivedMs = Date.now();
         source.readText((sender as Deno.NetAddr).hostname);
         const length = respond(slot, Math.min(datagram.length, SLOT_BYTES), source);
         if (length > 0) await conn.send(buffer.subarray(0, length), sender);
@@ -40,5 +42,13 @@ export function listenDatagram(options: UdpSocketOptions): UdpSocket {
     conn.close();
   }
 
-  return { hostname, port, serve, close };
+  return {
+    hostname,
+    port,
+    get receivedMs() {
+      return receivedMs;
+    },
+    serve,
+    close,
+  };
 }

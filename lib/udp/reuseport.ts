@@ -32,8 +32,14 @@ export interface ReuseportSocket extends UdpSocket {
   takeTraffic(): Traffic;
 }
 
-/** How long a receive waits before the event loop gets its turns. */
-const RECEIVE_TIMEOUT_MS = 200;
+/**
+ * After so long without a datagram, in ms, the wait for the next one goes on in another thread, and this one has nothing to do any
+ * more. To come back from there takes about 0.1 ms, which would be too much for every datagram.
+ */
+const RECEIVE_TIMEOUT_MS = 100;
+
+/** How long that wait is at most, in ms. */
+const IDLE_WAIT_MS = 60_000;
 
 /**
  * Room for datagrams that come while others are answered. The kernel counts about 1.1 KiB for a small one, and gives no more than
@@ -41,14 +47,11 @@ const RECEIVE_TIMEOUT_MS = 200;
  */
 const RECEIVE_BUFFER_BYTES = 4 * 2 ** 20;
 
-/**
- * How many turns the event loop then gets, of about 4 us each: a message on stdin takes about 20 turns to be heard. So all of them
- * come together: one now and then would keep a worker that is asked now and then from hearing that its ticks were reserved on.
- */
-const TURNS = 20;
-
 /** How long datagrams are answered at most before the event loop gets its turns, in ms, however many or few they are. */
-const ANSWERING_MS = 100;
+const ANSWERING_MS = 250;
+
+/** How many turns that is, of about 4 us each: a message on stdin takes about 20 turns to be heard. */
+const TURNS = 20;
 
 /**
  * Binds a socket that shares its port with others of this user (SO_REUSEPORT): the kernel deals the datagrams out among
@@ -72,26 +75,36 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
   const answers = new SendBatch(socket);
   const source = new SourceAddress();
   let traffic = { messages: 0, receives: 0 };
+  let receivedMs = Date.now();
+  let isServing = false;
   let closed = false;
 
   async function serve(respond: Respond): Promise<void> {
+    isServing = true;
     while (!closed) {
-      answerBatches(respond);
-      for (let turns = TURNS; turns > 0; turns--) await turnOfEventLoop();
+      if (answerBatches(respond)) { for (let turns = TURNS; turns > 0; turns--) await turnOfEventLoop(); }
+      else await socket.waitForDatagram(IDLE_WAIT_MS);
     }
+    socket.close();
   }
 
-  /** Answers what comes, batch by batch, until the event loop is due its turns or nothing comes for a while. */
-  function answerBatches(respond: Respond): void {
-    const endMs = performance.now() + ANSWERING_MS;
-    while (performance.now() < endMs) {
+  /**
+   * Answers what comes, batch by batch, until the event loop is due its turns.
+   *
+   * @returns Whether it is; `false` if nothing has come for a while.
+   */
+  function answerBatches(respond: Respond): boolean {
+    const beginMs = Date.now();
+    do {
       const messages = received.receive();
-      if (messages === 0) return;
+      if (messages === 0) return false;
+      receivedMs = Date.now();
       traffic.messages += messages;
       traffic.receives++;
       for (let message = 0; message < messages; message++) answerMessage(message, respond);
       answers.flush();
-    }
+    } while (Math.abs(receivedMs - beginMs) < ANSWERING_MS); // the clock may be set back meanwhile
+    return true;
   }
 
   function answerMessage(message: number, respond: Respond): void {
@@ -118,12 +131,16 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
 
   function close(): void {
     closed = true;
-    socket.close();
+    if (isServing) socket.wake();
+    else socket.close();
   }
 
   return {
     hostname,
     port: socket.port,
+    get receivedMs() {
+      return receivedMs;
+    },
     serve,
     close,
     setIncomingCpu,
