@@ -25,6 +25,7 @@
 #include "cpu.h"
 #include "load_options.h"
 #include "recorder.h"
+#include "segments.h"
 #include "tally.h"
 #include "wire.h"
 
@@ -66,7 +67,9 @@ static int64_t begin_ns, end_ns; // of what is measured
 static int64_t first_second;     // of the Unix clock
 static double cpu_s;             // before the measurement: what was used until it began, negative
 
-static uint8_t incoming[BATCH][SLOT_BYTES], outgoing[BATCH][RANGE_BYTES];
+static uint8_t incoming[BATCH][MESSAGE_BYTES + 64], outgoing[BATCH][RANGE_BYTES]; // 64: see _receive_batch.ts
+static _Alignas(8) uint8_t incoming_controls[BATCH][CONTROL_BYTES], outgoing_control[CONTROL_BYTES];
+static struct iovec outgoing_parts[BATCH];
 static struct mmsghdr received[BATCH], sent[BATCH];
 
 static int64_t clock_ns(clockid_t clock) {
@@ -85,14 +88,15 @@ static double used_cpu_s(void) {
 }
 
 static void set_up_batches(void) {
-  static struct iovec incoming_parts[BATCH], outgoing_parts[BATCH];
+  static struct iovec incoming_parts[BATCH];
   for (int i = 0; i < BATCH; i++) {
     outgoing[i][0] = options.range ? RANGE : BASIC;
     put32(outgoing[i] + AT_COUNT, options.count);
-    incoming_parts[i] = (struct iovec){.iov_base = incoming[i], .iov_len = SLOT_BYTES};
+    incoming_parts[i] = (struct iovec){.iov_base = incoming[i], .iov_len = MESSAGE_BYTES};
     outgoing_parts[i] =
         (struct iovec){.iov_base = outgoing[i], .iov_len = options.range ? RANGE_BYTES : BASIC_REQUEST_BYTES};
     received[i].msg_hdr = (struct msghdr){.msg_iov = &incoming_parts[i], .msg_iovlen = 1};
+    if (options.segments) received[i].msg_hdr.msg_control = incoming_controls[i];
     sent[i].msg_hdr = (struct msghdr){.msg_iov = &outgoing_parts[i], .msg_iovlen = 1};
   }
 }
@@ -102,6 +106,7 @@ static void connect_client(struct client *client) {
   set_option(client->fd, SO_RCVBUF, RECEIVE_BUFFER_BYTES); // the kernel makes it what is allowed
   struct timeval timeout = {.tv_usec = LOOK_NS / 1000};
   check(setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout), "setsockopt");
+  if (options.segments) receive_segments(client->fd);
   check(connect(client->fd, (struct sockaddr *)&client->server.storage, client->server.length), "connect");
   struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
   check(epoll_ctl(epoll_fd, EPOLL_CTL_ADD, client->fd, &event), "epoll_ctl");
@@ -145,6 +150,12 @@ static void end_request(struct client *client, struct request *request) {
 static void send_slots(const struct client *client, int count) {
   if (count == 1) {
     send(client->fd, outgoing[0], sent[0].msg_hdr.msg_iov->iov_len, 0);
+    return;
+  }
+  if (options.segments) {
+    struct msghdr message = {.msg_iov = outgoing_parts, .msg_iovlen = (size_t)count};
+    send_segments(&message, outgoing_control, outgoing_parts[0].iov_len);
+    sendmsg(client->fd, &message, 0);
     return;
   }
   for (int begin = 0; begin < count;) {
@@ -248,6 +259,17 @@ static void take_reply(struct client *client, const uint8_t *reply, size_t lengt
   }
 }
 
+// Takes the answers that a message is.
+static void take_message(struct client *client, const uint8_t *bytes, struct mmsghdr *message, int64_t now) {
+  size_t total = message->msg_len;
+  size_t each = options.segments ? segment_bytes(&message->msg_hdr, total) : total;
+  size_t begin = 0;
+  do {
+    take_reply(client, bytes + begin, total - begin < each ? total - begin : each, now);
+    begin += each;
+  } while (begin < total);
+}
+
 // Changes the tally where the measurement begins and ends. Returns the time.
 static int64_t look_at_clock(void) {
   int64_t now = now_ns();
@@ -267,12 +289,16 @@ static int64_t receive(struct client *client, int flags) {
   if (options.in_flight == 1) {
     ssize_t length = recv(client->fd, incoming[0], SLOT_BYTES, flags);
     received[0].msg_len = (unsigned)length;
+    received[0].msg_hdr.msg_controllen = 0;
     count = length < 0 ? 0 : 1;
   } else {
+    if (options.segments) {
+      for (int i = 0; i < BATCH; i++) received[i].msg_hdr.msg_controllen = CONTROL_BYTES;
+    }
     count = recvmmsg(client->fd, received, BATCH, flags, NULL);
   }
   int64_t now = look_at_clock();
-  for (int i = 0; i < count; i++) take_reply(client, incoming[i], received[i].msg_len, now);
+  for (int i = 0; i < count; i++) take_message(client, incoming[i], &received[i], now);
   return now;
 }
 

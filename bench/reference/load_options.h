@@ -22,6 +22,7 @@ struct options {
   int seconds;
   double warmup_s;
   bool range;
+  bool segments;
   uint32_t count;
   double rate; // requests a second; 0: as many as are answered
   const char *ids_path;
@@ -38,6 +39,9 @@ static const char HELP[] =
     "  --warmup S              how long to ask before that at least, in s; default 1\n"
     "  --protocol basic|range  default basic\n"
     "  --count N               ids a range request, 1 to 2^32 - 1; default 1\n"
+    "  --send datagrams|segments\n"
+    "                          requests that go out together one by one, or as one message; answers likewise; default\n"
+    "                          datagrams\n"
     "  --rate N                requests a second in all; default 0: the next one with every answer\n"
     "  --ids FILE              write the ids there, in words of 8 bytes, little endian:\n"
     "                          with basic, each id; with range, first id, step and granted of each answer\n";
@@ -61,6 +65,7 @@ static inline struct options parse_options(int argc, char **argv) {
       {"warmup", required_argument, NULL, 'w'},
       {"protocol", required_argument, NULL, 'x'},
       {"count", required_argument, NULL, 'n'},
+      {"send", required_argument, NULL, 'm'},
       {"rate", required_argument, NULL, 'r'},
       {"ids", required_argument, NULL, 'i'},
       {NULL, 0, NULL, 0},
@@ -97,6 +102,10 @@ static inline struct options parse_options(int argc, char **argv) {
       break;
     case 'n':
       options.count = (uint32_t)number_option("--count", optarg, 1, UINT32_MAX);
+      break;
+    case 'm':
+      options.segments = strcmp(optarg, "segments") == 0;
+      if (!options.segments && strcmp(optarg, "datagrams") != 0) fail("--send", "is neither datagrams nor segments");
       break;
     case 'r':
       options.rate = number_option("--rate", optarg, 0, 1e9);

@@ -16,15 +16,18 @@
 #include "address.h"
 #include "cpu.h"
 #include "responder.h"
+#include "segments.h"
 
-enum { BATCH = 64, MAX_WORKERS = 256 };
+enum { BATCH = 64, MAX_WORKERS = 256, MAX_ANSWERS = BATCH * 128 };
+
+enum calls { PLAIN, BATCHES, SEGMENTS };
 
 struct options {
   const char *host;
   int port;
   int workers;
   bool incoming_cpu;
-  bool batch;
+  enum calls calls;
   int sequence_bits;
   int node_id;
 };
@@ -35,9 +38,18 @@ static const char HELP[] =
     "  --port N             the port; default 0: let the system choose\n"
     "  --workers N          how many processes, each pinned to a CPU of its own as far as there are enough; default 1\n"
     "  --incoming-cpu       each worker takes what arrives on its CPU (SO_INCOMING_CPU)\n"
-    "  --calls plain|batch  one datagram a system call, or up to 64; default batch\n"
+    "  --calls plain|batch|segments\n"
+    "                       one datagram a system call; up to 64; or up to 64 messages, each of several datagrams of one\n"
+    "                       sender or receiver where there are such; default segments\n"
     "  --sequence-bits N    ids of a second: 2^N, 0 to 24; default 17\n"
     "  --node-id N          0 to 1023; default 0\n";
+
+static enum calls parse_calls(const char *name) {
+  if (strcmp(name, "plain") == 0) return PLAIN;
+  if (strcmp(name, "batch") == 0) return BATCHES;
+  if (strcmp(name, "segments") == 0) return SEGMENTS;
+  fail("--calls", "is none of plain, batch and segments");
+}
 
 static struct options parse_options(int argc, char **argv) {
   static const struct option flags[] = {
@@ -50,7 +62,7 @@ static struct options parse_options(int argc, char **argv) {
       {"node-id", required_argument, NULL, 'n'},
       {NULL, 0, NULL, 0},
   };
-  struct options options = {.host = "127.0.0.1", .workers = 1, .batch = true, .sequence_bits = 17};
+  struct options options = {.host = "127.0.0.1", .workers = 1, .calls = SEGMENTS, .sequence_bits = 17};
   int flag;
   while ((flag = getopt_long(argc, argv, "", flags, NULL)) != -1) {
     switch (flag) {
@@ -67,8 +79,7 @@ static struct options parse_options(int argc, char **argv) {
       options.incoming_cpu = true;
       break;
     case 'c':
-      options.batch = strcmp(optarg, "batch") == 0;
-      if (!options.batch && strcmp(optarg, "plain") != 0) fail("--calls", "is neither plain nor batch");
+      options.calls = parse_calls(optarg);
       break;
     case 's':
       options.sequence_bits = integer_option("--sequence-bits", optarg, 0, MAX_SEQUENCE_BITS);
@@ -113,6 +124,14 @@ static _Noreturn void serve_plain(int fd, struct generator *generator) {
   }
 }
 
+// One that cannot be sent is left out, as if it got lost.
+static void send_all(int fd, struct mmsghdr *messages, int count) {
+  for (int begin = 0; begin < count;) {
+    int sent = sendmmsg(fd, messages + begin, (unsigned)(count - begin), 0);
+    begin += sent > 0 ? sent : 1;
+  }
+}
+
 static _Noreturn void serve_batches(int fd, struct generator *generator) {
   static uint8_t slots[BATCH][SLOT_BYTES];
   static struct sockaddr_storage senders[BATCH];
@@ -135,10 +154,65 @@ static _Noreturn void serve_batches(int fd, struct generator *generator) {
       answers[answered].msg_hdr.msg_namelen = received[i].msg_hdr.msg_namelen;
       answered++;
     }
-    for (int begin = 0; begin < answered;) {
-      int sent = sendmmsg(fd, answers + begin, (unsigned)(answered - begin), 0);
-      begin += sent > 0 ? sent : 1; // one that cannot be sent is left out, as if it got lost
+    send_all(fd, answers, answered);
+  }
+}
+
+// Whether an answer can be one more datagram of a message: to the same receiver, and of the same length.
+static bool fits(const struct msghdr *message, const struct msghdr *request, size_t length) {
+  return message->msg_iovlen < MAX_SEGMENTS && message->msg_iov[0].iov_len == length &&
+         message->msg_namelen == request->msg_namelen &&
+         memcmp(message->msg_name, request->msg_name, request->msg_namelen) == 0;
+}
+
+static _Noreturn void serve_segments(int fd, struct generator *generator) {
+  static uint8_t buffers[BATCH][MESSAGE_BYTES + 64], slots[MAX_ANSWERS][SLOT_BYTES]; // 64: see _receive_batch.ts
+  static struct sockaddr_storage senders[BATCH];
+  static struct iovec received_parts[BATCH], answer_parts[MAX_ANSWERS];
+  static struct mmsghdr received[BATCH], answers[MAX_ANSWERS];
+  static _Alignas(8) uint8_t received_controls[BATCH][CONTROL_BYTES], answer_controls[MAX_ANSWERS][CONTROL_BYTES];
+  receive_segments(fd);
+  for (int i = 0; i < BATCH; i++) {
+    received_parts[i] = (struct iovec){.iov_base = buffers[i], .iov_len = MESSAGE_BYTES};
+    received[i].msg_hdr = (struct msghdr){.msg_name = &senders[i],
+                                          .msg_iov = &received_parts[i],
+                                          .msg_iovlen = 1,
+                                          .msg_control = received_controls[i]};
+  }
+  while (true) {
+    for (int i = 0; i < BATCH; i++) {
+      received[i].msg_hdr.msg_namelen = sizeof senders[i];
+      received[i].msg_hdr.msg_controllen = CONTROL_BYTES;
     }
+    int count = recvmmsg(fd, received, BATCH, MSG_WAITFORONE, NULL);
+    int slot = 0, messages = 0;
+    for (int i = 0; i < count; i++) {
+      struct msghdr *request = &received[i].msg_hdr;
+      size_t total = received[i].msg_len;
+      size_t each = segment_bytes(request, total);
+      size_t begin = 0;
+      do {
+        size_t left = total - begin < each ? total - begin : each;
+        memcpy(slots[slot], buffers[i] + begin, left < SLOT_BYTES ? left : SLOT_BYTES);
+        begin += each;
+        size_t length = respond(generator, slots[slot], left);
+        if (length == 0) continue;
+        answer_parts[slot] = (struct iovec){.iov_base = slots[slot], .iov_len = length};
+        if (messages > 0 && fits(&answers[messages - 1].msg_hdr, request, length)) {
+          answers[messages - 1].msg_hdr.msg_iovlen++;
+        } else {
+          answers[messages++].msg_hdr = (struct msghdr){.msg_name = request->msg_name,
+                                                        .msg_namelen = request->msg_namelen,
+                                                        .msg_iov = &answer_parts[slot],
+                                                        .msg_iovlen = 1};
+        }
+        slot++;
+      } while (begin < total && slot < MAX_ANSWERS);
+    }
+    for (int i = 0; i < messages; i++) {
+      send_segments(&answers[i].msg_hdr, answer_controls[i], answers[i].msg_hdr.msg_iov[0].iov_len);
+    }
+    send_all(fd, answers, messages);
   }
 }
 
@@ -148,7 +222,8 @@ static _Noreturn void work(const struct options *options, int fd, int worker, in
   pin_to(cpu);
   struct generator generator = make_generator(options->sequence_bits, (uint32_t)options->node_id, (uint32_t)worker,
                                               (uint32_t)options->workers);
-  if (options->batch) serve_batches(fd, &generator);
+  if (options->calls == SEGMENTS) serve_segments(fd, &generator);
+  if (options->calls == BATCHES) serve_batches(fd, &generator);
   serve_plain(fd, &generator);
 }
 

@@ -11,7 +11,7 @@ import type { OwnOptions } from "./target.ts";
 /** How many of an alternative's ways are enough if a few figures will do. */
 const QUICK_WAYS = 1;
 
-/** A way to ask this project's server, with 64 requests in flight. */
+/** A way to ask this project's server. */
 interface OwnWay {
   row: string;
   layout: OwnOptions["layout"];
@@ -27,6 +27,16 @@ const OWN_WAYS: OwnWay[] = [
     shapes: [{ sockets: 32, inFlight: 1 }, { sockets: 32, inFlight: 1 }],
   },
   { row: "global-id, 1 socket, 64 in flight", layout: "wide", shapes: [{ sockets: 1, inFlight: 64 }] },
+  {
+    row: "global-id, 1 socket, 64 in flight as segments",
+    layout: "dense",
+    shapes: [{ sockets: 1, inFlight: 64, send: "segments" }],
+  },
+  {
+    row: "global-id, 64 sockets, 4096 in flight as segments",
+    layout: "dense",
+    shapes: [{ sockets: 64, inFlight: 64, send: "segments" }],
+  },
   {
     row: "global-id, ranges of 1000, 64 in flight",
     layout: "dense",
@@ -46,7 +56,9 @@ export const ALTERNATIVES_SECTION: Section = {
     "Each server with a load generator in C on the same machine; nothing is pinned but our workers, which pin themselves. " +
     "Ours and redis-benchmark are one thread, except where it says otherwise; pgbench and wrk have one for each CPU. As our " +
     "server answers on the CPU where a request arrives, one load process and it share that CPU. With the layouts `wide` and " +
-    "`dense`, requests are refused once a second's 1,048,576 or 67,108,864 ids are gone: requests count refusals, ids do not.",
+    "`dense`, requests are refused once a second's 1,048,576 or 67,108,864 ids are gone: requests count refusals, ids do not. " +
+    "Segments: requests that go out together are one message, as `IdClient` sends them; it is to datagrams what a pipeline is " +
+    "to Redis.",
 
   subjects(isQuick) {
     return [...OWN_WAYS.map(ownSubject), ...ALTERNATIVES.map((alternative) => subjectOf(alternative, isQuick))];

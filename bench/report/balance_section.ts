@@ -26,6 +26,8 @@ interface Clients {
   name: string;
   /** Sockets of each load process, of which there is one a CPU, from the first one on. */
   sockets: number[];
+  /** How they send what goes out together. Default: as datagrams. */
+  send?: "datagrams" | "segments";
   /** Whether the workers are killed in turn meanwhile. */
   isDeadly?: boolean;
 }
@@ -35,6 +37,7 @@ const CLIENTS: Clients[] = [
   { name: "2 clients", sockets: [1, 1] },
   { name: "8 clients", sockets: [4, 4] },
   { name: "64 clients", sockets: [32, 32] },
+  { name: "8 clients that send segments", sockets: [4, 4], send: "segments" },
   { name: "8 clients, all on one CPU", sockets: [8] },
 ];
 const DEADLY: Clients = { name: "8 clients, a worker killed every second", sockets: [4, 4], isDeadly: true };
@@ -119,9 +122,9 @@ async function loadDeadly(lab: Lab, clients: Clients): Promise<Sample> {
   }
 }
 
-function shapesOf(lab: Lab, { sockets }: Clients): LoadShape[] {
+function shapesOf(lab: Lab, { sockets, send = "datagrams" }: Clients): LoadShape[] {
   const inFlight = IN_FLIGHT / sockets.reduce((a, b) => a + b);
-  return sockets.map((sockets, i) => ({ cpu: lab.cpu(i), sockets, inFlight }));
+  return sockets.map((sockets, i) => ({ cpu: lab.cpu(i), sockets, inFlight, send }));
 }
 
 async function killInTurn({ own }: Target, signal: AbortSignal): Promise<void> {

@@ -2,7 +2,7 @@ import type { LoadOptions } from "../reference/run_load.ts";
 import type { Lab } from "./lab.ts";
 
 /** What one load process is to do. */
-export type LoadShape = Pick<LoadOptions, "cpu" | "sockets" | "inFlight" | "protocol" | "count" | "rate">;
+export type LoadShape = Pick<LoadOptions, "cpu" | "sockets" | "inFlight" | "send" | "protocol" | "count" | "rate">;
 
 /** As many requests a socket has in flight at most: the system's default buffer takes about 190 datagrams. */
 const MAX_IN_FLIGHT_PER_SOCKET = 64;

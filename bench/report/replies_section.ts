@@ -1,3 +1,4 @@
+import type { Panel } from "./chart.ts";
 import type { Figures } from "./figures.ts";
 import { formatRatio, formatSummary } from "./format.ts";
 import type { Lab } from "./lab.ts";
@@ -8,11 +9,28 @@ import type { Table } from "./table.ts";
 import type { Target } from "./target.ts";
 
 /** A server that is compared. */
-export type ServerName = "global-id" | "C, batch" | "C, plain";
+export type ServerName = "global-id" | "C, segments" | "C, batch" | "C, plain";
 
-const SERVERS: ServerName[] = ["global-id", "C, batch", "C, plain"];
+/** How clients send requests that go out together: see `LoadOptions`. */
+type Send = "datagrams" | "segments";
+
 const WORKERS = [1, 2];
-const IN_FLIGHT = [1, 16, 64, 256];
+/** Who is asked, and with how many requests in flight. */
+const COMPARED: Record<Send, { servers: ServerName[]; inFlights: number[]; title: string }> = {
+  datagrams: {
+    servers: ["global-id", "C, segments", "C, batch", "C, plain"],
+    inFlights: [1, 16, 64, 256],
+    title: "Replies a second",
+  },
+  segments: {
+    servers: ["global-id", "C, segments", "C, batch"],
+    inFlights: [16, 64, 256],
+    title: "Replies a second, clients that send segments",
+  },
+};
+const SENDS = Object.keys(COMPARED) as Send[];
+/** The two that make the same system calls. */
+const EQUALS: ServerName[] = ["global-id", "C, segments"];
 
 /** What takes half of the load that was answered with this many requests in flight. */
 const FULL_LOAD_IN_FLIGHT = 64;
@@ -24,44 +42,48 @@ export const REPLIES: Section = {
   title: "Replies: one id a request",
   about:
     "The basic protocol: a datagram of 1 byte, answered by one with an id. Beside ours a server in C that does the " +
-    "same: up to 64 datagrams a system call (batch, as ours) or one (plain). All pin their workers and set " +
-    "`SO_INCOMING_CPU`, and ids have the layout `wide` (1,048,576 a second). With one worker, the load generator is on the " +
-    "other CPU; with two, there is a load process on each of the CPUs, which has half of the requests in flight, and at " +
-    "least one. In results.json, `loadCpuShare` and `workerCpuShare` tell how busy the two sides were.\n\n" +
-    "Latency: requests come evenly spaced, half as many as the slower of global-id and C, batch, answered with " +
+    "same, with one datagram a system call (plain); with up to 64 (batch); or with up to 64 messages, and several datagrams " +
+    "of one sender or receiver in a message where there are such (segments: `UDP_GRO`, `UDP_SEGMENT`), as ours does it. All " +
+    "pin their workers and set `SO_INCOMING_CPU`, and have more ids than they are asked for. With one worker, the load " +
+    "generator is on the other CPU; with two, there is a load process on each of the CPUs, which has half of the requests in " +
+    "flight, and at least one. Most clients send datagram by datagram; `IdClient` and those of the second tables send all " +
+    "requests that go out together as one message.\n\n" +
+    "The load generator's share of a CPU, as long as there is one worker: with segments it is far from used up, so that the " +
+    "server is what limits. With datagrams both do the same work for a reply, and are used up at about the same rate; the " +
+    "load generator was made cheaper once (sending segments to a server that takes none), from 0.97 to 0.82, and got no more " +
+    "replies.\n\n" +
+    "Latency: requests come evenly spaced, half as many as the slower of global-id and C, segments, answered with " +
     "64 in flight, and count from when they were due.",
 
   subjects(isQuick) {
-    const inFlights = isQuick ? [FULL_LOAD_IN_FLIGHT] : IN_FLIGHT;
-    const servers = isQuick ? SERVERS.slice(0, 2) : SERVERS;
     const throughputs = WORKERS.flatMap((workers) =>
-      inFlights.flatMap((inFlight) => servers.map((server) => repliesSubject(server, workers, inFlight)))
+      SENDS.flatMap((send) => {
+        const { servers, inFlights } = COMPARED[send];
+        return (isQuick ? [FULL_LOAD_IN_FLIGHT] : inFlights).flatMap((inFlight) =>
+          (isQuick ? EQUALS : servers).map((server) => repliesSubject(server, workers, inFlight, send))
+        );
+      })
     );
     const latencies = (isQuick ? WORKERS.slice(0, 1) : WORKERS).flatMap((workers) =>
-      SERVERS.slice(0, 2).map((server) => latencySubject(server, workers))
+      EQUALS.map((server) => latencySubject(server, workers))
     );
     return [...throughputs, ...latencies];
   },
 
   show(figures) {
     return {
-      tables: [...WORKERS.map((workers) => throughputTable(figures, workers)), latencyTable(figures)],
+      tables: [
+        ...SENDS.flatMap((send) => WORKERS.map((workers) => throughputTable(figures, workers, send))),
+        loadTable(figures),
+        latencyTable(figures),
+      ],
       panels: [
-        ...WORKERS.map((workers) => ({
-          title: `Replies a second, ${workersOf(workers)}`,
-          categories: IN_FLIGHT.map((inFlight) => inFlightOf(workers, inFlight)),
-          series: SERVERS.map((name) => ({
-            name,
-            values: IN_FLIGHT.map((inFlight) =>
-              figures.median(repliesRow(name, workers, inFlight), "repliesPerSecond")
-            ),
-          })),
-        })),
+        ...SENDS.flatMap((send) => WORKERS.map((workers) => throughputPanel(figures, workers, send))),
         ...WORKERS.map((workers) => ({
           title: `Latency at half load in us, ${workersOf(workers)}`,
           isLogarithmic: true,
           categories: Object.values(LATENCIES),
-          series: SERVERS.slice(0, 2).map((name) => ({
+          series: EQUALS.map((name) => ({
             name,
             values: Object.keys(LATENCIES).map((latency) => figures.median(latencyRow(name, workers), latency)),
           })),
@@ -72,20 +94,32 @@ export const REPLIES: Section = {
 };
 
 /** Measures one way to ask one of the servers. */
-export function repliesSubject(server: ServerName, workers: number, inFlight: number): Subject {
-  const row = repliesRow(server, workers, inFlight);
+export function repliesSubject(
+  server: ServerName,
+  workers: number,
+  inFlight: number,
+  send: Send = "datagrams",
+): Subject {
+  const row = repliesRow(server, workers, inFlight, send);
   return {
     name: row,
     async measure(lab) {
-      const { sample } = await runLoads(lab, await targetOf(lab, server, workers), loadShapes(lab, workers, inFlight));
+      const shapes = loadShapes(lab, workers, inFlight).map((shape) => ({ ...shape, send }));
+      const { sample } = await runLoads(lab, await targetOf(lab, server, workers), shapes);
       return { [row]: sample };
     },
   };
 }
 
 /** Its row. */
-export function repliesRow(server: ServerName, workers: number, inFlight: number): string {
-  return `${server}, ${workersOf(workers)}, ${inFlightOf(workers, inFlight)}`;
+export function repliesRow(
+  server: ServerName,
+  workers: number,
+  inFlight: number,
+  send: Send = "datagrams",
+): string {
+  const by = send === "segments" ? " as segments" : "";
+  return `${server}, ${workersOf(workers)}, ${inFlightOf(workers, inFlight)}${by}`;
 }
 
 function latencySubject(server: ServerName, workers: number): Subject {
@@ -110,33 +144,63 @@ function latencyRow(server: ServerName, workers: number): string {
 }
 
 function halfLoad(figures: Figures, workers: number): number {
-  const rates = SERVERS.slice(0, 2).map((server) =>
+  const rates = EQUALS.map((server) =>
     figures.median(repliesRow(server, workers, FULL_LOAD_IN_FLIGHT), "repliesPerSecond")!
   );
   return Math.round(Math.min(...rates) / 2);
 }
 
 function targetOf(lab: Lab, server: ServerName, workers: number): Promise<Target> {
-  if (server === "global-id") return lab.own({ layout: "wide", workers });
-  const calls = server === "C, batch" ? "batch" : "plain";
-  return lab.inC({ workers, calls, incomingCpu: true, sequenceBits: 20 });
+  if (server === "global-id") return lab.own({ layout: "dense", workers });
+  const calls = server.slice("C, ".length) as "segments" | "batch" | "plain";
+  return lab.inC({ workers, calls, incomingCpu: true, sequenceBits: 24 });
 }
 
-function throughputTable(figures: Figures, workers: number): Table {
+function throughputTable(figures: Figures, workers: number, send: Send): Table {
+  const { servers, inFlights, title } = COMPARED[send];
+  const others = servers.slice(1);
   return {
-    columns: [`replies/s, ${workersOf(workers)}`, ...SERVERS, "ours / C, batch", "ours / C, plain"],
-    rows: IN_FLIGHT.map((inFlight) => {
-      const [own, batch, plain] = SERVERS.map((server) =>
-        figures.of(repliesRow(server, workers, inFlight), "repliesPerSecond")
+    columns: [`${title}, ${workersOf(workers)}`, ...servers, ...others.map((other) => `ours / ${other}`)],
+    rows: inFlights.map((inFlight) => {
+      const [own, ...theirs] = servers.map((server) =>
+        figures.of(repliesRow(server, workers, inFlight, send), "repliesPerSecond")
       );
-      const ratios = [batch, plain].map((summary) => formatRatio(own?.median, summary?.median));
-      return [inFlightOf(workers, inFlight), ...[own, batch, plain].map(formatSummary), ...ratios];
+      const ratios = theirs.map((summary) => formatRatio(own?.median, summary?.median));
+      return [inFlightOf(workers, inFlight), ...[own, ...theirs].map(formatSummary), ...ratios];
     }),
   };
 }
 
+function throughputPanel(figures: Figures, workers: number, send: Send): Panel {
+  const { servers, inFlights, title } = COMPARED[send];
+  return {
+    title: `${title}, ${workersOf(workers)}`,
+    isLogarithmic: send === "segments",
+    categories: inFlights.map((inFlight) => inFlightOf(workers, inFlight)),
+    series: servers.map((name) => ({
+      name,
+      values: inFlights.map((inFlight) =>
+        figures.median(repliesRow(name, workers, inFlight, send), "repliesPerSecond")
+      ),
+    })),
+  };
+}
+
+/** How busy the load generator was, where it has a CPU for itself. */
+function loadTable(figures: Figures): Table {
+  return {
+    columns: ["load generator's share of its CPU, 1 worker", ...EQUALS],
+    rows: SENDS.flatMap((send) =>
+      COMPARED[send].inFlights.map((inFlight) => [
+        `${inFlightOf(1, inFlight)}, ${send}`,
+        ...EQUALS.map((server) => formatSummary(figures.of(repliesRow(server, 1, inFlight, send), "loadCpuShare"))),
+      ])
+    ),
+  };
+}
+
 function latencyTable(figures: Figures): Table {
-  const [own, inC] = SERVERS;
+  const [own, inC] = EQUALS;
   return {
     columns: ["latency at half load, us", own, inC, `ours / ${inC}`],
     rows: WORKERS.flatMap((workers) =>
