@@ -67,9 +67,10 @@ static int64_t begin_ns, end_ns; // of what is measured
 static int64_t first_second;     // of the Unix clock
 static double cpu_s;             // before the measurement: what was used until it began, negative
 
-static uint8_t incoming[BATCH][MESSAGE_BYTES + 64], outgoing[BATCH][RANGE_BYTES]; // 64: see _receive_batch.ts
+static uint8_t incoming[BATCH][MESSAGE_BYTES + 64]; // 64: see _receive_batch.ts
 static _Alignas(8) uint8_t incoming_controls[BATCH][CONTROL_BYTES], outgoing_control[CONTROL_BYTES];
-static struct iovec outgoing_parts[BATCH];
+static uint8_t outgoing[BATCH * RANGE_BYTES]; // one behind the other
+static size_t request_bytes;
 static struct mmsghdr received[BATCH], sent[BATCH];
 
 static int64_t clock_ns(clockid_t clock) {
@@ -88,13 +89,14 @@ static double used_cpu_s(void) {
 }
 
 static void set_up_batches(void) {
-  static struct iovec incoming_parts[BATCH];
+  static struct iovec incoming_parts[BATCH], outgoing_parts[BATCH];
+  request_bytes = options.range ? RANGE_BYTES : BASIC_REQUEST_BYTES;
   for (int i = 0; i < BATCH; i++) {
-    outgoing[i][0] = options.range ? RANGE : BASIC;
-    put32(outgoing[i] + AT_COUNT, options.count);
+    uint8_t *request = outgoing + (size_t)i * request_bytes;
+    request[0] = options.range ? RANGE : BASIC;
+    if (options.range) put32(request + AT_COUNT, options.count);
     incoming_parts[i] = (struct iovec){.iov_base = incoming[i], .iov_len = MESSAGE_BYTES};
-    outgoing_parts[i] =
-        (struct iovec){.iov_base = outgoing[i], .iov_len = options.range ? RANGE_BYTES : BASIC_REQUEST_BYTES};
+    outgoing_parts[i] = (struct iovec){.iov_base = request, .iov_len = request_bytes};
     received[i].msg_hdr = (struct msghdr){.msg_iov = &incoming_parts[i], .msg_iovlen = 1};
     if (options.segments) received[i].msg_hdr.msg_control = incoming_controls[i];
     sent[i].msg_hdr = (struct msghdr){.msg_iov = &outgoing_parts[i], .msg_iovlen = 1};
@@ -128,7 +130,7 @@ static void write_request(struct client *client, int slot, int64_t due_ns, int64
   *request = (struct request){.is_waiting = true, .due_ns = due_ns, .sent_ns = now};
   if (options.range) {
     request->tag = ++last_tag * MAX_IN_FLIGHT + (uint64_t)index;
-    put64(outgoing[slot] + AT_TAG, request->tag);
+    put64(outgoing + (size_t)slot * request_bytes + AT_TAG, request->tag);
   }
   client->waiting++;
   waiting++;
@@ -149,12 +151,13 @@ static void end_request(struct client *client, struct request *request) {
 // One that cannot be sent is left out: it will count as lost.
 static void send_slots(const struct client *client, int count) {
   if (count == 1) {
-    send(client->fd, outgoing[0], sent[0].msg_hdr.msg_iov->iov_len, 0);
+    send(client->fd, outgoing, request_bytes, 0);
     return;
   }
   if (options.segments) {
-    struct msghdr message = {.msg_iov = outgoing_parts, .msg_iovlen = (size_t)count};
-    send_segments(&message, outgoing_control, outgoing_parts[0].iov_len);
+    struct iovec part = {.iov_base = outgoing, .iov_len = (size_t)count * request_bytes};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    send_segments(&message, outgoing_control, request_bytes);
     sendmsg(client->fd, &message, 0);
     return;
   }

@@ -33,11 +33,11 @@ static inline size_t segment_bytes(struct msghdr *message, size_t length) {
   return (size_t)bytes;
 }
 
-// Has a message sent as datagrams of a length, if it is several. `room` has CONTROL_BYTES and is aligned.
+// Has a message of one part sent as datagrams of a length, if it is several. `room` has CONTROL_BYTES and is aligned.
 static inline void send_segments(struct msghdr *message, void *room, size_t length) {
   message->msg_control = NULL;
   message->msg_controllen = 0;
-  if (message->msg_iovlen <= 1) return;
+  if (message->msg_iov->iov_len <= length) return;
   uint16_t bytes = (uint16_t)length;
   message->msg_control = room;
   message->msg_controllen = CMSG_SPACE(sizeof bytes);

@@ -159,17 +159,19 @@ static _Noreturn void serve_batches(int fd, struct generator *generator) {
 }
 
 // Whether an answer can be one more datagram of a message: to the same receiver, and of the same length.
-static bool fits(const struct msghdr *message, const struct msghdr *request, size_t length) {
-  return message->msg_iovlen < MAX_SEGMENTS && message->msg_iov[0].iov_len == length &&
+static bool fits(const struct msghdr *message, size_t each, const struct msghdr *request, size_t length) {
+  return each == length && message->msg_iov->iov_len < MAX_SEGMENTS * each &&
          message->msg_namelen == request->msg_namelen &&
          memcmp(message->msg_name, request->msg_name, request->msg_namelen) == 0;
 }
 
 static _Noreturn void serve_segments(int fd, struct generator *generator) {
-  static uint8_t buffers[BATCH][MESSAGE_BYTES + 64], slots[MAX_ANSWERS][SLOT_BYTES]; // 64: see _receive_batch.ts
+  static uint8_t buffers[BATCH][MESSAGE_BYTES + 64]; // 64: see _receive_batch.ts
+  static uint8_t contents[MAX_ANSWERS * SLOT_BYTES];  // the answers, one behind the other: a message is one part of it
   static struct sockaddr_storage senders[BATCH];
   static struct iovec received_parts[BATCH], answer_parts[MAX_ANSWERS];
   static struct mmsghdr received[BATCH], answers[MAX_ANSWERS];
+  static size_t answer_lengths[MAX_ANSWERS]; // of each answer of a message
   static _Alignas(8) uint8_t received_controls[BATCH][CONTROL_BYTES], answer_controls[MAX_ANSWERS][CONTROL_BYTES];
   receive_segments(fd);
   for (int i = 0; i < BATCH; i++) {
@@ -185,7 +187,8 @@ static _Noreturn void serve_segments(int fd, struct generator *generator) {
       received[i].msg_hdr.msg_controllen = CONTROL_BYTES;
     }
     int count = recvmmsg(fd, received, BATCH, MSG_WAITFORONE, NULL);
-    int slot = 0, messages = 0;
+    int messages = 0;
+    uint8_t *end = contents;
     for (int i = 0; i < count; i++) {
       struct msghdr *request = &received[i].msg_hdr;
       size_t total = received[i].msg_len;
@@ -193,25 +196,25 @@ static _Noreturn void serve_segments(int fd, struct generator *generator) {
       size_t begin = 0;
       do {
         size_t left = total - begin < each ? total - begin : each;
-        memcpy(slots[slot], buffers[i] + begin, left < SLOT_BYTES ? left : SLOT_BYTES);
+        memcpy(end, buffers[i] + begin, left < SLOT_BYTES ? left : SLOT_BYTES);
         begin += each;
-        size_t length = respond(generator, slots[slot], left);
+        size_t length = respond(generator, end, left);
         if (length == 0) continue;
-        answer_parts[slot] = (struct iovec){.iov_base = slots[slot], .iov_len = length};
-        if (messages > 0 && fits(&answers[messages - 1].msg_hdr, request, length)) {
-          answers[messages - 1].msg_hdr.msg_iovlen++;
+        if (messages > 0 && fits(&answers[messages - 1].msg_hdr, answer_lengths[messages - 1], request, length)) {
+          answer_parts[messages - 1].iov_len += length;
         } else {
-          answers[messages++].msg_hdr = (struct msghdr){.msg_name = request->msg_name,
-                                                        .msg_namelen = request->msg_namelen,
-                                                        .msg_iov = &answer_parts[slot],
-                                                        .msg_iovlen = 1};
+          answer_lengths[messages] = length;
+          answer_parts[messages] = (struct iovec){.iov_base = end, .iov_len = length};
+          answers[messages].msg_hdr = (struct msghdr){.msg_name = request->msg_name,
+                                                      .msg_namelen = request->msg_namelen,
+                                                      .msg_iov = &answer_parts[messages],
+                                                      .msg_iovlen = 1};
+          messages++;
         }
-        slot++;
-      } while (begin < total && slot < MAX_ANSWERS);
+        end += length;
+      } while (begin < total);
     }
-    for (int i = 0; i < messages; i++) {
-      send_segments(&answers[i].msg_hdr, answer_controls[i], answers[i].msg_hdr.msg_iov[0].iov_len);
-    }
+    for (int i = 0; i < messages; i++) send_segments(&answers[i].msg_hdr, answer_controls[i], answer_lengths[i]);
     send_all(fd, answers, messages);
   }
 }

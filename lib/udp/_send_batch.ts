@@ -4,8 +4,8 @@ import { ADDRESS_STRIDE, cmsghdr, CONTROL_BYTES, iovec, IOVEC_BYTES, mmsghdr, MM
 import type { RawSocket } from "./_raw_socket.ts";
 import { SLOT_BYTES } from "./udp_socket.ts";
 
-/** For how many datagrams there is room. */
-const SLOTS = 256;
+/** For how many datagrams there is room, and so for how many messages. */
+const DATAGRAMS = 256;
 
 /** How many datagrams of one receiver the kernel takes as one message: Linux had 64 at first, and has 128 now. */
 const MAX_SEGMENTS = 64;
@@ -13,13 +13,14 @@ const MAX_SEGMENTS = 64;
 /** `struct cmsghdr` and the length of a datagram, 16 bits. */
 const SEGMENT_CONTROL_BYTES = 18;
 
-// The parts of the memory, as offsets. There may be as many messages as datagrams.
+// The parts of the memory, as offsets.
 const HEADERS = 0;
-const IOVECS = HEADERS + SLOTS * MMSGHDR_BYTES;
-const CONTROLS = IOVECS + SLOTS * IOVEC_BYTES;
-const ADDRESSES = CONTROLS + SLOTS * CONTROL_BYTES;
-const BUFFERS = ADDRESSES + SLOTS * ADDRESS_STRIDE;
-const MEMORY_BYTES = BUFFERS + SLOTS * SLOT_BYTES;
+const IOVECS = HEADERS + DATAGRAMS * MMSGHDR_BYTES;
+const CONTROLS = IOVECS + DATAGRAMS * IOVEC_BYTES;
+const ADDRESSES = CONTROLS + DATAGRAMS * CONTROL_BYTES;
+const CONTENTS = ADDRESSES + DATAGRAMS * ADDRESS_STRIDE;
+const CONTENTS_BYTES = DATAGRAMS * SLOT_BYTES;
+const MEMORY_BYTES = CONTENTS + CONTENTS_BYTES;
 
 const HEADER_WORDS = MMSGHDR_BYTES / 4;
 const IOVEC_WORDS = IOVEC_BYTES / 4;
@@ -31,36 +32,42 @@ const ADDRESS_WORDS = ADDRESS_STRIDE / 4;
  *
  * Datagrams that follow one another, to the same receiver and of the same length, are one message: the kernel carries it through
  * all its layers as one, and takes it apart only where the receiver or the network card wants it apart (UDP_SEGMENT). See
- * `ReceiveBatch` for what that gains.
+ * `ReceiveBatch` for what that gains. Their bytes follow one another without a gap, so that a message is one part of the memory: of
+ * 64 parts, the kernel would take a tenth of its time to collect them.
  *
  * Allocates nothing per datagram.
  */
 export class SendBatch {
+  /** Where a datagram is to be written before it is added, {@linkcode SLOT_BYTES}. */
+  readonly slot: DataView<ArrayBuffer> = new DataView(new ArrayBuffer(SLOT_BYTES));
+
   readonly #socket: RawSocket;
   readonly #memory = new KernelMemory(MEMORY_BYTES);
-  readonly #slots: readonly DataView[];
+  readonly #contents: DataView;
+  readonly #contentsAddress: bigint;
+  // The structures, as 32-bit words; of the iovecs, where each begins as 64-bit words as well.
   readonly #headers: Uint32Array<ArrayBuffer>;
   readonly #iovecs: Uint32Array<ArrayBuffer>;
+  readonly #iovecBases: BigUint64Array<ArrayBuffer>;
   readonly #controls: Uint32Array<ArrayBuffer>;
   readonly #addresses: Uint32Array<ArrayBuffer>;
-  /** The addresses of all iovecs, two words each. */
-  readonly #iovecAddresses: Uint32Array<ArrayBuffer>;
-  /** For the system calls: the addresses of headers, datagrams and receivers. */
+  // For the system calls.
   readonly #headerPointers: Deno.PointerValue[];
-  readonly #slotPointer: Deno.PointerValue;
-  readonly #receiverPointer: Deno.PointerValue;
+  readonly #contentsPointer: Deno.PointerValue;
+  readonly #addressPointer: Deno.PointerValue;
   /** How many 32-bit words of a receiver's address count; none for a socket that is connected. */
   readonly #addressWords: number;
   #maxSegments: number;
 
   /** Where what is added goes. */
   #receiver: DataView | undefined;
-  /** How many datagrams there are, and how many messages. */
   #datagrams = 0;
   #messages = 0;
-  /** Of the last message: how many datagrams it is, and of how many bytes each; none can follow if that is -1. */
+  /** Of the last message: where it begins and ends in the contents, of how many datagrams, and of how many bytes each. */
+  #begin = 0;
+  #end = 0;
   #segments = 0;
-  #segmentBytes = -1;
+  #segmentBytes = NONE;
   /** The number of the error because of which a datagram was left out last; 0 if none was. */
   #code = 0;
 
@@ -76,52 +83,45 @@ export class SendBatch {
     // To ask for no segments changes nothing, and shows whether the kernel knows of them.
     this.#maxSegments = socket.trySetUdpOption(linux.UDP_SEGMENT, 0) ? MAX_SEGMENTS : 1;
     const memory = this.#memory;
-    for (let i = 0; i < SLOTS; i++) {
+    for (let i = 0; i < DATAGRAMS; i++) {
       const header = HEADERS + i * MMSGHDR_BYTES;
       const control = CONTROLS + i * CONTROL_BYTES;
       if (!isConnected) memory.setPointer(header + mmsghdr.name, ADDRESSES + i * ADDRESS_STRIDE);
       memory.setUint32(header + mmsghdr.nameLength, this.#addressWords * 4);
+      memory.setPointer(header + mmsghdr.iovecs, IOVECS + i * IOVEC_BYTES);
+      memory.setUint32(header + mmsghdr.iovecCount, 1);
       memory.setPointer(header + mmsghdr.control, control);
       memory.setUint32(control + cmsghdr.length, SEGMENT_CONTROL_BYTES);
       memory.setUint32(control + cmsghdr.level, linux.SOL_UDP);
       memory.setUint32(control + cmsghdr.type, linux.UDP_SEGMENT);
-      memory.setPointer(IOVECS + i * IOVEC_BYTES + iovec.base, BUFFERS + i * SLOT_BYTES);
     }
-    this.#slots = memory.views(SLOTS, BUFFERS, SLOT_BYTES, SLOT_BYTES);
     const words = (begin: number, end: number) => new Uint32Array(memory.buffer, begin, (end - begin) / 4);
     this.#headers = words(HEADERS, IOVECS);
     this.#iovecs = words(IOVECS, CONTROLS);
+    this.#iovecBases = new BigUint64Array(memory.buffer, IOVECS, DATAGRAMS * IOVEC_BYTES / 8);
     this.#controls = words(CONTROLS, ADDRESSES);
-    this.#addresses = words(ADDRESSES, BUFFERS);
-    this.#iovecAddresses = addressesOf(memory, IOVECS, IOVEC_BYTES);
-    this.#headerPointers = Array.from({ length: SLOTS }, (_, i) => memory.pointerTo(HEADERS + i * MMSGHDR_BYTES));
-    this.#slotPointer = memory.pointerTo(BUFFERS);
-    this.#receiverPointer = isConnected ? null : memory.pointerTo(ADDRESSES);
-  }
-
-  /** Where the next datagram is to be written, {@linkcode SLOT_BYTES}. */
-  get slot(): DataView {
-    return this.#slots[this.#datagrams];
+    this.#addresses = words(ADDRESSES, CONTENTS);
+    this.#contents = new DataView(memory.buffer, CONTENTS, CONTENTS_BYTES);
+    this.#headerPointers = Array.from({ length: DATAGRAMS }, (_, i) => memory.pointerTo(HEADERS + i * MMSGHDR_BYTES));
+    this.#contentsPointer = memory.pointerTo(CONTENTS);
+    this.#contentsAddress = Deno.UnsafePointer.value(this.#contentsPointer);
+    this.#addressPointer = isConnected ? null : memory.pointerTo(ADDRESSES);
   }
 
   /** From now on, what is added goes to this address, which must stay as it is until all of that is sent. */
   sendTo(receiver: DataView): void {
     this.#receiver = receiver;
-    if (!this.#isLastReceiver(receiver)) this.#segmentBytes = -1;
+    if (!this.#isLastReceiver(receiver)) this.#segmentBytes = NONE;
   }
 
   /** Adds the datagram in the {@linkcode slot}. If there is no room for another one, all are sent. */
   add(length: number): void {
-    const slot = this.#datagrams++;
-    this.#iovecs[slot * IOVEC_WORDS + iovec.length / 4] = length;
-    if (length === this.#segmentBytes && this.#segments < this.#maxSegments) {
-      this.#setSegments(this.#messages - 1, ++this.#segments, length);
-    } else {
-      this.#begin(this.#messages++, slot, this.#receiver);
-      this.#segments = 1;
-      this.#segmentBytes = length === 0 ? -1 : length; // many times nothing is one time nothing
-    }
-    if (this.#datagrams === SLOTS) this.#sendAll();
+    if (length !== this.#segmentBytes || this.#segments === this.#maxSegments) this.#beginMessage(length);
+    // As whole words: what comes next is written over what is too much, and there is room for it behind the last one.
+    for (let i = 0; i < length; i += 4) this.#contents.setUint32(this.#end + i, this.slot.getUint32(i, true), true);
+    this.#end += length;
+    this.#segments++;
+    if (++this.#datagrams === DATAGRAMS) this.#sendAll();
   }
 
   /**
@@ -136,21 +136,27 @@ export class SendBatch {
     return code;
   }
 
-  /** Begins a message with the datagram in a slot. */
-  #begin(message: number, slot: number, receiver: DataView | undefined): void {
-    const header = message * HEADER_WORDS + mmsghdr.iovecs / 4;
-    this.#headers[header] = this.#iovecAddresses[2 * slot];
-    this.#headers[header + 1] = this.#iovecAddresses[2 * slot + 1];
-    this.#setSegments(message, 1, 0);
-    const address = message * ADDRESS_WORDS;
-    for (let i = 0; i < this.#addressWords; i++) this.#addresses[address + i] = receiver!.getUint32(4 * i, true);
+  #beginMessage(segmentBytes: number): void {
+    this.#endMessage();
+    const address = this.#messages++ * ADDRESS_WORDS;
+    for (let i = 0; i < this.#addressWords; i++) {
+      this.#addresses[address + i] = this.#receiver!.getUint32(4 * i, true);
+    }
+    this.#begin = this.#end;
+    this.#segments = 0;
+    this.#segmentBytes = segmentBytes === 0 ? NONE : segmentBytes; // many times nothing would be one time nothing
   }
 
-  #setSegments(message: number, segments: number, bytes: number): void {
-    const header = message * HEADER_WORDS;
-    this.#headers[header + mmsghdr.iovecCount / 4] = segments;
-    this.#headers[header + mmsghdr.controlLength / 4] = segments > 1 ? CONTROL_BYTES : 0;
-    this.#controls[message * CONTROL_WORDS + cmsghdr.value / 4] = bytes;
+  /** Describes the last message to the kernel, once it is complete. */
+  #endMessage(): void {
+    if (this.#messages > 0) this.#describe(this.#messages - 1, this.#begin, this.#end - this.#begin, this.#segments);
+  }
+
+  #describe(message: number, begin: number, bytes: number, segments: number): void {
+    this.#iovecBases[message * IOVEC_BYTES / 8] = BigInt.asUintN(64, this.#contentsAddress + BigInt(begin >>> 0));
+    this.#iovecs[message * IOVEC_WORDS + iovec.length / 4] = bytes;
+    this.#headers[message * HEADER_WORDS + mmsghdr.controlLength / 4] = segments > 1 ? CONTROL_BYTES : 0;
+    this.#controls[message * CONTROL_WORDS + cmsghdr.value / 4] = bytes / segments;
   }
 
   #isLastReceiver(receiver: DataView): boolean {
@@ -165,21 +171,21 @@ export class SendBatch {
   #sendAll(): void {
     if (this.#datagrams === 1) this.#sendOne();
     else this.#sendMany();
-    this.#datagrams = this.#messages = 0;
-    this.#segmentBytes = -1;
+    this.#datagrams = this.#messages = this.#end = 0;
+    this.#segmentBytes = NONE;
   }
 
   /** Where datagrams come one by one, sendto takes less time than the call for many. */
   #sendOne(): void {
     const { libc, fd } = this.#socket;
-    const length = this.#iovecs[iovec.length / 4];
-    const sent = libc.sendto(fd, this.#slotPointer, length, 0, this.#receiverPointer, this.#addressWords * 4);
+    const sent = libc.sendto(fd, this.#contentsPointer, this.#end, 0, this.#addressPointer, this.#addressWords * 4);
     if (sent < 0) this.#code = errno(libc);
   }
 
   #sendMany(): void {
+    this.#endMessage();
     const { libc, fd } = this.#socket;
-    let apart = -1;
+    let apart = NONE;
     for (let message = 0; message < this.#messages;) {
       const sent = libc.sendmmsg(fd, this.#headerPointers[message], this.#messages - message, 0);
       if (sent > 0) {
@@ -199,31 +205,32 @@ export class SendBatch {
 
   /** Makes a message of each datagram, from a message on. */
   #takeApart(first: number): void {
-    let datagrams = 0;
-    for (let message = first; message < this.#messages; message++) datagrams += this.#segmentsOf(message);
-    const messages = first + datagrams;
+    const messages = this.#messages;
+    this.#messages = first;
+    for (let message = first; message < messages; message++) this.#messages += this.#segmentsOf(message);
     // From the last one on, since a datagram's own message is never before the one that it was in.
-    let slot = this.#datagrams;
-    for (let message = this.#messages - 1, target = messages; message >= first; message--) {
-      const receiver = this.#addresses.slice(message * ADDRESS_WORDS, (message + 1) * ADDRESS_WORDS);
-      const view = new DataView(receiver.buffer);
-      for (let left = this.#segmentsOf(message); left > 0; left--) this.#begin(--target, --slot, view);
+    for (let message = messages - 1, target = this.#messages; message >= first; message--) {
+      const address = message * ADDRESS_WORDS;
+      const begin = Number(this.#iovecBases[message * IOVEC_BYTES / 8] - this.#contentsAddress);
+      const segments = this.#segmentsOf(message);
+      const bytes = this.#iovecs[message * IOVEC_WORDS + iovec.length / 4] / segments;
+      for (let segment = segments - 1; segment >= 0; segment--) {
+        target--;
+        this.#addresses.copyWithin(target * ADDRESS_WORDS, address, address + ADDRESS_WORDS);
+        this.#describe(target, begin + segment * bytes, bytes, 1);
+      }
     }
-    this.#messages = messages;
   }
 
   #segmentsOf(message: number): number {
-    return this.#headers[message * HEADER_WORDS + mmsghdr.iovecCount / 4];
+    if (this.#headers[message * HEADER_WORDS + mmsghdr.controlLength / 4] === 0) return 1;
+    const bytes = this.#controls[message * CONTROL_WORDS + cmsghdr.value / 4];
+    return this.#iovecs[message * IOVEC_WORDS + iovec.length / 4] / bytes;
   }
 }
 
-/** The addresses of as many parts of a memory as there are slots, as two words each. */
-function addressesOf(memory: KernelMemory, begin: number, stride: number): Uint32Array<ArrayBuffer> {
-  const addresses = new BigUint64Array(SLOTS);
-  const base = Deno.UnsafePointer.value(memory.pointerTo(begin));
-  for (let i = 0; i < SLOTS; i++) addresses[i] = base + BigInt(i * stride);
-  return new Uint32Array(addresses.buffer);
-}
+/** Stands for no message, and for a number of bytes that no datagram has. */
+const NONE = -1;
 
 /**
  * Whether the kernel may not send several datagrams as one on this way, though it knows how to: some versions of Linux do not through

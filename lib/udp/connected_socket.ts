@@ -30,7 +30,7 @@ export class ConnectedSocket {
     this.#received = new ReceiveBatch(this.#socket);
   }
 
-  /** Where the next request is to be written. */
+  /** Where a request is to be written before it is added. */
   get slot(): DataView {
     return this.#requests.slot;
   }

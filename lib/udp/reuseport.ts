@@ -111,9 +111,9 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
     const sender = received.senders[message];
     source.readSockaddr(sender);
     answers.sendTo(sender);
+    const { slot } = answers;
     const datagrams = received.datagramsIn(message);
     for (let datagram = 0; datagram < datagrams; datagram++) {
-      const { slot } = answers;
       const length = respond(slot, received.copy(message, datagram, slot), source);
       if (length > 0) answers.add(length);
     }
