@@ -23,9 +23,9 @@ const EOWNERDEAD = 130;
  * How many ids a worker takes at a time at most, if it is asked for fewer: a multiple of what it is asked for, so that what is left
  * of them is enough for the next one who asks for as many. Taking some costs about 50 ns.
  */
-const MAX_LEASE = 64;
+const MAX_LEASE = 512;
 /** What a worker takes at a time is at most this part of a tick, so that little is left over in the hands of one that rests. */
-const LEASES_PER_TICK = 1024;
+const LEASES_PER_TICK = 2048;
 
 /**
  * The sequence numbers of a node, in memory that its worker processes share: so they follow the demand, worker by worker and

@@ -64,7 +64,7 @@ describe("SharedSequencePool", () => {
 
   it("takes few at a time where a tick has few", () => {
     assertEquals(take(SharedSequencePool.create(SONYFLAKE_LAYOUT, 0), 0, 1), [0, 0, 1]);
-    assertEquals(take(SharedSequencePool.create(WIDE_LAYOUT, 0), 0, 1), [0, 0, 64]);
+    assertEquals(take(SharedSequencePool.create(WIDE_LAYOUT, 0), 0, 1), [0, 0, 512]);
   });
 
   it("goes as far as layouts go", () => {
