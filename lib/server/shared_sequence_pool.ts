@@ -21,7 +21,7 @@ const EOWNERDEAD = 130;
 
 /**
  * How many ids a worker takes at a time at most, if it is asked for fewer: a multiple of what it is asked for, so that what is left
- * of them is enough for the next one who asks for as many. Taking some costs about 50 ns.
+ * of them is enough for the next one who asks for as many. Taking some costs a worker about 0.9 us, and an answer 0.05 us.
  */
 const MAX_LEASE = 512;
 /** What a worker takes at a time is at most this part of a tick, so that little is left over in the hands of one that rests. */
