@@ -2,6 +2,7 @@ import { Mac } from "../access/mac.ts";
 import { RANGE, RANGE_BYTES, SIGNED_BYTES, WireStatus } from "../wire/protocol.ts";
 import { writeRangeRequest } from "../wire/request.ts";
 import { type RangeResponse, readRangeResponse } from "../wire/response.ts";
+import { RequestTable } from "./_request_table.ts";
 import { ClientClosedError, NoResponseError, RefusedError } from "./errors.ts";
 import { openRequestSocket, type RequestSocket } from "./request_socket.ts";
 
@@ -30,6 +31,8 @@ const scratch = new DataView(new ArrayBuffer(SIGNED_BYTES));
 
 /** A request that waits for its response, or for its time to be sent again. */
 class Pending {
+  tagHigh = 0;
+  tagLow = 0;
   /** How often it was sent. */
   tries = 0;
   /** Whether it waits for a response. */
@@ -44,7 +47,6 @@ class Pending {
   stale = 0;
 
   constructor(
-    readonly tag: number,
     readonly count: number,
     readonly deadlineMs: number,
     public timeoutMs: number,
@@ -61,10 +63,8 @@ export class RangeRequester {
   #closed = false;
   /** Which of the ports is asked next. */
   #turn = 0;
-  /** Requests under way by the lower half of their tag. Both halves begin at random, so that nobody can guess them. */
-  readonly #pending = new Map<number, Pending>();
-  readonly #tagHigh: number;
-  #tagLow: number;
+  /** The requests under way. */
+  readonly #pending = new RequestTable<Pending>();
   /** Wakes whichever request is due first: one timer for all, since most requests are answered long before it. */
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerMs = Infinity;
@@ -76,7 +76,6 @@ export class RangeRequester {
   constructor(options: RangeRequesterOptions) {
     this.#options = options;
     this.#mac = options.key === undefined ? undefined : new Mac(options.key);
-    [this.#tagHigh, this.#tagLow] = crypto.getRandomValues(new Uint32Array(2));
     this.#socket = openRequestSocket(options.hostname, {
       onDatagram: (datagram, length) => this.#onDatagram(datagram, length),
       onSendError: (error) => this.#onSendError(error),
@@ -90,10 +89,8 @@ export class RangeRequester {
     return new Promise((resolve, reject) => {
       const { timeoutMs, deadlineMs } = this.#options;
       const nowMs = performance.now();
-      const tag = this.#tagLow;
-      this.#tagLow = (tag + 1) >>> 0;
-      const request = new Pending(tag, count, nowMs + deadlineMs, timeoutMs, resolve, reject);
-      this.#pending.set(tag, request);
+      const request = new Pending(count, nowMs + deadlineMs, timeoutMs, resolve, reject);
+      this.#pending.add(request);
       this.#ask(request, nowMs);
     });
   }
@@ -103,7 +100,7 @@ export class RangeRequester {
     this.#closed = true;
     this.#socket.close();
     clearTimeout(this.#timer);
-    for (const request of this.#pending.values()) this.#fail(request, new ClientClosedError());
+    this.#pending.forEach((request) => this.#fail(request, new ClientClosedError()));
   }
 
   #ask(request: Pending, nowMs: number): void {
@@ -118,7 +115,7 @@ export class RangeRequester {
 
   /** Writes the request as it is to be sent now: with a key, it is another one each time. Returns its length in bytes. */
   #write(request: Pending): number {
-    const length = writeRangeRequest(scratch, request.count, this.#tagHigh, request.tag);
+    const length = writeRangeRequest(scratch, request.count, request.tagHigh, request.tagLow);
     if (this.#mac === undefined) return length;
     crypto.getRandomValues(nonce);
     this.#mac.signRequest(scratch, Date.now() + this.#serverAheadMs, nonce[0], nonce[1]);
@@ -128,13 +125,13 @@ export class RangeRequester {
 
   #onDatagram(datagram: DataView, length: number): void {
     if (length < RANGE_BYTES) return;
-    const request = this.#pending.get(datagram.getUint32(12));
+    const request = this.#pending.get(datagram.getUint32(8), datagram.getUint32(12));
     if (request === undefined || !request.isAsking) return;
     const response = this.#read(datagram, length, request);
-    if (response === undefined || response.tagHigh !== this.#tagHigh || response.granted > request.count) return;
+    if (response === undefined || response.granted > request.count) return;
     this.#sendError = undefined;
     if (response.status === WireStatus.OK) {
-      this.#pending.delete(request.tag);
+      this.#pending.delete(request);
       request.resolve(response);
     } else {
       this.#onRefusal(request, response);
@@ -173,7 +170,7 @@ export class RangeRequester {
     // Where there is no way to the server now, or no address for its name, there may be by the next try.
     this.#sendError = error;
     if (!(error instanceof Deno.errors.NotCapable)) return;
-    for (const request of this.#pending.values()) this.#fail(request, error);
+    this.#pending.forEach((request) => this.#fail(request, error));
   }
 
   #wakeAt(request: Pending, dueMs: number, nowMs: number): void {
@@ -188,10 +185,10 @@ export class RangeRequester {
   #onTime(): void {
     this.#timerMs = Infinity;
     const nowMs = performance.now();
-    for (const request of this.#pending.values()) {
+    this.#pending.forEach((request) => {
       if (request.dueMs <= nowMs) this.#onDue(request, nowMs);
       else this.#wakeAt(request, request.dueMs, nowMs);
-    }
+    });
   }
 
   #onDue(request: Pending, nowMs: number): void {
@@ -207,7 +204,7 @@ export class RangeRequester {
   }
 
   #fail(request: Pending, error: Error): void {
-    this.#pending.delete(request.tag);
+    this.#pending.delete(request);
     request.reject(error);
   }
 }
