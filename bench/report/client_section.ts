@@ -8,7 +8,11 @@ import type { Target } from "./target.ts";
 import { unlessStopped } from "./unless_stopped.ts";
 
 const IN_FLIGHT = 64;
-const IN_C = `load generator in C, ${IN_FLIGHT} requests of 1 id at once`;
+/** The load generator in C, by how it sends requests that go out together. */
+const IN_C = {
+  segments: `load generator in C, ${IN_FLIGHT} requests of 1 id at once, as segments`,
+  datagrams: `load generator in C, ${IN_FLIGHT} requests of 1 id at once, as datagrams`,
+};
 
 /** How an `IdClient` is used. */
 interface Use {
@@ -28,21 +32,22 @@ export const CLIENT: Section = {
   title: "The client",
   about:
     "One process, one socket, the range protocol; a server with one worker, on the other CPU. `IdClient` gives every " +
-    "id as a bigint through a promise of its own; the load generator in C only counts them.",
+    "id as a bigint through a promise of its own; the load generator in C only counts them. Segments: requests that go out " +
+    "together are one message, as `IdClient` sends them.",
 
   subjects() {
-    return [clientSubject(SINGLE), clientSubject(PREFETCHING), C_SUBJECT];
+    return [clientSubject(SINGLE), clientSubject(PREFETCHING), cSubject("segments"), cSubject("datagrams")];
   },
 
   show(figures) {
-    const rows = [SINGLE.row, IN_C, PREFETCHING.row];
+    const rows = [SINGLE.row, IN_C.segments, IN_C.datagrams, PREFETCHING.row];
     return {
       tables: [{
-        columns: ["", "ids/s", "/ C"],
+        columns: ["", "ids/s", "/ C, segments"],
         rows: rows.map((row) => [
           row,
           formatSummary(figures.of(row, "idsPerSecond")),
-          formatRatio(figures.median(row, "idsPerSecond"), figures.median(IN_C, "idsPerSecond")),
+          formatRatio(figures.median(row, "idsPerSecond"), figures.median(IN_C.segments, "idsPerSecond")),
         ]),
       }],
       panels: [{
@@ -55,13 +60,16 @@ export const CLIENT: Section = {
   },
 };
 
-const C_SUBJECT: Subject = {
-  name: IN_C,
-  async measure(lab) {
-    const shape = { cpu: lab.cpu(1), protocol: "range" as const, inFlight: IN_FLIGHT };
-    return { [IN_C]: (await runLoads(lab, await serverOf(lab), [shape])).sample };
-  },
-};
+function cSubject(send: keyof typeof IN_C): Subject {
+  const row = IN_C[send];
+  return {
+    name: row,
+    async measure(lab) {
+      const shape = { cpu: lab.cpu(1), protocol: "range" as const, inFlight: IN_FLIGHT, send };
+      return { [row]: (await runLoads(lab, await serverOf(lab), [shape])).sample };
+    },
+  };
+}
 
 function clientSubject(use: Use): Subject {
   return {

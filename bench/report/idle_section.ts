@@ -3,7 +3,7 @@ import { firstId, firstReply } from "./first_reply.ts";
 import { formatSummary } from "./format.ts";
 import type { Lab } from "./lab.ts";
 import { loadShapes } from "./load_shape.ts";
-import { cpuSeconds, memoryOf } from "./process_stats.ts";
+import { memoryOf, threadSeconds } from "./process_stats.ts";
 import { runLoads } from "./run_loads.ts";
 import type { Section } from "./section.ts";
 import { type OwnOptions, startServer, type Target } from "./target.ts";
@@ -11,7 +11,7 @@ import { sleep } from "./unless_stopped.ts";
 
 const SERVER: OwnOptions = { layout: "default", workers: 2 };
 const FULL_LOAD_IN_FLIGHT = 64;
-/** How long to look at what an idle server takes, in s, at least: its CPU time is counted in steps of 10 ms. */
+/** How long to look at what an idle server takes, in s, at least: it does something every second. */
 const MIN_IDLE_SECONDS = 20;
 /** What a start leaves to be done, in ms. */
 const SETTLE_MS = 1000;
@@ -92,9 +92,10 @@ async function measureIdle(lab: Lab, target: Target): Promise<Sample> {
   const { server, workerPids } = target.own!;
   const pids = [server.pid, ...workerPids];
   await sleep(SETTLE_MS, signal);
-  const [beginMs, before] = [performance.now(), await cpuSeconds(pids)];
+  const [beginMs, before] = [performance.now(), await threadSeconds(pids)];
   await sleep(seconds * 1000, signal);
-  const used = await cpuSeconds(pids) - before;
+  const after = await threadSeconds(pids);
+  const used = [...after].reduce((sum, [thread, seconds]) => sum + seconds - (before.get(thread) ?? 0), 0);
   const [supervisor, worker] = [await memoryOf(server.pid), await memoryOf(workerPids[0])];
   return {
     idleCpuPercent: used / (performance.now() - beginMs) * 1e5,
