@@ -14,6 +14,13 @@ import { SharedSequencePool } from "./shared_sequence_pool.ts";
 const REPORT_INTERVAL_MS = 500;
 
 /**
+ * A batch can take half a millisecond, and as long, a clock that is read once for all of it can be behind those of other workers.
+ * When they have gone on to the next tick, what it asks for is gone. That is little of a second, and much of a millisecond, so for
+ * ticks below this, in ms, the clock is read for every id.
+ */
+const MIN_BATCH_TICK_MS = 1000;
+
+/**
  * Is a worker: hands out ids of the node until the supervisor is gone. Its stdin and stdout are the control channel.
  *
  * It takes its lock before it says hello, and is told to start only afterwards: so whatever it ever hands out, it holds the
@@ -52,8 +59,10 @@ function start(config: WorkerConfig): Started {
   const share = sequencePoolPath === undefined
     ? { subnodeId: worker, subnodeCount: workerCount }
     : { sequencePool: SharedSequencePool.open(sequencePoolPath, layout) };
-  const clock = { now: () => socket.receivedMs };
-  const generator = new IdGenerator({ nodeId, layout, clock, clockPolicy, reservation, ...share });
+  const generator = new IdGenerator({
+    ...{ nodeId, layout, clockPolicy, reservation, ...share },
+    clock: layout.tickMs < MIN_BATCH_TICK_MS ? Date : { now: () => socket.receivedMs },
+  });
   // It is bound, so from now on nothing gets lost; to serve begins with a wait for the first datagram.
   say({ type: "ready", port: socket.port });
   socket.serve(createGuardedResponder(createResponder(generator), config.access, layout)).catch(fail);

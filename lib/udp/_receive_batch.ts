@@ -26,6 +26,9 @@ const ADDRESSES = CONTROLS + MESSAGES * CONTROL_BYTES;
 const BUFFERS = ADDRESSES + MESSAGES * ADDRESS_STRIDE;
 const MEMORY_BYTES = BUFFERS + MESSAGES * MESSAGE_STRIDE;
 
+const HEADER_WORDS = MMSGHDR_BYTES / 4;
+const CONTROL_WORDS = CONTROL_BYTES / 4;
+
 /**
  * Receives messages: many at a time (recvmmsg), or one (recvmsg) while they come one by one.
  *
@@ -172,6 +175,3 @@ export class ReceiveBatch {
     throw systemError(libc, "cannot receive");
   }
 }
-
-const HEADER_WORDS = MMSGHDR_BYTES / 4;
-const CONTROL_WORDS = CONTROL_BYTES / 4;

@@ -27,6 +27,9 @@ const IOVEC_WORDS = IOVEC_BYTES / 4;
 const CONTROL_WORDS = CONTROL_BYTES / 4;
 const ADDRESS_WORDS = ADDRESS_STRIDE / 4;
 
+/** Stands for no message, and for a number of bytes that no datagram has. */
+const NONE = -1;
+
 /**
  * Collects datagrams and sends them, many at a time (sendmmsg).
  *
@@ -228,9 +231,6 @@ export class SendBatch {
     return this.#iovecs[message * IOVEC_WORDS + iovec.length / 4] / bytes;
   }
 }
-
-/** Stands for no message, and for a number of bytes that no datagram has. */
-const NONE = -1;
 
 /**
  * Whether the kernel may not send several datagrams as one on this way, though it knows how to: some versions of Linux do not through

@@ -28,7 +28,7 @@ export interface ReuseportSocket extends UdpSocket {
   /** From now on, takes what arrives on this CPU (see {@linkcode ReuseportOptions}), or with -1 what a hash of the sender gives it. */
   setIncomingCpu(cpu: number): void;
 
-  /** How many datagrams have come since this was last called, and with how many receives. */
+  /** What has come since this was last called. */
   takeTraffic(): Traffic;
 }
 
@@ -82,7 +82,8 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
   async function serve(respond: Respond): Promise<void> {
     isServing = true;
     while (!closed) {
-      if (answerBatches(respond)) { for (let turns = TURNS; turns > 0; turns--) await turnOfEventLoop(); }
+      const isDue = answerBatches(respond);
+      if (isDue) await turnsOfEventLoop();
       else await socket.waitForDatagram(IDLE_WAIT_MS);
     }
     socket.close();
@@ -148,7 +149,7 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
   };
 }
 
-/** Lets timers, signals and messages have a turn. `setTimeout` would take a millisecond or two for it. */
-function turnOfEventLoop(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+/** Lets timers, signals and messages have their turns. `setTimeout` would take a millisecond or two for each. */
+async function turnsOfEventLoop(): Promise<void> {
+  for (let turns = TURNS; turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
 }
