@@ -32,8 +32,8 @@ export interface RequestSocketEvents {
 }
 
 /**
- * Opens a socket: where it may (Linux, `--allow-ffi`, and the host an address), one of libc's, which sends and receives many
- * datagrams in one system call and so has two or three times as many requests a second; else one of Deno's.
+ * Opens a socket: where it may (Linux, `--allow-ffi`, and the host an address), one of libc's, which sends what goes out
+ * together as one message and so has more than ten times as many requests a second; else one of Deno's.
  *
  * @throws {TypeError} If this is not Deno with `--unstable-net`.
  * @throws {Deno.errors.NotCapable} If the permission `--allow-net` is missing.
