@@ -20,9 +20,11 @@ describe("a server that is killed", () => {
     await using state = await TempDir.make();
     // The first server's port is everyone's.
     let server = await ServerProcess.start({ flags: ["--workers", "2", "--clock", "logical"], state });
+    await using end = new AsyncDisposableStack();
+    end.defer(async () => void await server.stop());
     const port = server.ports[0];
     // Little enough that all ids of a minute fit into one Set (2^24).
-    const load = await Load.start(ids, [port], 2);
+    await using load = await Load.start(ids, [port], 2);
     for (let round = 0; round < ROUNDS; round++) {
       // Now and then before it serves, mostly in mid-service: sometimes a worker first, and the supervisor while it sees to that.
       await new Promise((resolve) => setTimeout(resolve, uniformInt(random, 0, 400)));
@@ -88,6 +90,8 @@ if (LIBFAKETIME === undefined) {
           const ids = new ReceivedIds();
           const options = { flags: ["--workers", "2", "--clock", policy], state: temp, env: clocks.env, deno };
           let server = await ServerProcess.start(options);
+          await using end = new AsyncDisposableStack();
+          end.defer(async () => void await server.stop());
           const port = server.ports[0];
           while (await ask(port, ids) === 0); // the first ids are there with the next tick
           for (const seconds of [0, -1, -3600, 3600, 0]) {

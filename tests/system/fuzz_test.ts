@@ -129,7 +129,7 @@ describe("a server that anybody sends anything to", () => {
       const workers = await server.workerPids();
       assertEquals(workers.length, 2);
       const ids = new ReceivedIds();
-      const load = await Load.start(ids, server.ports, 1);
+      await using load = await Load.start(ids, server.ports, 1);
       using client = new IdClient({ ports: server.ports, deadlineMs: DEADLINE_MS });
       const good = new GoodClient(client, ids);
       await ids.more(1000);

@@ -34,9 +34,10 @@ export class ReceivedIds {
 }
 
 /** Load from processes of its own, one pinned to each of the first two CPUs that this process may use. */
-export class Load {
+export class Load implements AsyncDisposable {
   readonly #children: Deno.ChildProcess[];
   readonly #read: Promise<unknown>;
+  #stopped: Promise<void> | undefined;
 
   private constructor(private readonly ids: ReceivedIds, ports: number[], socketsEach: number, cpus: number[]) {
     this.#children = cpus.map((cpu) =>
@@ -59,10 +60,19 @@ export class Load {
   }
 
   /** Ends the load and waits until all ids are here. */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    return this.#stopped ??= this.#stop();
+  }
+
+  async #stop(): Promise<void> {
     await Promise.all(this.#children.map((child) => child.stdin.close()));
     await this.#read;
     await Promise.all(this.#children.map((child) => child.status));
+  }
+
+  /** Ends the load of a test that has failed, too: it would slow down those that follow. */
+  async [Symbol.asyncDispose]() {
+    await this.stop();
   }
 
   async #keep(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {

@@ -19,7 +19,7 @@ describe("a server with two workers", () => {
     const beganMs = Date.now();
     const ids = new ReceivedIds();
     const enough = ids.more(500_000);
-    const load = await Load.start(ids, server.ports, 4);
+    await using load = await Load.start(ids, server.ports, 4);
     await Promise.all([enough, server.allWorkersWork()]);
     await load.stop();
     ids.assertUnique();
@@ -34,7 +34,7 @@ describe("a server with two workers", () => {
   it("goes on when a worker is killed under load, and starts it again", async () => {
     await using server = await ServerProcess.start({ flags: TWO_WORKERS });
     const ids = new ReceivedIds();
-    const load = await Load.start(ids, server.ports, 4);
+    await using load = await Load.start(ids, server.ports, 4);
     await Promise.all([ids.more(4000), server.allWorkersWork()]);
     for (let round = 0; round < 3; round++) {
       const before = await server.workerPids();
@@ -55,12 +55,13 @@ describe("a server with two workers", () => {
     const ids = new ReceivedIds();
     await using state = await TempDir.make();
     let port = 0;
+    await using end = new AsyncDisposableStack();
     let load: Load | undefined;
     for (let round = 0; round < 4; round++) {
       // Started at once after the kill: workers of the one before may still be answering.
-      const server = await ServerProcess.start({ flags: TWO_WORKERS, state, port });
+      const server = end.use(await ServerProcess.start({ flags: TWO_WORKERS, state, port }));
       port = server.ports[0];
-      load ??= await Load.start(ids, [port], 4);
+      load ??= end.use(await Load.start(ids, [port], 4));
       await ids.more(20_000);
       server.kill("SIGKILL");
       await server.ended();
@@ -75,7 +76,7 @@ describe("a server with two workers", () => {
       await using server = await ServerProcess.start({ flags: TWO_WORKERS });
       const ids = new ReceivedIds();
       const enough = ids.more(1000);
-      const load = await Load.start(ids, server.ports, 2);
+      await using load = await Load.start(ids, server.ports, 2);
       await enough;
       server.kill(signal);
       assertEquals((await server.ended()).code, 0);
@@ -186,7 +187,7 @@ describe("a server, its backends", () => {
     const ids = new ReceivedIds();
     for (let round = 0; round < 5; round++) {
       const enough = ids.more(10_000);
-      const load = await Load.start(ids, server.ports, 8);
+      await using load = await Load.start(ids, server.ports, 8);
       await Promise.all([enough, server.allWorkersWork()]);
       await load.stop();
     }

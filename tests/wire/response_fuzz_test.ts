@@ -88,7 +88,7 @@ const AROUND = 20;
 const MAX_BYTES = 2000;
 
 /** The id that a request gets, whenever and however often it is asked. */
-const firstIdFor = (tagLow: number) => BigInt(tagLow) * 2n ** 32n;
+const firstIdFor = (tagHigh: number) => BigInt(tagHigh) * 2n ** 32n;
 
 /**
  * A server among whose answers there are many that are none: datagrams of all kinds, half of them with the request's own tag, and
@@ -116,9 +116,9 @@ class HostileServer extends ScriptedServer {
     this.hostile += before.length;
     if (!this.isAnswering(request)) return before;
 
-    const right = grant(request, firstIdFor(request.tagLow));
+    const right = grant(request, firstIdFor(request.tagHigh));
     this.#earlier.push(right);
-    this.#answeredTags.add(request.tagLow);
+    this.#answeredTags.add(request.tagHigh);
     const after = Array.from({ length: AROUND }, (_, i) => i % 4 === 0 ? this.#tamper(right) : this.#next())
       .filter((datagram) => this.#isNoAnswer(datagram, request));
     this.hostile += after.length;
@@ -126,12 +126,13 @@ class HostileServer extends ScriptedServer {
   }
 
   /**
-   * Whether a client can know that a datagram is not an answer to a request that it waits for. Tags follow one another, so that a
-   * wrong bit may make it the answer to a later request: only a server can do that, and from a server a client takes what it says.
+   * Whether a client can know that a datagram is not an answer to a request that it waits for. The upper halves of tags count, so
+   * that a wrong bit there may make it the answer to a later request: only a server can do that, and from a server a client takes
+   * what it says.
    */
-  #isNoAnswer(datagram: Uint8Array, { tagHigh }: SeenRequest): boolean {
-    const isOfClient = isRangeResponse(datagram, datagram.length) !== false && wordAt(datagram, 8) === tagHigh;
-    return !isOfClient || this.#answeredTags.has(wordAt(datagram, 12));
+  #isNoAnswer(datagram: Uint8Array, { tagLow }: SeenRequest): boolean {
+    const isOfClient = isRangeResponse(datagram, datagram.length) !== false && wordAt(datagram, 12) === tagLow;
+    return !isOfClient || this.#answeredTags.has(wordAt(datagram, 8));
   }
 
   #next(): Uint8Array {
@@ -150,8 +151,8 @@ class HostileServer extends ScriptedServer {
 
 /** The ids of so many requests, from the first that a server saw on, each for `count` ids. */
 function rightIds(server: HostileServer, requests: number, count = 1): bigint[] {
-  const [{ tagLow }] = server.requests;
-  return Array.from({ length: requests }, (_, i) => firstIdFor((tagLow + i) >>> 0))
+  const [{ tagHigh }] = server.requests;
+  return Array.from({ length: requests }, (_, i) => firstIdFor((tagHigh + i) >>> 0))
     .flatMap((first) => Array.from({ length: count }, (_, i) => first + BigInt(i)));
 }
 
@@ -179,9 +180,9 @@ describe("IdClient, against a server that sends what it should not", () => {
 
   it(`and asks again when none of what comes is an answer (seed ${SEED + 2})`, async () => {
     const silent = new Set<number>();
-    await using server = new HostileServer(SEED + 2, ({ tagLow }) => {
-      const isFirst = !silent.has(tagLow);
-      silent.add(tagLow);
+    await using server = new HostileServer(SEED + 2, ({ tagHigh }) => {
+      const isFirst = !silent.has(tagHigh);
+      silent.add(tagHigh);
       return !isFirst;
     });
     using client = new IdClient({ port: server.port, timeoutMs: 10, deadlineMs: 120_000 });
