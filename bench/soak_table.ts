@@ -20,14 +20,19 @@ if (program === undefined) throw new Error("no C compiler, or not Linux (apt-get
 
 await using server = await ServerProcess.start({ flags: ["--workers", String(WORKERS)] });
 const pids = [server.pid, ...await server.workerPids()];
-console.log("minute  replies/s  lost | resident, MiB: supervisor  each worker");
+console.log("minute  replies/s  lost | resident (of it, not read in from a file), MiB: supervisor  each worker");
 for (let minute = 0; minute <= minutes; minute++) {
   const { replies, lost } = minute === 0 ? { replies: 0, lost: 0 } : await load(program);
-  const memory = await Promise.all(pids.map(async (pid) => (await memoryOf(pid)).rssMib.toFixed(1).padStart(10)));
+  const memory = await Promise.all(pids.map(showMemory));
   const perSecond = Math.round(replies / SECONDS_PER_LINE);
   console.log(
     `${String(minute).padStart(6)} ${String(perSecond).padStart(10)} ${String(lost).padStart(5)} | ${memory.join(" ")}`,
   );
+}
+
+async function showMemory(pid: number): Promise<string> {
+  const { rssMib, ownMib } = await memoryOf(pid);
+  return `${rssMib.toFixed(1).padStart(10)} (${ownMib.toFixed(1)})`;
 }
 
 /** Loads the server for as long as a line tells about. */

@@ -29,6 +29,8 @@ export async function threadSeconds(pids: number[]): Promise<Map<string, number>
 export interface Memory {
   /** What is resident, in MiB, memory that it shares with others included. */
   rssMib: number;
+  /** How much of that is its own, in MiB: heaps and stacks, not code that is read in from a file when it is first used. */
+  ownMib: number;
   /** The same with its share only of what it shares, in MiB. */
   pssMib: number;
 }
@@ -37,5 +39,9 @@ export interface Memory {
 export async function memoryOf(pid: number): Promise<Memory> {
   const kib = async (file: string, name: string) =>
     Number((await Deno.readTextFile(`/proc/${pid}/${file}`)).match(new RegExp(`^${name}:\\s*([0-9]+) kB`, "m"))![1]);
-  return { rssMib: await kib("status", "VmRSS") / 1024, pssMib: await kib("smaps_rollup", "Pss") / 1024 };
+  return {
+    rssMib: await kib("status", "VmRSS") / 1024,
+    ownMib: await kib("status", "RssAnon") / 1024,
+    pssMib: await kib("smaps_rollup", "Pss") / 1024,
+  };
 }

@@ -92,9 +92,8 @@ export class LibcSocket implements RequestSocket {
   #receive(): number {
     const messages = this.#incoming.receiveNow();
     for (let message = 0; message < messages; message++) {
-      const datagrams = this.#incoming.datagramsIn(message);
-      for (let datagram = 0; datagram < datagrams; datagram++) {
-        this.#events.onDatagram(this.#response, this.#incoming.copy(message, datagram, this.#response));
+      for (let datagrams = this.#incoming.open(message); datagrams > 0; datagrams--) {
+        this.#events.onDatagram(this.#response, this.#incoming.read(this.#response));
       }
     }
     return messages;

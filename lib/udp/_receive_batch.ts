@@ -44,7 +44,7 @@ export class ReceiveBatch {
 
   readonly #socket: RawSocket;
   readonly #memory = new KernelMemory(MEMORY_BYTES);
-  readonly #buffers: readonly DataView[];
+  readonly #buffers: DataView;
   readonly #headersPointer: Deno.PointerValue;
   /** How much the kernel may write beside a message: 0 if it puts none together. */
   readonly #controlBytes: number;
@@ -54,6 +54,10 @@ export class ReceiveBatch {
   /** How many messages there are, and how many of the next receives are to be made with recvmsg. */
   #count = 0;
   #singles = 0;
+  /** Of the message that is read: where in the buffers its next datagram begins and its last one ends, and how long each is. */
+  #next = 0;
+  #end = 0;
+  #datagramBytes = 0;
 
   /**
    * Makes the memory, and writes all that stays the same from call to call.
@@ -80,7 +84,7 @@ export class ReceiveBatch {
     this.#headers = new Uint32Array(memory.buffer, HEADERS, MESSAGES * HEADER_WORDS);
     this.#controls = new Uint32Array(memory.buffer, CONTROLS, MESSAGES * CONTROL_WORDS);
     this.senders = memory.views(MESSAGES, ADDRESSES, ADDRESS_STRIDE, ADDRESS_STRIDE);
-    this.#buffers = memory.views(MESSAGES, BUFFERS, MESSAGE_STRIDE, MESSAGE_STRIDE);
+    this.#buffers = new DataView(memory.buffer, BUFFERS, MESSAGES * MESSAGE_STRIDE);
   }
 
   /**
@@ -103,39 +107,34 @@ export class ReceiveBatch {
     return this.#receiveMany(linux.MSG_DONTWAIT);
   }
 
-  /** How many datagrams a message is, at least 1. */
-  datagramsIn(message: number): number {
-    return this.#isOne(message) ? 1 : Math.ceil(this.#bytesOf(message) / this.#datagramBytesOf(message));
+  /**
+   * Begins to read a message.
+   *
+   * @param message Which one, from 0.
+   * @returns How many datagrams it is, at least 1.
+   */
+  open(message: number): number {
+    const bytes = this.#headers[message * HEADER_WORDS + mmsghdr.received / 4];
+    this.#next = message * MESSAGE_STRIDE;
+    this.#end = this.#next + bytes;
+    // Beside a message that is one datagram, the kernel has written nothing.
+    const isOne = this.#headers[message * HEADER_WORDS + mmsghdr.controlLength / 4] === 0;
+    this.#datagramBytes = isOne ? bytes : this.#controls[message * CONTROL_WORDS + cmsghdr.value / 4];
+    return isOne ? 1 : Math.ceil(bytes / this.#datagramBytes);
   }
 
   /**
-   * Copies a datagram, as far as there is room for it.
+   * Copies the next datagram of that message, as far as there is room for it.
    *
-   * @param message The message.
-   * @param datagram Which of its datagrams, from 0.
    * @param slot Where to: at least {@linkcode SLOT_BYTES}.
    * @returns Its length in bytes; the slot's if it is longer.
    */
-  copy(message: number, datagram: number, slot: DataView): number {
-    const each = this.#datagramBytesOf(message);
-    const begin = datagram * each;
-    const length = Math.min(each, this.#bytesOf(message) - begin, SLOT_BYTES);
-    const buffer = this.#buffers[message];
-    for (let i = 0; i < length; i += 4) slot.setUint32(i, buffer.getUint32(begin + i, true), true);
+  read(slot: DataView): number {
+    const begin = this.#next;
+    const length = Math.min(this.#datagramBytes, this.#end - begin, SLOT_BYTES);
+    for (let i = 0; i < length; i += 4) slot.setUint32(i, this.#buffers.getUint32(begin + i, true), true);
+    this.#next = begin + this.#datagramBytes;
     return length;
-  }
-
-  #bytesOf(message: number): number {
-    return this.#headers[message * HEADER_WORDS + mmsghdr.received / 4];
-  }
-
-  /** Whether a message is one datagram: then the kernel has written nothing beside it. */
-  #isOne(message: number): boolean {
-    return this.#headers[message * HEADER_WORDS + mmsghdr.controlLength / 4] === 0;
-  }
-
-  #datagramBytesOf(message: number): number {
-    return this.#isOne(message) ? this.#bytesOf(message) : this.#controls[message * CONTROL_WORDS + cmsghdr.value / 4];
   }
 
   #receiveMany(flags: number): number {

@@ -55,10 +55,9 @@ export class ConnectedSocket {
     let responses = 0;
     const messages = this.#received.receive();
     for (let message = 0; message < messages; message++) {
-      const datagrams = this.#received.datagramsIn(message);
-      responses += datagrams;
-      for (let datagram = 0; datagram < datagrams; datagram++) {
-        take(this.#response, this.#received.copy(message, datagram, this.#response));
+      for (let datagrams = this.#received.open(message); datagrams > 0; datagrams--) {
+        take(this.#response, this.#received.read(this.#response));
+        responses++;
       }
     }
     return responses;

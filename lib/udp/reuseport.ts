@@ -113,9 +113,8 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
     source.readSockaddr(sender);
     answers.sendTo(sender);
     const { slot } = answers;
-    const datagrams = received.datagramsIn(message);
-    for (let datagram = 0; datagram < datagrams; datagram++) {
-      const length = respond(slot, received.copy(message, datagram, slot), source);
+    for (let datagrams = received.open(message); datagrams > 0; datagrams--) {
+      const length = respond(slot, received.read(slot), source);
       if (length > 0) answers.add(length);
     }
   }

@@ -41,7 +41,7 @@ class Receiver implements Disposable {
       const count = this.batch.receive();
       assert(count > 0, `${datagrams} more datagrams were to come`);
       for (let message = 0; message < count; message++) {
-        const texts = Array.from({ length: this.batch.datagramsIn(message) }, (_, i) => this.#text(message, i));
+        const texts = Array.from({ length: this.batch.open(message) }, () => this.#text());
         messages.push(texts);
         datagrams -= texts.length;
       }
@@ -55,8 +55,8 @@ class Receiver implements Disposable {
     return this.messages(count).flat();
   }
 
-  #text(message: number, datagram: number): string {
-    const length = this.batch.copy(message, datagram, this.#slot);
+  #text(): string {
+    const length = this.batch.read(this.#slot);
     return new TextDecoder().decode(new Uint8Array(this.#slot.buffer, 0, length));
   }
 
@@ -184,7 +184,8 @@ if (Deno.build.os === "linux") {
         left -= count;
         for (let message = 0; message < count; message++) {
           answers.sendTo(receiver.batch.senders[message]);
-          receiver.batch.copy(message, 0, answers.slot);
+          receiver.batch.open(message);
+          receiver.batch.read(answers.slot);
           answers.add(1);
         }
       }
