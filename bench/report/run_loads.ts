@@ -20,11 +20,17 @@ const ATTEMPTS = 3;
 /** Within this time, in s, our server sees which CPUs are used up, and has other workers take what arrives there. */
 export const PLACEMENT_SECONDS = 2;
 
+/** So long, in s, the load processes take until all of them ask. */
+const MIN_WARM_UP_SECONDS = 0.5;
+
 /** How long load is to run. */
 export interface LoadTimes {
   /** How long to measure, in s. Default: the lab's. */
   seconds?: number;
-  /** How long to ask before that at least, in s; the measurement then begins with the next second of the clock. Default: 0.5. */
+  /**
+   * How long to ask before that at least, in s; the measurement then begins with the next second of the clock. Default, and where a
+   * few figures will do: half a second.
+   */
   warmUpSeconds?: number;
 }
 
@@ -68,8 +74,9 @@ export async function runLoads(
 }
 
 async function runOnce(lab: Lab, target: Target, shapes: LoadShape[], times: LoadTimes) {
-  const { seconds = lab.options.seconds, warmUpSeconds = 0.5 } = times;
-  const { signal } = lab.options;
+  const { isQuick, signal } = lab.options;
+  const { seconds = lab.options.seconds } = times;
+  const warmUpSeconds = isQuick ? MIN_WARM_UP_SECONDS : times.warmUpSeconds ?? MIN_WARM_UP_SECONDS;
   const program = lab.reference.load;
   await using directory = await TempDir.make();
   await sleep(msUntilStart(), signal);
