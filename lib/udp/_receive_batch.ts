@@ -51,7 +51,7 @@ export class ReceiveBatch {
   /** The headers and what is beside each message, as 32-bit words. */
   readonly #headers: Uint32Array<ArrayBuffer>;
   readonly #controls: Uint32Array<ArrayBuffer>;
-  /** How many messages there are, and how many of the next receives are to be made with recvmsg. */
+  /** How many headers the kernel may have written to, and how many of the next receives are to be made with recvmsg. */
   #count = 0;
   #singles = 0;
   /** Of the message that is read: where in the buffers its next datagram begins and its last one ends, and how long each is. */
@@ -94,17 +94,26 @@ export class ReceiveBatch {
    * @throws {Error} If the socket cannot receive.
    */
   receive(): number {
-    return this.#singles > 0 ? this.#receiveOne() : this.#receiveMany(linux.MSG_WAITFORONE);
+    return this.#receive(0) || this.#nothing();
   }
 
   /**
-   * Takes what is there, without waiting.
+   * The same without waiting.
+   *
+   * @returns How many there are; 0 also if the socket cannot receive, which `receive` says.
+   */
+  tryReceive(): number {
+    return this.#receive(linux.MSG_DONTWAIT);
+  }
+
+  /**
+   * Takes all that is there, without waiting.
    *
    * @returns How many messages there are.
    * @throws {Error} If the socket cannot receive.
    */
   receiveNow(): number {
-    return this.#receiveMany(linux.MSG_DONTWAIT);
+    return this.#receiveMany(linux.MSG_DONTWAIT) || this.#nothing();
   }
 
   /**
@@ -137,23 +146,29 @@ export class ReceiveBatch {
     return length;
   }
 
+  #receive(flags: number): number {
+    return this.#singles > 0 ? this.#receiveOne(flags) : this.#receiveMany(flags | linux.MSG_WAITFORONE);
+  }
+
   #receiveMany(flags: number): number {
     this.#reset();
     const { libc, fd } = this.#socket;
     const count = libc.recvmmsg(fd, this.#headersPointer, MESSAGES, flags, null);
-    if (count < 0) return this.#nothing();
     if (count === 1) this.#singles = SINGLES;
-    return this.#count = count;
+    // Where it fails, it may have got as far as the first header.
+    this.#count = Math.max(count, 1);
+    return Math.max(count, 0);
   }
 
-  #receiveOne(): number {
-    this.#singles--;
+  #receiveOne(flags: number): number {
     this.#reset();
     const { libc, fd } = this.#socket;
-    const bytes = libc.recvmsg(fd, this.#headersPointer, 0);
-    if (bytes < 0) return this.#nothing();
+    const bytes = libc.recvmsg(fd, this.#headersPointer, flags);
+    this.#count = 1;
+    if (bytes < 0) return 0;
+    this.#singles--;
     this.#headers[mmsghdr.received / 4] = bytes;
-    return this.#count = 1;
+    return 1;
   }
 
   /** The kernel has written over how much it may write beside a message with how much it wrote. */
@@ -161,15 +176,12 @@ export class ReceiveBatch {
     for (let message = 0; message < this.#count; message++) {
       this.#headers[message * HEADER_WORDS + mmsghdr.controlLength / 4] = this.#controlBytes;
     }
-    this.#count = 0;
   }
 
   /** Why nothing was received: if that is no reason to stop, 0. */
   #nothing(): number {
     const { libc } = this.#socket;
     const code = errno(libc);
-    // recvmmsg may have got as far as the first header.
-    this.#count = 1;
     if (code === linux.EAGAIN || code === linux.EINTR || code === linux.ECONNREFUSED) return 0;
     throw systemError(libc, "cannot receive");
   }

@@ -38,6 +38,23 @@ export interface ReuseportSocket extends UdpSocket {
  */
 const RECEIVE_TIMEOUT_MS = 100;
 
+/**
+ * How often a worker lets the other processes of its CPU go first and looks again, before it waits: 1 us each time if none wants the
+ * CPU. A client on this CPU then sends all that it has to send, where a worker that waits would interrupt it after the first datagram;
+ * and one on another CPU does not have to wake up this one, which takes longer than all the rest.
+ */
+const LOOKS = 20;
+
+/**
+ * If those others kept the CPU for longer than this, in ms, they were no clients, who soon wait for answers. Then the worker waits
+ * at once for a while: whoever waits gets the CPU back when a datagram comes.
+ */
+const MAX_TURN_MS = 1;
+
+/** For how long, in ms: at first not for long, since it may have been the hypervisor; then twice as long each time. */
+const MIN_PAUSE_MS = 10;
+const MAX_PAUSE_MS = 2000;
+
 /** How long that wait is at most, in ms. */
 const IDLE_WAIT_MS = 60_000;
 
@@ -76,6 +93,9 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
   const source = new SourceAddress();
   let traffic = { messages: 0, receives: 0 };
   let receivedMs = Date.now();
+  /** When others last kept the CPU, and for how long not to let them go first from then on. */
+  let heldUpMs = -Infinity;
+  let pauseMs = MIN_PAUSE_MS;
   let isServing = false;
   let closed = false;
 
@@ -97,15 +117,40 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
   function answerBatches(respond: Respond): boolean {
     const beginMs = Date.now();
     do {
-      const messages = received.receive();
+      const messages = receive();
       if (messages === 0) return false;
-      receivedMs = Date.now();
       traffic.messages += messages;
       traffic.receives++;
       for (let message = 0; message < messages; message++) answerMessage(message, respond);
       answers.flush();
     } while (Math.abs(receivedMs - beginMs) < ANSWERING_MS); // the clock may be set back meanwhile
     return true;
+  }
+
+  /** Receives what there is; waits for it if need be. */
+  function receive(): number {
+    let messages = received.tryReceive();
+    if (messages === 0 && Math.abs(receivedMs - heldUpMs) >= pauseMs) messages = receiveSoon();
+    if (messages === 0) messages = received.receive();
+    receivedMs = Date.now();
+    return messages;
+  }
+
+  /** Receives what there is once the other processes of this CPU have had their turn. */
+  function receiveSoon(): number {
+    let messages = 0;
+    for (let looks = 0; messages === 0 && looks < LOOKS; looks++) {
+      socket.libc.sched_yield();
+      messages = received.tryReceive();
+    }
+    const nowMs = Date.now();
+    if (Math.abs(nowMs - receivedMs) <= MAX_TURN_MS) {
+      pauseMs = MIN_PAUSE_MS;
+    } else {
+      heldUpMs = nowMs;
+      pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS);
+    }
+    return messages;
   }
 
   function answerMessage(message: number, respond: Respond): void {
