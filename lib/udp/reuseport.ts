@@ -64,11 +64,14 @@ const IDLE_WAIT_MS = 60_000;
  */
 const RECEIVE_BUFFER_BYTES = 4 * 2 ** 20;
 
-/** How long datagrams are answered at most before the event loop gets its turns, in ms, however many or few they are. */
-const ANSWERING_MS = 250;
+/**
+ * For how long datagrams are answered, in ms, for each turn of the event loop, however many or few they are. A turn takes 4 us, and
+ * more where clients want the CPU: 20 in a row made them wait for 1 to 2 ms.
+ */
+const TURN_MS = 12;
 
-/** How many turns that is, of about 4 us each: a message on stdin takes about 20 turns to be heard. */
-const TURNS = 20;
+/** How many turns it gets in a row at most: a message on stdin takes about 20 to be heard. */
+const MAX_TURNS = 20;
 
 /**
  * Binds a socket that shares its port with others of this user (SO_REUSEPORT): the kernel deals the datagrams out among
@@ -102,29 +105,31 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
   async function serve(respond: Respond): Promise<void> {
     isServing = true;
     while (!closed) {
-      const isDue = answerBatches(respond);
-      if (isDue) await turnsOfEventLoop();
+      const turns = answerBatches(respond);
+      if (turns > 0) await turnsOfEventLoop(turns);
       else await socket.waitForDatagram(IDLE_WAIT_MS);
     }
     socket.close();
   }
 
   /**
-   * Answers what comes, batch by batch, until the event loop is due its turns.
+   * Answers what comes, batch by batch, until the event loop is due a turn.
    *
-   * @returns Whether it is; `false` if nothing has come for a while.
+   * @returns How many turns it is due; 0 if nothing has come for a while.
    */
-  function answerBatches(respond: Respond): boolean {
+  function answerBatches(respond: Respond): number {
     const beginMs = Date.now();
+    let turns: number;
     do {
       const messages = receive();
-      if (messages === 0) return false;
+      if (messages === 0) return 0;
       traffic.messages += messages;
       traffic.receives++;
       for (let message = 0; message < messages; message++) answerMessage(message, respond);
       answers.flush();
-    } while (Math.abs(receivedMs - beginMs) < ANSWERING_MS); // the clock may be set back meanwhile
-    return true;
+      turns = Math.floor(Math.abs(receivedMs - beginMs) / TURN_MS); // the clock may be set back meanwhile
+    } while (turns === 0);
+    return Math.min(turns, MAX_TURNS);
   }
 
   /** Receives what there is; waits for it if need be. */
@@ -194,6 +199,6 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
 }
 
 /** Lets timers, signals and messages have their turns. `setTimeout` would take a millisecond or two for each. */
-async function turnsOfEventLoop(): Promise<void> {
-  for (let turns = TURNS; turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
+async function turnsOfEventLoop(turns: number): Promise<void> {
+  for (; turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
 }
