@@ -2,8 +2,8 @@
  * What supervisor and worker tell each other: JSON, a message a line, over the worker's stdin and stdout.
  *
  * The worker says `hello` once it holds its lock, is told to `start`, and says `ready` or `failed`. From then on it is told
- * every `mark` and whose datagrams to `take`, and says which tick it last `used` and its `traffic`. When its stdin ends, the
- * supervisor is gone, and the worker ends too.
+ * every `mark` and whose datagrams to `take`, and gives a `report` of the last tick that it used, and of its traffic where the
+ * socket knows it. When its stdin ends, the supervisor is gone, and the worker ends too.
  *
  * @module
  */
@@ -56,8 +56,7 @@ export type ToWorker =
 export type FromWorker =
   | { type: "hello" }
   | { type: "ready"; port: number }
-  | { type: "used"; tick: number }
-  | { type: "traffic"; traffic: Traffic }
+  | { type: "report"; usedTick: number; traffic: Traffic | undefined }
   | { type: "failed"; message: string };
 
 /** A message as it goes over the channel. */

@@ -80,11 +80,10 @@ export class WorkerProcess {
         this.#tell({ type: "start", config: { ...config, reservation: { firstTick, endTick: this.#mark } } });
       } else if (message.type === "ready") {
         ready(message.port);
-      } else if (message.type === "used") {
-        this.usedTick = message.tick;
-      } else if (message.type === "traffic") {
-        this.#traffic.messages += message.traffic.messages;
-        this.#traffic.receives += message.traffic.receives;
+      } else if (message.type === "report") {
+        this.usedTick = message.usedTick;
+        this.#traffic.messages += message.traffic?.messages ?? 0;
+        this.#traffic.receives += message.traffic?.receives ?? 0;
       } else {
         this.lastWords = message.message;
       }
