@@ -29,6 +29,9 @@ const nonce = new Uint32Array(2);
 /** Where requests are written before they are sent. */
 const scratch = new DataView(new ArrayBuffer(SIGNED_BYTES));
 
+/** One array for all requests, since most are never refused. */
+const NONE: readonly RangeResponse[] = [];
+
 /** A request that waits for its response, or for its time to be sent again. */
 class Pending {
   tagHigh = 0;
@@ -42,7 +45,7 @@ class Pending {
   /** As it was sent last, if it is signed. */
   signed: DataView | undefined;
   /** What the workers that were asked have said since it last waited. */
-  refused: RangeResponse[] = [];
+  refused = NONE;
   /** How often in a row its time was wrong. */
   stale = 0;
 
@@ -85,14 +88,17 @@ export class RangeRequester {
 
   /** Asks for a range until it is granted, or it is certain that it will not be before the deadline. */
   request(count: number): Promise<RangeResponse> {
-    if (this.#closed) return Promise.reject(new ClientClosedError());
-    return new Promise((resolve, reject) => {
-      const { timeoutMs, deadlineMs } = this.#options;
-      const nowMs = performance.now();
-      const request = new Pending(count, nowMs + deadlineMs, timeoutMs, resolve, reject);
-      this.#pending.add(request);
-      this.#ask(request, nowMs);
-    });
+    return new Promise((resolve, reject) => this.begin(count, resolve, reject));
+  }
+
+  /** The same without a promise: where every id has one of its own, a second one would take a tenth of the client's time. */
+  begin(count: number, resolve: (response: RangeResponse) => void, reject: (error: Error) => void): void {
+    if (this.#closed) return reject(new ClientClosedError());
+    const { timeoutMs, deadlineMs } = this.#options;
+    const nowMs = performance.now();
+    const request = new Pending(count, nowMs + deadlineMs, timeoutMs, resolve, reject);
+    this.#pending.add(request);
+    this.#ask(request, nowMs);
   }
 
   /** Closes the socket; requests under way fail with `ClientClosedError`. */
@@ -156,12 +162,12 @@ export class RangeRequester {
     if (isFinal(response.status)) return this.#fail(request, new RefusedError(response.status, 0));
 
     // As long as there are workers not asked yet, one of them may have ids.
-    request.refused.push(response);
+    request.refused = [...request.refused, response];
     if (request.refused.length < this.#options.ports.length) return this.#ask(request, nowMs);
     const { status, retryAfterMs } = request.refused.reduce((a, b) => a.retryAfterMs <= b.retryAfterMs ? a : b);
     const againMs = nowMs + Math.max(retryAfterMs, 1);
     if (againMs > request.deadlineMs) return this.#fail(request, new RefusedError(status, retryAfterMs));
-    request.refused = [];
+    request.refused = NONE;
     request.isAsking = false;
     this.#wakeAt(request, againMs, nowMs);
   }

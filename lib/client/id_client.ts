@@ -94,7 +94,9 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
    */
   nextId(): Promise<bigint> {
     if (this.#closed) return Promise.reject(new ClientClosedError());
-    if (this.#prefetch === 1) return this.#requester.request(1).then(({ first }) => first);
+    if (this.#prefetch === 1) {
+      return new Promise((resolve, reject) => this.#requester.begin(1, ({ first }) => resolve(first), reject));
+    }
     if (this.#left > 0) return Promise.resolve(this.#take());
     return this.#takeAfterRefill();
   }

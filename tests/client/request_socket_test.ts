@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { setImmediate } from "node:timers";
 import { DenoSocket } from "../../lib/client/_deno_socket.ts";
 import { LibcSocket } from "../../lib/client/_libc_socket.ts";
 import type { RequestSocketEvents } from "../../lib/client/request_socket.ts";
@@ -93,6 +94,26 @@ for (const { name, Socket, unreachable } of SOCKETS) {
       await until("there is an error", () => Promise.resolve(events.errors.length > 0));
       socket.close();
       assert(events.errors[0].message.length > 0);
+    });
+
+    it("sends at once while it waits for the responses to others", async () => {
+      const server = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+      const receive = async () => (await within("a datagram", server.receive()))[0][0];
+      const socket = new Socket("127.0.0.1", { onDatagram() {}, onSendError() {}, isWaiting: () => true });
+      const turn = () => new Promise((resolve) => setImmediate(resolve));
+      const { port } = server.addr as Deno.NetAddr;
+      const datagram = new DataView(new ArrayBuffer(8));
+      socket.send(datagram, 8, port);
+      assertEquals(await receive(), 0);
+      // By now it does not look for responses any more, but waits in a thread.
+      for (let turns = 0; turns < 1000; turns++) await turn();
+      datagram.setUint8(0, 1);
+      socket.send(datagram, 8, port);
+      await turn();
+      await server.send(Uint8Array.of(2), server.addr);
+      assertEquals([await receive(), await receive()], [1, 2]);
+      socket.close();
+      server.close();
     });
 
     it("is closed while it waits", async () => {
