@@ -52,7 +52,7 @@ const LOOKS = 20;
 const MAX_TURN_MS = 1;
 
 /** For how long, in ms: at first not for long, since it may have been the hypervisor; then twice as long each time. */
-const MIN_PAUSE_MS = 10;
+const MIN_PAUSE_MS = 20;
 const MAX_PAUSE_MS = 2000;
 
 /** How long that wait is at most, in ms. */
@@ -98,7 +98,7 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
   let receivedMs = Date.now();
   /** When others last kept the CPU, and for how long not to let them go first from then on. */
   let heldUpMs = -Infinity;
-  let pauseMs = MIN_PAUSE_MS;
+  let pauseMs = 0;
   let isServing = false;
   let closed = false;
 
@@ -150,10 +150,10 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
     }
     const nowMs = Date.now();
     if (Math.abs(nowMs - receivedMs) <= MAX_TURN_MS) {
-      pauseMs = MIN_PAUSE_MS;
+      pauseMs = 0;
     } else {
       heldUpMs = nowMs;
-      pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS);
+      pauseMs = Math.min(Math.max(2 * pauseMs, MIN_PAUSE_MS), MAX_PAUSE_MS);
     }
     return messages;
   }
