@@ -9,11 +9,11 @@ import { allowedCpus } from "./cpus.ts";
 import { checkDrift, describeClock, readClockSync } from "./clock_sync.ts";
 import { CpuUse } from "./cpu_use.ts";
 import { Fleet } from "./fleet.ts";
-import { lockNode } from "./node_lock.ts";
+import { lockNode } from "../node/node_lock.ts";
 import { Placer } from "./placer.ts";
 import { ReservationReport } from "./reservation_report.ts";
 import { ServeError, type ServeLog } from "./serve_error.ts";
-import { SharedSequencePool } from "./shared_sequence_pool.ts";
+import { SharedSequencePool } from "../node/shared_sequence_pool.ts";
 import type { ServeOptions } from "./serve_options.ts";
 import {
   checkPortIsFree,

@@ -7,8 +7,8 @@ import type { UdpSocket } from "../udp/udp_socket.ts";
 import { createResponder } from "../wire/responder.ts";
 import { explainBindError } from "./bind_error.ts";
 import { encodeMessage, type FromWorker, readMessages, type ToWorker, type WorkerConfig } from "./control_channel.ts";
-import { lockAsWorker } from "./node_lock.ts";
-import { SharedSequencePool } from "./shared_sequence_pool.ts";
+import { lockAsWorker } from "../node/node_lock.ts";
+import { SharedSequencePool } from "../node/shared_sequence_pool.ts";
 
 /**
  * How often the supervisor gets a report while there is something to report, in ms: more often than it renews the reservation. In one

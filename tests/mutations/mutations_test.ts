@@ -13,14 +13,14 @@ const RULES = "tests/id/id_generator_test.ts";
 const RESERVED = "tests/id/reserved_generator_test.ts";
 const PROPERTIES = "tests/reservation/uniqueness_property_test.ts";
 const POOLED = "tests/id/pooled_generator_test.ts";
-const SHARED_POOL = "lib/server/shared_sequence_pool.ts";
-const SHARED_POOLS = "tests/server/shared_sequence_pool_test.ts";
+const SHARED_POOL = "lib/node/shared_sequence_pool.ts";
+const SHARED_POOLS = "tests/node/shared_sequence_pool_test.ts";
 const HOLDERS = "tests/reservation/holder_test.ts";
 
 /** What the tests named here need. */
 const COPIED = [
   ...["deno.json", "deno.lock", "mod.ts", "lib", "links"],
-  ...["tests/id", "tests/reservation", "tests/server", "tests/temp_dir.ts", "tests/within.ts"],
+  ...["tests/id", "tests/reservation", "tests/node", "tests/temp_dir.ts", "tests/within.ts"],
 ];
 
 interface Mutation {

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { lockNode, NodeLockError } from "../../lib/server/node_lock.ts";
+import { lockNode, NodeLockError } from "../../lib/node/node_lock.ts";
 import { TempDir } from "../temp_dir.ts";
 import { until } from "../within.ts";
 

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { SequenceLease } from "../../lib/id/sequence_pool.ts";
-import { SharedSequencePool } from "../../lib/server/shared_sequence_pool.ts";
+import { SharedSequencePool } from "../../lib/node/shared_sequence_pool.ts";
 import { DEFAULT_LAYOUT, IdLayout, SONYFLAKE_LAYOUT, WIDE_LAYOUT } from "../../mod.ts";
 
 const PROCESS = new URL("./sequence_pool_process.ts", import.meta.url).href;

@@ -6,7 +6,7 @@
  */
 import { SequenceLease } from "../../lib/id/sequence_pool.ts";
 import { openLibc } from "../../lib/libc/libc.ts";
-import { SharedSequencePool } from "../../lib/server/shared_sequence_pool.ts";
+import { SharedSequencePool } from "../../lib/node/shared_sequence_pool.ts";
 import { SONYFLAKE_LAYOUT } from "../../mod.ts";
 
 const [path, ticks, order] = Deno.args;
