@@ -5,7 +5,7 @@
  *     deno task bench:report --help
  */
 import { UsageError } from "../../lib/flags/flags.ts";
-import { allowedCpus } from "../../lib/server/cpus.ts";
+import { allowedCpus } from "../../lib/placement/cpus.ts";
 import { buildReference } from "../reference/build.ts";
 import { Figures } from "./figures.ts";
 import type { LabOptions } from "./lab.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { IdClient } from "../../lib/client/mod.ts";
-import { allowedCpus } from "../../lib/server/cpus.ts";
+import { allowedCpus } from "../../lib/placement/cpus.ts";
 import { SEED } from "../wire/fuzz.ts";
 import { until, within } from "../within.ts";
 import { Load, ReceivedIds } from "./load.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { within } from "../within.ts";
-import { allowedCpus } from "../../lib/server/cpus.ts";
+import { allowedCpus } from "../../lib/placement/cpus.ts";
 
 /** A program that asks for ids, each with a datagram of its own. */
 export const LOAD_PROCESS: string = new URL("./load_process.ts", import.meta.url).href;

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { IdClient } from "../../lib/client/mod.ts";
-import { allowedCpus } from "../../lib/server/cpus.ts";
+import { allowedCpus } from "../../lib/placement/cpus.ts";
 import { DEFAULT_LAYOUT, WIDE_LAYOUT } from "../../mod.ts";
 import { TempDir } from "../temp_dir.ts";
 import { until, within } from "../within.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { allowedCpus } from "../../lib/server/cpus.ts";
-import { CpuUse } from "../../lib/server/cpu_use.ts";
+import { allowedCpus } from "../../lib/placement/cpus.ts";
+import { CpuUse } from "../../lib/placement/cpu_use.ts";
 import { until } from "../within.ts";
 
 describe("CpuUse", () => {

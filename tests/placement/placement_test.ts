@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import * as fc from "fast-check";
-import { NO_CPU, Placement } from "../../lib/server/placement.ts";
+import { NO_CPU, Placement } from "../../lib/placement/placement.ts";
 import type { Traffic } from "../../lib/udp/reuseport.ts";
 
 const NONE: Traffic = { messages: 0, receives: 0 };

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { parseCpuList } from "../../lib/server/cpus.ts";
+import { parseCpuList } from "../../lib/placement/cpus.ts";
 
 describe("parseCpuList", () => {
   it("reads what taskset prints, in whatever language", () => {
