@@ -31,7 +31,7 @@ export type {
 } from "./lib/id/id_generator_options.ts";
 export { IdGrant, IdStatus } from "./lib/id/id_grant.ts";
 export { LayoutMismatchError, NodeHeldError } from "./lib/reservation/errors.ts";
-export { MemoryReservationStore } from "./lib/reservation/memory_store.ts";
+export { MemoryReservationStore } from "./lib/reservation/stores/memory_store.ts";
 export type { Reservation, ReservationStore } from "./lib/reservation/store.ts";
 export { IdRange } from "./lib/id/id_range.ts";
 export { IdLayout, type IdLayoutOptions, type IdOrder, type IdParts } from "./lib/id/layout.ts";

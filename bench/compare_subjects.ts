@@ -69,7 +69,7 @@ export const SUBJECTS: readonly Subject[] = [
     idsPerTick: 2 ** 17,
     async make({ nodeId, stateDir }) {
       const { IdGenerator } = await import("../mod.ts");
-      const { SqliteReservationStore } = await import("../lib/reservation/sqlite_store.ts");
+      const { SqliteReservationStore } = await import("../lib/reservation/stores/sqlite_store.ts");
       const store = new SqliteReservationStore(`${stateDir}/reservations.sqlite`);
       const ids = await IdGenerator.open({ store, ...(nodeId === undefined ? {} : { nodeId }) });
       return waiting(ids);

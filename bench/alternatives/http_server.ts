@@ -4,7 +4,7 @@
  *
  * Argument: the file of the reservation store.
  */
-import { SqliteReservationStore } from "../../lib/reservation/sqlite_store.ts";
+import { SqliteReservationStore } from "../../lib/reservation/stores/sqlite_store.ts";
 import { IdGenerator, OutOfIdsError, WIDE_LAYOUT } from "../../mod.ts";
 
 // The wide layout has 1,048,576 ids a second for each worker, more than HTTP can ask for.

@@ -2,7 +2,7 @@ import { LAYOUTS } from "../id/presets.ts";
 import { NodeHeldError } from "../reservation/errors.ts";
 import { ReservationHolder } from "../reservation/holder.ts";
 import { ReservationKeeper } from "../reservation/keeper.ts";
-import { SqliteReservationStore } from "../reservation/sqlite_store.ts";
+import { SqliteReservationStore } from "../reservation/stores/sqlite_store.ts";
 import { readAccess, warnIfOpen } from "./access_checks.ts";
 import type { WorkerConfig } from "./control_channel.ts";
 import { allowedCpus } from "../placement/cpus.ts";

@@ -1,4 +1,4 @@
-import type { Reservation, ReservationStore } from "./store.ts";
+import type { Reservation, ReservationStore } from "../store.ts";
 
 /**
  * Keeps reservations in memory, for tests, and for generators that only have to be kept apart within one process. It is not

@@ -1,5 +1,5 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import type { Reservation, ReservationStore } from "./store.ts";
+import type { Reservation, ReservationStore } from "../store.ts";
 
 /** How long to wait for another process that is just writing, in ms. */
 const BUSY_TIMEOUT_MS = 1000;

@@ -1,8 +1,8 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { MemoryReservationStore, type Reservation, type ReservationStore } from "../../mod.ts";
-import { SqliteReservationStore } from "../../lib/reservation/sqlite_store.ts";
-import { TempDir } from "../temp_dir.ts";
+import { MemoryReservationStore, type Reservation, type ReservationStore } from "../../../mod.ts";
+import { SqliteReservationStore } from "../../../lib/reservation/stores/sqlite_store.ts";
+import { TempDir } from "../../temp_dir.ts";
 
 const A: Reservation = { mark: 5, holder: "a", layout: "x" };
 const B: Reservation = { mark: 9, holder: "b", layout: "x" };
