@@ -4,7 +4,7 @@
  *
  *     deno task bench:report --help
  */
-import { UsageError } from "../../lib/flags/flags.ts";
+import { UsageError } from "../../lib/cli/flags.ts";
 import { allowedCpus } from "../../lib/placement/cpus.ts";
 import { buildReference } from "../reference/build.ts";
 import { Figures } from "./figures.ts";

@@ -1,4 +1,4 @@
-import { integerFlag, readFlags, UsageError } from "../../lib/flags/flags.ts";
+import { integerFlag, readFlags, UsageError } from "../../lib/cli/flags.ts";
 import type { Section } from "./section.ts";
 import { SECTIONS } from "./sections.ts";
 

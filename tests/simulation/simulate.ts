@@ -3,7 +3,7 @@
  *
  *     deno task simulate --seed 7 --hours 2
  */
-import { integerFlag, readFlags, UsageError } from "../../lib/flags/flags.ts";
+import { integerFlag, readFlags, UsageError } from "../../lib/cli/flags.ts";
 import { simulate } from "./cluster.ts";
 
 try {

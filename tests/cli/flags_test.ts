@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { integerFlag, readFlags, UsageError, wordFlag } from "../../lib/flags/flags.ts";
+import { integerFlag, readFlags, UsageError, wordFlag } from "../../lib/cli/flags.ts";
 
 const NAMES = { string: ["port", "host"], boolean: ["help"] } as const;
 

@@ -1,7 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { UsageError } from "../../lib/flags/flags.ts";
-import { parseServeArgs, SERVE_HELP, type ServeOptions } from "../../lib/server/serve_options.ts";
+import { UsageError } from "../../lib/cli/flags.ts";
+import { parseServeArgs, SERVE_HELP } from "../../lib/cli/serve_command.ts";
+import type { ServeOptions } from "../../lib/server/serve_options.ts";
 
 const DEFAULTS: ServeOptions = {
   nodeId: 0,

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { ID_HELP, inspectId, parseIdArgs } from "../../lib/client/id_command.ts";
-import { UsageError } from "../../lib/flags/flags.ts";
+import { ID_HELP, inspectId, parseIdArgs } from "../../lib/cli/id_command.ts";
+import { UsageError } from "../../lib/cli/flags.ts";
 import { DEFAULT_LAYOUT, formatId, type IdForm, LAYOUTS } from "../../mod.ts";
 
 describe("parseIdArgs", () => {

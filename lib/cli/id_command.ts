@@ -1,7 +1,12 @@
-import { integerFlag, readFlags, UsageError, wordFlag } from "../flags/flags.ts";
+import { explainKeyFileError, readKeyFile } from "../access/key_file.ts";
+import { GlobalIdError, IdClient } from "../client/mod.ts";
 import type { IdLayout } from "../id/layout.ts";
 import { type LayoutName, LAYOUTS } from "../id/presets.ts";
 import { formatId, type IdForm, parseId } from "../id/text.ts";
+import { integerFlag, readFlags, UsageError, wordFlag } from "./flags.ts";
+
+/** How many ids are asked for and printed at a time. */
+const CHUNK = 10_000;
 
 const FORMS: readonly IdForm[] = ["decimal", "hex", "base32", "base62"];
 
@@ -82,4 +87,42 @@ export function inspectId(id: bigint, layout: IdLayout): string {
     ...FORMS.map((form) => [form, formatId(id, form)]),
   ];
   return rows.map(([name, value]) => `${name.padEnd(10)}${value}`).join("\n");
+}
+
+/**
+ * Runs the command.
+ *
+ * @param args The command line: see `--help`.
+ * @returns The exit code: 0 if it did what was asked, 1 if the server gave no ids, 2 if the command line was wrong.
+ */
+export async function runIdCommand(args: string[]): Promise<number> {
+  try {
+    const command = parseIdArgs(args);
+    if (command.kind === "help") {
+      console.log(ID_HELP);
+    } else if (command.kind === "inspect") {
+      console.log(inspectId(command.id, LAYOUTS[command.layout]));
+    } else {
+      const key = command.keyFile === undefined ? {} : { key: await readKey(command.keyFile) };
+      using client = new IdClient({ hostname: command.hostname, ports: command.ports, ...key });
+      for (let left = command.count; left > 0; left -= CHUNK) {
+        const ids = await client.nextIds(Math.min(left, CHUNK));
+        console.log(ids.map((id) => formatId(id, command.form)).join("\n"));
+      }
+    }
+    return 0;
+  } catch (error) {
+    const isUsage = error instanceof UsageError || error instanceof RangeError;
+    if (!isUsage && !(error instanceof GlobalIdError)) throw error;
+    console.error(`global-id: ${error.message}`);
+    return isUsage ? 2 : 1;
+  }
+}
+
+async function readKey(path: string): Promise<Uint8Array> {
+  try {
+    return await readKeyFile(path);
+  } catch (error) {
+    throw new UsageError(explainKeyFileError(error, path));
+  }
 }

@@ -1,0 +1,155 @@
+import denoJson from "../../deno.json" with { type: "json" };
+import { AllowList } from "../access/allow_list.ts";
+import type { ClockPolicy } from "../id/id_generator_options.ts";
+import { type LayoutName, LAYOUTS } from "../id/presets.ts";
+import { ServeError, type ServeLog } from "../server/serve_error.ts";
+import type { Backend, ServeOptions } from "../server/serve_options.ts";
+import { supervise } from "../server/supervisor.ts";
+import { hasZone, parseIpAddress } from "../udp/ip_address.ts";
+import { integerFlag, readFlags, UsageError, wordFlag } from "./flags.ts";
+
+/** More than any machine has CPUs. */
+const MAX_WORKERS = 1024;
+
+/** A day: more than any clock that is synchronized is off. */
+const MAX_DRIFT_MS = 86_400_000;
+
+/** What `--help` prints. */
+export const SERVE_HELP = `Hands out 64-bit ids that are never given out twice, over UDP.
+
+Usage: deno task serve [flags]
+
+  --node-id N       the node whose ids are handed out, 0 to 1023 (as far as the layout goes); default 0
+                    no two servers of one system may have the same
+  --host ADDRESS    the IPv4 or IPv6 address to bind; default 127.0.0.1, this machine only
+  --port N          the port, 0 to 65535; default 9999; 0 lets the system choose
+  --workers N       how many worker processes; default: one for every CPU that this process may use
+  --backend NAME    reuseport        all workers on one port (Linux, with --allow-ffi; the default there)
+                    listen-datagram  a port for every worker, from --port on (everywhere)
+  --layout NAME     how the ids are laid out: ${Object.keys(LAYOUTS).join(", ")}
+  --clock POLICY    while the clock is behind the last id given out (it stepped back, or was ahead before):
+                    refuse   give out no ids until it has caught up (the default)
+                    logical  go on; the time in the ids is ahead of the clock by as much as it stepped back
+  --max-drift MS    hand out ids only while the system is sure that its clock is off by at most so many ms (Linux)
+  --state DIR       the directory of what must not be forgotten: which ticks of which node are spoken for;
+                    default ~/.global-id
+  --allow RANGE     let only these addresses in, such as 192.0.2.0/24 or 2001:db8::1; may be given several times
+  --key-file FILE   answer only requests that are signed with the key in this file (see --key-file of deno task id);
+                    make one with: (umask 077; openssl rand -hex 32 > ~/.global-id/key)
+  --source-share P  let one address have at most P percent of the ids of a tick, 1 to 100
+  --help            print this
+  --version         print the version`;
+
+/** What the command line asks for. */
+export type ServeCommand = { kind: "serve"; options: ServeOptions } | { kind: "help" } | { kind: "version" };
+
+/**
+ * Reads the server's command line.
+ *
+ * @param args The command line.
+ * @throws {UsageError} If it is wrong; the message says what is allowed.
+ */
+export function parseServeArgs(args: string[]): ServeCommand {
+  const flags = readFlags(args, {
+    string: [
+      "node-id",
+      "host",
+      "port",
+      "workers",
+      "backend",
+      "layout",
+      "clock",
+      "max-drift",
+      "state",
+      "key-file",
+      "source-share",
+    ],
+    list: ["allow"],
+    boolean: ["help", "version"],
+  });
+  if (flags.help) return { kind: "help" };
+  if (flags.version) return { kind: "version" };
+
+  const layout = wordFlag("layout", flags.layout, Object.keys(LAYOUTS) as LayoutName[], "default");
+  const backend = flags.backend === undefined
+    ? undefined
+    : wordFlag<Backend>("backend", flags.backend, ["reuseport", "listen-datagram"], "reuseport");
+  const port = integerFlag("port", flags.port, 0, 65_535, 9999);
+  const workers = flags.workers === undefined ? undefined : integerFlag("workers", flags.workers, 1, MAX_WORKERS, 1);
+  return {
+    kind: "serve",
+    options: {
+      nodeId: integerFlag("node-id", flags["node-id"], 0, LAYOUTS[layout].maxNodeId, 0),
+      hostname: addressFlag(flags.host ?? "127.0.0.1"),
+      port,
+      workers,
+      backend,
+      layout,
+      clockPolicy: wordFlag<ClockPolicy>("clock", flags.clock, ["refuse", "logical"], "refuse"),
+      maxDriftMs: flags["max-drift"] === undefined
+        ? undefined
+        : integerFlag("max-drift", flags["max-drift"], 1, MAX_DRIFT_MS, 1),
+      stateDir: flags.state,
+      allow: flags.allow.length === 0 ? undefined : rangesFlag(flags.allow),
+      keyFile: flags["key-file"],
+      sourceShare: flags["source-share"] === undefined
+        ? undefined
+        : integerFlag("source-share", flags["source-share"], 1, 100, 100),
+    },
+  };
+}
+
+function addressFlag(text: string): string {
+  const address = parseIpAddress(text);
+  if (address !== undefined && !hasZone(address)) return text;
+  throw new UsageError(
+    `--host must be an IPv4 or IPv6 address, such as 127.0.0.1, 0.0.0.0 or ::1: got ${JSON.stringify(text)}`,
+  );
+}
+
+function rangesFlag(ranges: string[]): string[] {
+  try {
+    AllowList.parse(ranges);
+    return ranges;
+  } catch (error) {
+    throw new UsageError(`--allow: ${(error as Error).message}`);
+  }
+}
+
+/**
+ * Runs the server until a signal (SIGINT, SIGTERM or SIGHUP) stops it.
+ *
+ * @param args The command line: see `--help`.
+ * @param entryPoint The module that is a worker when its first argument is `worker`.
+ * @returns The exit code: 0 if it was stopped, 1 if it could not serve, 2 if the command line was wrong.
+ */
+export async function runServeCommand(args: string[], entryPoint: string): Promise<number> {
+  try {
+    const command = parseServeArgs(args);
+    if (command.kind === "help") {
+      console.log(SERVE_HELP);
+    } else if (command.kind === "version") {
+      console.log(`global-id ${denoJson.version}`);
+    } else {
+      await supervise(command.options, entryPoint, stopSignal(), LOG);
+    }
+    return 0;
+  } catch (error) {
+    if (!(error instanceof UsageError || error instanceof ServeError)) throw error;
+    LOG.warn(error.message);
+    return error instanceof UsageError ? 2 : 1;
+  }
+}
+
+const LOG: ServeLog = {
+  info: (line) => console.log(`global-id: ${line}`),
+  warn: (line) => console.error(`global-id: ${line}`),
+};
+
+/** Aborts at the first signal that asks this process to stop. */
+function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT", "SIGBREAK"] : ["SIGINT", "SIGTERM", "SIGHUP"];
+  for (const signal of signals) Deno.addSignalListener(signal, () => controller.abort());
+  return controller.signal;
+}
