@@ -4,7 +4,8 @@ import { writeRangeRequest } from "../wire/request.ts";
 import { type RangeResponse, readRangeResponse } from "../wire/response.ts";
 import { RequestTable } from "./_request_table.ts";
 import { ClientClosedError, NoResponseError, RefusedError } from "./errors.ts";
-import { openRequestSocket, type RequestSocket } from "./request_socket.ts";
+import { openRequestSocket } from "./open_request_socket.ts";
+import type { RequestSocket } from "./request_socket.ts";
 
 /** What a {@linkcode RangeRequester} is made from: see `IdClientOptions`. */
 export interface RangeRequesterOptions {
