@@ -1,5 +1,6 @@
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { DatabaseSync } from "node:sqlite";
 import type { Reservation, ReservationStore } from "../store.ts";
+import { type OpenReservations, openReservations } from "./_open_reservations.ts";
 
 /** How long to wait for another process that is just writing, in ms. */
 const BUSY_TIMEOUT_MS = 1000;
@@ -21,10 +22,7 @@ const BUSY_TIMEOUT_MS = 1000;
  * ```
  */
 export class SqliteReservationStore implements ReservationStore, Disposable {
-  readonly #database: DatabaseSync;
-  readonly #read: StatementSync;
-  readonly #insert: StatementSync;
-  readonly #update: StatementSync;
+  readonly #reservations: OpenReservations;
 
   /**
    * Opens a database, and makes it if it is not there.
@@ -33,50 +31,23 @@ export class SqliteReservationStore implements ReservationStore, Disposable {
    * @throws {Error} If it cannot be opened or written, or is damaged; the message names the file.
    */
   constructor(path: string) {
-    let database: DatabaseSync | undefined;
-    try {
-      database = this.#database = new DatabaseSync(path);
-      database.exec(`
-        PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS};
-        PRAGMA journal_mode = WAL;
-        PRAGMA synchronous = FULL;
-        CREATE TABLE IF NOT EXISTS reservation (
-          node_id INTEGER PRIMARY KEY, mark INTEGER NOT NULL, holder TEXT NOT NULL, layout TEXT NOT NULL
-        ) STRICT`);
-      const { quick_check } = database.prepare("PRAGMA quick_check(1)").get() as { quick_check: string };
-      if (quick_check !== "ok") throw new Error(quick_check);
-      this.#read = database.prepare("SELECT mark, holder, layout FROM reservation WHERE node_id = ?");
-      this.#insert = database.prepare("INSERT INTO reservation VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING");
-      this.#update = database.prepare(`
-        UPDATE reservation SET mark = ?, holder = ?, layout = ?
-        WHERE node_id = ? AND mark = ? AND holder = ? AND layout = ?`);
-    } catch (error) {
-      database?.close();
-      throw new Error(`the reservation store ${path} cannot be used: ${(error as Error).message}`, { cause: error });
-    }
+    this.#reservations = openReservations(DatabaseSync, path, BUSY_TIMEOUT_MS);
   }
 
   /** What is on record for a node. */
   // deno-lint-ignore require-await -- what is thrown is to be a rejection
   async read(nodeId: number): Promise<Reservation | undefined> {
-    const row = this.#read.get(nodeId) as Reservation | undefined;
-    return row && { mark: row.mark, holder: row.holder, layout: row.layout };
+    return this.#reservations.read(nodeId);
   }
 
   /** Replaces what is on record for a node, if it is as expected, and waits until it is on the disk. */
   // deno-lint-ignore require-await -- what is thrown is to be a rejection
   async compareAndSet(nodeId: number, expected: Reservation | undefined, next: Reservation): Promise<boolean> {
-    const { changes } = expected === undefined
-      ? this.#insert.run(nodeId, next.mark, next.holder, next.layout)
-      : this.#update.run(
-        ...[next.mark, next.holder, next.layout],
-        ...[nodeId, expected.mark, expected.holder, expected.layout],
-      );
-    return changes === 1;
+    return this.#reservations.compareAndSet(nodeId, expected, next);
   }
 
   /** Closes the database. */
   [Symbol.dispose](): void {
-    this.#database.close();
+    this.#reservations.close();
   }
 }

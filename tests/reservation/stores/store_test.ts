@@ -2,6 +2,7 @@ import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { MemoryReservationStore, type Reservation, type ReservationStore } from "../../../mod.ts";
 import { SqliteReservationStore } from "../../../lib/reservation/stores/sqlite_store.ts";
+import { SqliteThreadStore } from "../../../lib/reservation/stores/sqlite_thread_store.ts";
 import { TempDir } from "../../temp_dir.ts";
 
 const A: Reservation = { mark: 5, holder: "a", layout: "x" };
@@ -13,6 +14,11 @@ function onEveryStore(what: string, test: (store: ReservationStore) => Promise<v
   it(`SQLite: ${what}`, async () => {
     await using temp = await TempDir.make();
     using store = new SqliteReservationStore(`${temp.path}/store.sqlite`);
+    await test(store);
+  });
+  it(`SQLite in a thread: ${what}`, async () => {
+    await using temp = await TempDir.make();
+    await using store = await SqliteThreadStore.open(`${temp.path}/store.sqlite`);
     await test(store);
   });
 }

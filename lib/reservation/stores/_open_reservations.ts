@@ -1,0 +1,62 @@
+import type { DatabaseSync } from "node:sqlite";
+import type { Reservation } from "../store.ts";
+
+/** An open database of reservations. Each call blocks the thread until it is done. */
+export interface OpenReservations {
+  /** What is on record for a node. */
+  read(nodeId: number): Reservation | undefined;
+  /** Replaces what is on record for a node, if it is as expected; whether it did. It is on the disk then. */
+  compareAndSet(nodeId: number, expected: Reservation | undefined, next: Reservation): boolean;
+  /** Closes the database. */
+  close(): void;
+}
+
+/**
+ * Opens a database of reservations, and makes it if it is not there.
+ *
+ * It refers to nothing outside of itself, since a thread is given it as source text.
+ *
+ * @param Database The class of the runtime's `node:sqlite`.
+ * @param path The file, in a directory that exists.
+ * @param busyTimeoutMs How long to wait for a lock that another connection has, in ms.
+ * @throws {Error} If it cannot be opened or written, or is damaged; the message names the file.
+ */
+export function openReservations(Database: typeof DatabaseSync, path: string, busyTimeoutMs: number): OpenReservations {
+  let database: DatabaseSync | undefined;
+  try {
+    database = new Database(path);
+    database.exec(`
+      PRAGMA busy_timeout = ${busyTimeoutMs};
+      PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = FULL;
+      CREATE TABLE IF NOT EXISTS reservation (
+        node_id INTEGER PRIMARY KEY, mark INTEGER NOT NULL, holder TEXT NOT NULL, layout TEXT NOT NULL
+      ) STRICT`);
+    const { quick_check } = database.prepare("PRAGMA quick_check(1)").get() as { quick_check: string };
+    if (quick_check !== "ok") throw new Error(quick_check);
+    const select = database.prepare("SELECT mark, holder, layout FROM reservation WHERE node_id = ?");
+    const insert = database.prepare("INSERT INTO reservation VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING");
+    const update = database.prepare(`
+      UPDATE reservation SET mark = ?, holder = ?, layout = ?
+      WHERE node_id = ? AND mark = ? AND holder = ? AND layout = ?`);
+    return {
+      read(nodeId) {
+        const row = select.get(nodeId) as unknown as Reservation | undefined;
+        return row && { mark: row.mark, holder: row.holder, layout: row.layout };
+      },
+      compareAndSet(nodeId, expected, next) {
+        const { changes } = expected === undefined
+          ? insert.run(nodeId, next.mark, next.holder, next.layout)
+          : update.run(
+            ...[next.mark, next.holder, next.layout],
+            ...[nodeId, expected.mark, expected.holder, expected.layout],
+          );
+        return changes === 1;
+      },
+      close: () => database!.close(),
+    };
+  } catch (error) {
+    database?.close();
+    throw new Error(`the reservation store ${path} cannot be used: ${(error as Error).message}`, { cause: error });
+  }
+}
