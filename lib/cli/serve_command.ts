@@ -4,7 +4,7 @@ import type { ClockPolicy } from "../id/id_generator_options.ts";
 import { type LayoutName, LAYOUTS } from "../id/presets.ts";
 import { ServeError, type ServeLog } from "../server/serve_error.ts";
 import type { Backend, ServeOptions } from "../server/serve_options.ts";
-import { supervise } from "../server/supervisor.ts";
+import { type ServeSignals, supervise } from "../server/supervisor.ts";
 import { hasZone, parseIpAddress } from "../udp/ip_address.ts";
 import { integerFlag, readFlags, UsageError, wordFlag } from "./flags.ts";
 
@@ -37,6 +37,7 @@ Usage: deno task serve [flags]
   --key-file FILE   answer only requests that are signed with the key in this file (see --key-file of deno task id);
                     make one with: (umask 077; openssl rand -hex 32 > ~/.global-id/key)
   --source-share P  let one address have at most P percent of the ids of a tick, 1 to 100
+  --replace         take the place of the server that has the node, which ends when this one serves; with none, just start
   --help            print this
   --version         print the version`;
 
@@ -65,7 +66,7 @@ export function parseServeArgs(args: string[]): ServeCommand {
       "source-share",
     ],
     list: ["allow"],
-    boolean: ["help", "version"],
+    boolean: ["replace", "help", "version"],
   });
   if (flags.help) return { kind: "help" };
   if (flags.version) return { kind: "version" };
@@ -95,6 +96,7 @@ export function parseServeArgs(args: string[]): ServeCommand {
       sourceShare: flags["source-share"] === undefined
         ? undefined
         : integerFlag("source-share", flags["source-share"], 1, 100, 100),
+      isReplacing: flags.replace,
     },
   };
 }
@@ -131,7 +133,7 @@ export async function runServeCommand(args: string[], entryPoint: string): Promi
     } else if (command.kind === "version") {
       console.log(`global-id ${denoJson.version}`);
     } else {
-      await supervise(command.options, entryPoint, stopSignal(), LOG);
+      await supervise(command.options, entryPoint, signals(), LOG);
     }
     return 0;
   } catch (error) {
@@ -146,10 +148,13 @@ const LOG: ServeLog = {
   warn: (line) => console.error(`global-id: ${line}`),
 };
 
-/** Aborts at the first signal that asks this process to stop. */
-function stopSignal(): AbortSignal {
-  const controller = new AbortController();
-  const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT", "SIGBREAK"] : ["SIGINT", "SIGTERM", "SIGHUP"];
-  for (const signal of signals) Deno.addSignalListener(signal, () => controller.abort());
-  return controller.signal;
+/** What the system's signals tell the server: most of those that end a process, to stop; SIGUSR2, to replace its workers. */
+function signals(): ServeSignals {
+  const stopping = new AbortController();
+  const isWindows = Deno.build.os === "windows";
+  const ending: Deno.Signal[] = isWindows ? ["SIGINT", "SIGBREAK"] : ["SIGINT", "SIGTERM", "SIGHUP"];
+  for (const signal of ending) Deno.addSignalListener(signal, () => stopping.abort());
+  let reload = () => {};
+  if (!isWindows) Deno.addSignalListener("SIGUSR2", () => reload()); // from now on: without a listener, it ends the process
+  return { stop: stopping.signal, onReload: (listener) => void (reload = listener) };
 }

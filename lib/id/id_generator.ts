@@ -33,7 +33,7 @@ const NOT_RESERVED_RETRY_MS = 100;
  * 4. The sequence numbers of the tick are used up: `OutOfIdsError`.
  * 5. The tick before the first one reserved counts as used up. Without a reservation, it is the tick in which the generator was
  *    made, since an earlier process with the same node id may have used part of it: with 1 s ticks, the first id is there
- *    within a second.
+ *    within a second. (A pool knows what is used, and has the rest.)
  *
  * A call that fails changes nothing that a later call depends on.
  *
@@ -93,7 +93,7 @@ export class IdGenerator implements AsyncDisposable {
   /** The next sequence number in it, and the first one after it that is not this generator's; not below if there is none. */
   #sequence: number;
   #endSequence: number;
-  /** Whether the pool has none left in that tick; also as long as the tick is one that counts as used up. */
+  /** Whether the pool had none left in that tick when it was last asked; others may have given some back since. */
   #isPoolUsedUp = true;
   /** The ids of that tick but for their sequence number, as two 32-bit words. */
   #baseHigh = 0;
@@ -128,9 +128,17 @@ export class IdGenerator implements AsyncDisposable {
     if (sequencePool !== undefined && subnodeCount > 1) {
       throw new TypeError("sequencePool and subnodeCount cannot both be given: a pool is another way to split a node");
     }
+    if (sequencePool !== undefined && reservation !== undefined) {
+      throw new TypeError(
+        "sequencePool and reservation cannot both be given: a pool knows what is reserved, and what is taken",
+      );
+    }
 
     this.#sequence = this.#endSequence = layout.maxSequence + 1;
-    if (reservation === undefined) {
+    if (sequencePool !== undefined) {
+      this.#tick = -1;
+      this.#endTick = Infinity;
+    } else if (reservation === undefined) {
       this.#tick = this.#tickAt(clock.now());
       if (Number.isNaN(this.#tick)) throw new ClockError(NaN, 0, layout.tickMs);
       if (this.#isLogical) this.#movedMs = monotonicClock.now();
@@ -153,6 +161,17 @@ export class IdGenerator implements AsyncDisposable {
   }
 
   /**
+   * Gives back to the pool what was taken from it and is not used. To be called before anybody else may have taken from the pool what an
+   * answer tells of: ids that are asked for later are to be higher. Has no effect without a pool.
+   */
+  giveBack(): void {
+    if (this.#sequence >= this.#endSequence || this.#pool === undefined) return;
+    this.#pool.giveBack(this.#leftOver());
+    this.#sequence = this.#endSequence;
+    this.#isPoolUsedUp = false;
+  }
+
+  /**
    * The last tick used, or that counts as used up (rule 5): -1 if that is before the first one.
    */
   get lastTick(): number {
@@ -170,9 +189,9 @@ export class IdGenerator implements AsyncDisposable {
    * process that was thought dead and is not, whatever their clocks say. It holds its node until it is closed, and renews its
    * reservation in the background; while the store is out of reach, ids go on for about 3 s, and again as soon as it is back.
    *
-   * The first id is there as soon as the clock is past what was reserved before, about 3 s at most or, where the store was
-   * slow, as much longer as `docs/guarantees.md` says (with the policy `"logical"`, at once); on a node that was never held, with the next tick. A node whose holder did not give it back is
-   * watched for 5 s first.
+   * The first id is there with the next tick, on a node that was never held or that was closed. A node whose holder did not close it is
+   * watched for 5 s first; then the first id is there as soon as the clock is past what that one had reserved (with the policy
+   * `"logical"`, at once), which is mostly over by then.
    *
    * @param options The store, and how the generator differs from the defaults.
    * @returns The generator; to be closed, best with `await using`.
@@ -214,15 +233,15 @@ export class IdGenerator implements AsyncDisposable {
   }
 
   /**
-   * Gives back the node of a generator that was opened with a store, so that another may have it at once. There are no more ids.
-   * Has no effect on one that was not.
+   * Gives back the node of a generator that was opened with a store, and the ticks that it has not used, so that another may have both at
+   * once. There are no more ids. Has no effect on a generator that was not opened with a store.
    */
   async close(): Promise<void> {
     if (this.#keeper === undefined) return;
     this.#isClosed = true;
     this.#endTick = 0;
     this.#tickEndMs = -Infinity; // so that the next call looks at the reservation
-    await this.#keeper.stop();
+    await this.#keeper.release(this.lastTick + 1);
   }
 
   /** Closes the generator. */
@@ -279,8 +298,7 @@ export class IdGenerator implements AsyncDisposable {
    * Gives out ids of one tick at once.
    *
    * @param count How many are wanted, 1 to 2^32 - 1.
-   * @returns As many as the tick still has, at least 1 and at most `count`, all higher than any before them. (With a pool, what is
-   * left of the sequence numbers taken from it comes first, which can be fewer.)
+   * @returns As many as the tick still has, at least 1 and at most `count`, all higher than any before them.
    * @throws {TypeError | RangeError} If the count is not such an integer.
    * @throws {OutOfIdsError} If the tick's ids are used up.
    * @throws {ClockError} If the clock is behind the last tick used, or behind the layout's epoch.
@@ -363,7 +381,8 @@ export class IdGenerator implements AsyncDisposable {
       const status = this.#moveTo(now, grant);
       if (status !== IdStatus.OK) return status;
     }
-    if (this.#sequence >= this.#endSequence) {
+    // A range is to have no gap where what was taken from the pool ends.
+    if (this.#endSequence - this.#sequence < (this.#pool === undefined ? 1 : count)) {
       const status = this.#takeFromPool(count, now, grant);
       if (status !== IdStatus.OK) return status;
     }
@@ -391,7 +410,7 @@ export class IdGenerator implements AsyncDisposable {
       return this.#refuse(IdStatus.CLOCK_BEHIND, tick, firstUsableMs - now, grant);
     }
     if (tick > layout.maxTick) return this.#refuse(IdStatus.OUT_OF_TIME, tick, 0, grant);
-    if (tick >= this.#endTick) return this.#refuse(IdStatus.NOT_RESERVED, tick, NOT_RESERVED_RETRY_MS, grant);
+    if (tick >= this.#firstUnreservedTick) return this.#refuseUnreserved(tick, grant);
 
     if (tick > this.#tick) this.#enter(tick);
     this.#tickStartMs = layout.epochMs + tick * layout.tickMs;
@@ -414,16 +433,29 @@ export class IdGenerator implements AsyncDisposable {
 
   /** Takes more sequence numbers of the tick from the pool, if there is one: without one, there are no more. */
   #takeFromPool(count: number, now: number, grant: IdGrant): IdStatus {
-    const lease = this.#lease;
-    if (this.#pool !== undefined && !this.#isPoolUsedUp) {
+    if (this.#pool !== undefined) {
+      const lease = this.#leftOver();
       this.#pool.take(this.#tick, count, lease);
       if (lease.tick > this.#tick) return this.#follow(lease.tick, count, now, grant);
-      this.#sequence = lease.first;
-      this.#endSequence = lease.end;
-      if (lease.end > lease.first) return IdStatus.OK;
+      if (lease.end > lease.first) {
+        this.#sequence = lease.first;
+        this.#endSequence = lease.end;
+        return IdStatus.OK;
+      }
+      if (this.#tick >= this.#firstUnreservedTick) return this.#refuseUnreserved(this.#tick, grant);
       this.#isPoolUsedUp = true;
     }
+    if (this.#sequence < this.#endSequence) return IdStatus.OK; // fewer than are wanted
     return this.#refuse(IdStatus.OUT_OF_IDS, this.#tick, this.#nextTickInMs(now), grant);
+  }
+
+  /** What is left of what was taken from the pool. */
+  #leftOver(): SequenceLease {
+    const lease = this.#lease;
+    lease.tick = this.#tick;
+    lease.first = this.#sequence;
+    lease.end = this.#endSequence;
+    return lease;
   }
 
   /** Goes where another generator has led the pool: its clock was read a moment later, or ours has stepped back since. */
@@ -453,6 +485,14 @@ export class IdGenerator implements AsyncDisposable {
     return Math.floor((now - this.layout.epochMs) / this.layout.tickMs);
   }
 
+  get #firstUnreservedTick(): number {
+    return this.#pool === undefined ? this.#endTick : this.#pool.endTick;
+  }
+
+  #refuseUnreserved(tick: number, grant: IdGrant): IdStatus {
+    return this.#refuse(IdStatus.NOT_RESERVED, tick, NOT_RESERVED_RETRY_MS, grant);
+  }
+
   #refuse(status: IdStatus, tick: number, waitMs: number, grant: IdGrant): IdStatus {
     grant.count = 0;
     grant.tick = tick;
@@ -473,7 +513,7 @@ export class IdGenerator implements AsyncDisposable {
       case IdStatus.CLOCK_BEHIND:
         return new ClockError(tick, Math.max(this.#tick, 0), retryAfterMs);
       case IdStatus.NOT_RESERVED:
-        return new NotReservedError(tick, this.#endTick, retryAfterMs, this.#trouble);
+        return new NotReservedError(tick, this.#firstUnreservedTick, retryAfterMs, this.#trouble);
       default:
         return new OutOfTimeError(tick, this.layout.maxTick);
     }

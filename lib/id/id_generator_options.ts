@@ -11,7 +11,10 @@ export interface IdGeneratorOptions {
   subnodeId?: number;
   /** Into how many parts the node is split. Default: 1, the whole node. */
   subnodeCount?: number;
-  /** Instead of a subnode: where generators of this node that run side by side take their sequence numbers from. Default: none. */
+  /**
+   * Instead of a subnode and a reservation: where generators of this node that run side by side take their sequence numbers from.
+   * Default: none.
+   */
   sequencePool?: SequencePool;
   /** How the ids are laid out. Default: `DEFAULT_LAYOUT`. */
   layout?: IdLayout;
@@ -26,7 +29,7 @@ export interface IdGeneratorOptions {
 }
 
 /** What {@linkcode IdGenerator.open} is given. */
-export interface IdGeneratorOpenOptions extends Omit<IdGeneratorOptions, "nodeId" | "reservation"> {
+export interface IdGeneratorOpenOptions extends Omit<IdGeneratorOptions, "nodeId" | "reservation" | "sequencePool"> {
   /** Where reservations are kept. All generators of a system must share it, or have node ids that are kept apart. */
   store: ReservationStore;
   /** The node to hold; left out: any that nobody holds. */

@@ -12,21 +12,27 @@ const SYMBOLS = {
   poll: { parameters: ["buffer", "u64", "i32"], result: "i32", nonblocking: true },
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
   sched_yield: { parameters: [], result: "i32" },
-  open: { parameters: ["buffer", "i32"], result: "i32" },
+  open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
+  read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },
+  rename: { parameters: ["buffer", "buffer"], result: "i32" },
+  unlink: { parameters: ["buffer"], result: "i32" },
+  geteuid: { parameters: [], result: "u32" },
   adjtimex: { parameters: ["buffer"], result: "i32" },
   memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
-  ftruncate: { parameters: ["i32", "i64"], result: "i32" },
+  posix_fallocate: { parameters: ["i32", "i64", "i64"], result: "i32" },
   mmap: { parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"], result: "pointer" },
+  munmap: { parameters: ["pointer", "usize"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
   strerror: { parameters: ["i32"], result: "pointer" },
   __errno_location: { parameters: [], result: "pointer" },
   pthread_mutexattr_init: { parameters: ["buffer"], result: "i32" },
   pthread_mutexattr_setpshared: { parameters: ["buffer", "i32"], result: "i32" },
   pthread_mutexattr_setrobust: { parameters: ["buffer", "i32"], result: "i32" },
-  pthread_mutex_init: { parameters: ["buffer", "buffer"], result: "i32" },
-  pthread_mutex_lock: { parameters: ["buffer"], result: "i32" },
-  pthread_mutex_unlock: { parameters: ["buffer"], result: "i32" },
-  pthread_mutex_consistent: { parameters: ["buffer"], result: "i32" },
+  pthread_mutex_init: { parameters: ["pointer", "buffer"], result: "i32" },
+  pthread_mutex_lock: { parameters: ["pointer"], result: "i32" },
+  pthread_mutex_unlock: { parameters: ["pointer"], result: "i32" },
+  pthread_mutex_consistent: { parameters: ["pointer"], result: "i32" },
 } as const;
 
 /** libc's functions by their names. */
@@ -57,6 +63,7 @@ export const linux = {
   MSG_WAITFORONE: 0x10000,
   POLLIN: 1,
   SHUT_RD: 0,
+  ENOENT: 2,
   EINTR: 4,
   EIO: 5,
   EAGAIN: 11,
@@ -94,6 +101,11 @@ export function openLibc(): Libc {
 /** The number of the error that the last call of libc ended with. To be read right after it. */
 export function errno(libc: Libc): number {
   return new Deno.UnsafePointerView(libc.__errno_location()!).getInt32();
+}
+
+/** A text as C wants it: with a zero at its end. */
+export function cString(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text + "\0");
 }
 
 /** What an error's number means, in words. */

@@ -27,11 +27,16 @@ export interface HolderOptions {
   readonly monotonicClock: { now(): number };
   /** A name that no other holder ever has. */
   readonly name: string;
+  /** How far ahead of the clock ticks are reserved, in ms. Default: {@linkcode AHEAD_MS}. */
+  readonly aheadMs?: number;
+  /** Ticks before this one are known to be spoken for, even if the store has forgotten it. Default: 0. */
+  readonly minTick?: number;
 }
 
 /**
- * How far ahead of the clock ticks are reserved, in ms: how long ids go on while the store is out of reach. With a slow store, it
- * is more by twice the time that its slowest change of late took, since that may pass before a change, and again before the next
+ * How far ahead of the clock ticks are reserved, in ms: how long ids go on while the store is out of reach, and how long a new holder
+ * may have to wait for a clock that is not past the mark, where the one before could not give back what it did not use. With a slow
+ * store, it is more by twice the time that its slowest change of late took, since that may pass before a change, and again before the next
  * one. (On a machine whose CPUs were all busy, flushing one took 4 to 6 s now and then.)
  */
 export const AHEAD_MS = 3000;
@@ -95,19 +100,29 @@ export class ReservationHolder {
     options: HolderOptions,
     isBehindAllowed: boolean,
   ): Promise<ReservationHolder> {
-    const { store, nodeId, layout, clock, name } = options;
-    if (found !== undefined && found.layout !== `${layout}`) {
-      throw new LayoutMismatchError(nodeId, found.layout, `${layout}`);
-    }
+    const { store, nodeId, layout, clock, name, minTick = 0 } = options;
+    if (found !== undefined) checkLayout(found, options);
     const nowTick = tickAt(clock.now(), layout);
     // With nothing on record, a generator without store may have used part of the tick that the clock is in.
-    const firstTick = found?.mark ?? nowTick + 1;
-    const wanted = Math.max(nowTick, isBehindAllowed ? firstTick : 0) + aheadTicks(layout);
+    const firstTick = Math.max(found?.mark ?? nowTick + 1, minTick);
+    const wanted = Math.max(nowTick, isBehindAllowed ? firstTick : 0) + aheadTicks(options);
     const record = { mark: Math.max(firstTick, within(wanted, layout)), holder: name, layout: `${layout}` };
     if (!await store.compareAndSet(nodeId, found, record)) {
       throw new NodeHeldError(`node ${nodeId} was taken by another holder at the same moment`);
     }
     return new ReservationHolder(options, firstTick, record);
+  }
+
+  /**
+   * Goes on in the place of a holder that is no more, and that nobody else can go on for: whoever knows exactly what that one used.
+   *
+   * @param found What is on record: that holder's.
+   * @param options The node, the store, the layout, the clock. The name is that holder's, whatever is given.
+   * @throws {LayoutMismatchError} If what is on record was written with another layout.
+   */
+  static resume(found: Reservation, options: HolderOptions): ReservationHolder {
+    checkLayout(found, options);
+    return new ReservationHolder({ ...options, name: found.holder }, found.mark, found);
   }
 
   /** The first tick that this holder does not own. */
@@ -117,7 +132,7 @@ export class ReservationHolder {
 
   /** How far ahead of the clock it reserves now, in ms. */
   get aheadMs(): number {
-    return aheadTicks(this.#options.layout, this.#slowestMs) * this.#options.layout.tickMs;
+    return aheadTicks(this.#options, this.#slowestMs) * this.#options.layout.tickMs;
   }
 
   /**
@@ -130,30 +145,41 @@ export class ReservationHolder {
    */
   async renew(usedTick: number): Promise<void> {
     const { store, nodeId, layout, clock } = this.#options;
-    const mark = within(Math.max(tickAt(clock.now(), layout), usedTick) + aheadTicks(layout, this.#slowestMs), layout);
+    const mark = within(
+      Math.max(tickAt(clock.now(), layout), usedTick) + aheadTicks(this.#options, this.#slowestMs),
+      layout,
+    );
     if (mark <= this.#record.mark) return;
     const { monotonicClock } = this.#options;
     const beganMs = monotonicClock.now();
     try {
-      await this.#change({ ...this.#record, mark }, store, nodeId);
+      await this.#change((record) => mark > record.mark ? { ...record, mark } : record, store, nodeId);
     } finally {
       this.#slowestMs = Math.max(this.#slowestMs * MEMORY, monotonicClock.now() - beganMs);
     }
   }
 
   /**
-   * Gives the node back, so that the next holder need not wait to see whether this one is still there. Its ticks are not given
-   * back: the mark stays.
+   * Gives the node back, so that the next holder need not wait to see whether this one is still there; and with it the ticks that nobody
+   * used nor ever will, so that it may begin with them: the mark comes down to the first of them, in the same change.
    *
+   * @param firstUnusedTick The first tick from which on it is certain that none is used, now and from now on. Left out: nothing is
+   * certain, and the mark stays.
    * @throws {NodeHeldError} If another holder has taken the node.
    */
-  async release(): Promise<void> {
+  async release(firstUnusedTick: number = Infinity): Promise<void> {
     const { store, nodeId } = this.#options;
-    await this.#change({ ...this.#record, holder: "" }, store, nodeId);
+    const mark = (record: Reservation) => Math.min(record.mark, firstUnusedTick);
+    await this.#change((record) => ({ ...record, mark: mark(record), holder: "" }), store, nodeId);
   }
 
-  /** Replaces the record; if an earlier change of this holder's turns out to have been made, replaces that. */
-  async #change(next: Reservation, store: ReservationStore, nodeId: number): Promise<void> {
+  /**
+   * Replaces the record; if an earlier change of this holder's turns out to have been made, replaces that.
+   *
+   * @param nextOf What a record is to become; the same if it is to stay.
+   */
+  async #change(nextOf: (record: Reservation) => Reservation, store: ReservationStore, nodeId: number): Promise<void> {
+    let next = nextOf(this.#record);
     if (!await store.compareAndSet(nodeId, this.#record, next)) {
       const found = await store.read(nodeId);
       if (found?.holder !== this.#options.name) {
@@ -161,9 +187,8 @@ export class ReservationHolder {
       }
       // It is an earlier change of this holder's, whose reply got lost.
       this.#adopt(found);
-      if (next.holder !== "" && next.mark <= found.mark) return;
-      next = { ...next, mark: Math.max(next.mark, found.mark) };
-      if (!await store.compareAndSet(nodeId, found, next)) return;
+      next = nextOf(found);
+      if (next === found || !await store.compareAndSet(nodeId, found, next)) return;
     }
     this.#adopt(next);
   }
@@ -174,8 +199,12 @@ export class ReservationHolder {
   }
 }
 
-function aheadTicks({ tickMs }: TickScale, slowestMs = 0): number {
-  return Math.ceil(Math.min(AHEAD_MS + 2 * slowestMs, MAX_AHEAD_MS) / tickMs) + 1;
+function checkLayout(found: Reservation, { nodeId, layout }: HolderOptions): void {
+  if (found.layout !== `${layout}`) throw new LayoutMismatchError(nodeId, found.layout, `${layout}`);
+}
+
+function aheadTicks({ layout, aheadMs = AHEAD_MS }: HolderOptions, slowestMs = 0): number {
+  return Math.ceil(Math.min(aheadMs + 2 * slowestMs, MAX_AHEAD_MS) / layout.tickMs) + 1;
 }
 
 /** The tick of a time; the first one for a time before it. */

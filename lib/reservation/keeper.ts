@@ -19,13 +19,13 @@ export interface KeeperOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** Renews a reservation in the background, every second. It does not keep the process alive. */
+/** Renews a reservation in the background, at once and then every second. It does not keep the process alive. */
 export class ReservationKeeper {
   readonly #holder: ReservationHolder;
   readonly #options: KeeperOptions;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #stopped = false;
-  #renewal: Promise<void> = Promise.resolve();
+  #renewal: Promise<void>;
 
   /**
    * Begins to renew.
@@ -36,16 +36,26 @@ export class ReservationKeeper {
   constructor(holder: ReservationHolder, options: KeeperOptions) {
     this.#holder = holder;
     this.#options = options;
-    this.#schedule();
+    this.#renewal = this.#renew();
   }
 
-  /** Renews no more, and gives the node back if the store is there to take it. */
+  /** Renews no more. */
   async stop(): Promise<void> {
-    if (this.#stopped) return;
     this.#stopped = true;
     clearTimeout(this.#timer);
     await this.#renewal;
-    await withinTime(this.#holder.release()).catch(() => {}); // The next holder then waits to see that this one is gone.
+  }
+
+  /**
+   * Renews no more, and gives the node back if it is this holder's still, and the store is there to take it.
+   *
+   * @param firstUnusedTick See `ReservationHolder.release`.
+   */
+  async release(firstUnusedTick?: number): Promise<void> {
+    if (this.#stopped) return;
+    await this.stop();
+    // If it fails, the next holder has to wait to see that this one is gone.
+    await withinTime(this.#holder.release(firstUnusedTick)).catch(() => {});
   }
 
   #schedule(): void {

@@ -5,7 +5,7 @@
  * change is acknowledged, no crash of the store undoes it.
  */
 export interface Reservation {
-  /** All ticks below this one are spoken for. Only ever grows. */
+  /** All ticks below this one are spoken for. Grows; but in the change that gives a node back, it may come down to what was not used. */
   readonly mark: number;
   /** Who holds the node: a name that no other holder ever has; `""` once it was given back. */
   readonly holder: string;
@@ -18,7 +18,7 @@ export interface Reservation {
  * $1 AND holder = $2`), a key of etcd (a transaction on its value), or a file.
  *
  * **The invariant**: for a node id, the ticks between two successive marks belong to the holder that wrote the second of them,
- * and to nobody else, for ever. It holds if `compareAndSet` is atomic and durable; who the holders are, how many there are at a
+ * and to nobody else, for ever; or until it gives back those that it did not use, and never will. It holds if `compareAndSet` is atomic and durable; who the holders are, how many there are at a
  * time, and what their clocks say plays no part in it.
  *
  * Any call may fail by throwing. After a `compareAndSet` that threw, nobody knows whether the change was made, or will still be:

@@ -1,9 +1,11 @@
 /**
  * What supervisor and worker tell each other: JSON, a message a line, over the worker's stdin and stdout.
  *
- * The worker says `hello` once it holds its lock, is told to `start`, and says `ready` or `failed`. From then on it is told
- * every `mark` and whose datagrams to `take`, and gives a `report` of the last tick that it used, and of its traffic where the
- * socket knows it. When its stdin ends, the supervisor is gone, and the worker ends too.
+ * The worker says `hello` once it holds its lock, is told to `start`, and says `ready` or `failed`. From then on it is told whose
+ * datagrams to `take` and, where it has no pool to read it in, every `mark`; and it gives a `report` of the last tick that it used, and
+ * of its traffic where the socket knows it. Told to `drain`, it gets no new datagrams, answers those it has, and ends. Told to `stop`,
+ * it ends at once. In both cases its last words are `ended`: it has used no later tick, and will not. When its stdin ends, the
+ * supervisor is gone, and the worker ends too.
  *
  * @module
  */
@@ -19,13 +21,8 @@ export interface WorkerConfig {
   nodeId: number;
   /** The worker's number, from 0. */
   worker: number;
-  /** How many workers there are. */
-  workerCount: number;
-  /**
-   * Where the memory of the sequence numbers is that all workers share: see `SharedSequencePool`. Left out: each worker has those
-   * of the subnode of its number, and none of the others'.
-   */
-  sequencePoolPath?: string;
+  /** Which of the node's ids. */
+  share: WorkerShare;
   /** How the ids are laid out. */
   layout: LayoutName;
   /** The kind of socket. */
@@ -42,21 +39,27 @@ export interface WorkerConfig {
   clockPolicy: ClockPolicy;
   /** Who gets ids from it. */
   access: AccessOptions;
-  /** The ticks that it may use. */
-  reservation: TickRange;
 }
+
+/** What a worker takes from the pool at this path, or has to itself: those of the subnode of its number, in the ticks reserved. */
+export type WorkerShare =
+  | { kind: "pool"; path: string }
+  | { kind: "subnode"; workerCount: number; reservation: TickRange };
 
 /** From the supervisor to a worker. */
 export type ToWorker =
   | { type: "start"; config: WorkerConfig }
   | { type: "mark"; endTick: number }
-  | { type: "take"; incomingCpu: number };
+  | { type: "take"; incomingCpu: number }
+  | { type: "drain" }
+  | { type: "stop" };
 
 /** From a worker to the supervisor. */
 export type FromWorker =
   | { type: "hello" }
   | { type: "ready"; port: number }
   | { type: "report"; usedTick: number; traffic: Traffic | undefined }
+  | { type: "ended"; usedTick: number }
   | { type: "failed"; message: string };
 
 /** A message as it goes over the channel. */

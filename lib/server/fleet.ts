@@ -1,3 +1,4 @@
+import type { AccessOptions } from "../access/guarded_responder.ts";
 import type { TickRange } from "../id/id_generator_options.ts";
 import { LAYOUTS } from "../id/presets.ts";
 import type { Traffic } from "../udp/reuseport.ts";
@@ -5,9 +6,6 @@ import type { WorkerConfig } from "./control_channel.ts";
 import { MAX_DEATHS, RestartPolicy, WINDOW_MS } from "./restart_policy.ts";
 import { ServeError, type ServeLog } from "./serve_error.ts";
 import { WorkerProcess, type WorkerProgram } from "./worker_process.ts";
-
-/** How long workers have to end when they are told to, in ms, before they are made to. */
-const STOP_TIMEOUT_MS = 500;
 
 /** How long a worker is held back at most until there are ids for it, in ms. */
 const MAX_WAIT_MS = 15_000;
@@ -19,15 +17,15 @@ export class Fleet {
 
   readonly #ended = Promise.withResolvers<void>();
   readonly #stopping = new AbortController();
+  /** The worker at each place; one that is being replaced is not there any more. */
   readonly #workers = new Map<WorkerConfig, WorkerProcess>();
-  #mark: number;
+  #reloaded: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly program: WorkerProgram,
     private readonly configs: WorkerConfig[],
     private readonly log: ServeLog,
   ) {
-    this.#mark = configs[0].reservation.endTick;
     this.ended = this.#ended.promise;
     this.ended.catch(() => {}); // It may reject before anybody waits for it.
   }
@@ -52,18 +50,23 @@ export class Fleet {
     this.#ended.reject(new ServeError(why));
   }
 
-  /** Tells all workers how far their ticks are reserved now. */
+  /** Tells the workers that have no pool how far their ticks are reserved now. */
   setMark(mark: number): void {
-    if (mark <= this.#mark) return;
-    this.#mark = mark;
-    for (const worker of this.#workers.values()) worker.setMark(mark);
+    for (const { share } of this.configs) if (share.kind === "subnode") share.reservation.endTick = mark;
+    for (const [{ share }, worker] of this.#workers) if (share.kind === "subnode") worker.setMark(mark);
   }
 
   /** The last tick that any of the workers has used, or may begin with; it is half a second old. */
   get usedTick(): number {
     return Math.max(
-      ...[...this.#workers].map(([config, worker]) => Math.max(worker.usedTick, config.reservation.firstTick)),
+      ...[...this.#workers].map(([config, worker]) => Math.max(worker.usedTick, firstTickOf(config))),
     );
+  }
+
+  /** Once they have been stopped: the first tick that none of the workers has used; `undefined` if not all have told. */
+  get firstUnusedTick(): number | undefined {
+    const workers = [...this.#workers.values()];
+    return workers.every(({ isDone }) => isDone) ? Math.max(...workers.map(({ usedTick }) => usedTick)) + 1 : undefined;
   }
 
   /** What each worker said it received since this was last called. */
@@ -80,20 +83,36 @@ export class Fleet {
     }
   }
 
+  /**
+   * Replaces the workers one by one, without a request lost: each goes on until its successor serves. One that has no successor goes on
+   * for good.
+   *
+   * @param access Who gets ids from the new ones.
+   */
+  reload(access: AccessOptions): Promise<void> {
+    return this.#reloaded = this.#reloaded.then(async () => {
+      for (const config of this.configs) await this.#replace(config, access);
+    });
+  }
+
+  /** Has all workers answer what they have, while others get the new datagrams, and waits until they have ended. */
+  async drain(): Promise<void> {
+    this.#stopping.abort();
+    await Promise.all([...this.#workers.values()].map((worker) => worker.drain()));
+    this.#ended.resolve();
+  }
+
   /** Ends all workers and waits until they have ended. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    const workers = [...this.#workers.values()];
-    for (const worker of workers) worker.kill("SIGTERM");
-    const timer = setTimeout(() => workers.forEach((worker) => worker.kill("SIGKILL")), STOP_TIMEOUT_MS);
-    await Promise.all(workers.map((worker) => worker.exited));
-    clearTimeout(timer);
+    await Promise.all([...this.#workers.values()].map((worker) => worker.stop()));
     this.#ended.resolve();
   }
 
   /** Starts a worker and, from then on, looks after it. One that cannot even be started once is not tried again. */
   async #startFirstTime(config: WorkerConfig): Promise<number> {
     const worker = this.#spawn(config);
+    this.#workers.set(config, worker);
     const port = await worker.ready;
     if (port === undefined) {
       await worker.exited;
@@ -104,12 +123,13 @@ export class Fleet {
     return port;
   }
 
-  /** Starts a worker again whenever it dies, as long as there is a point in it. */
+  /** Starts a worker again whenever it dies, as long as there is a point in it, and until it is replaced. */
   async #lookAfter(worker: WorkerProcess, config: WorkerConfig): Promise<void> {
     const policy = new RestartPolicy();
+    const isOver = () => this.#stopping.signal.aborted || this.#workers.get(config) !== worker;
     while (true) {
       const death = await deathOf(worker);
-      if (this.#stopping.signal.aborted) return;
+      if (isOver()) return;
       const delayMs = policy.delayAfterDeath(performance.now());
       const who = `worker ${config.worker} (process ${worker.pid})`;
       if (delayMs === undefined) {
@@ -119,45 +139,59 @@ export class Fleet {
           } s: ${death}; not starting it again`,
         );
       }
-      config.reservation = this.#reservationAfterDeath(config);
+      if (config.share.kind === "subnode") beginBehind(config.share.reservation);
       const waitMs = Math.max(delayMs, untilFirstTick(config));
       this.log.warn(`${who} died: ${death}; starting it again in ${waitMs} ms`);
       await sleep(waitMs, this.#stopping.signal);
-      if (this.#stopping.signal.aborted) return;
+      if (isOver()) return;
       worker = this.#spawn(config);
+      this.#workers.set(config, worker);
     }
   }
 
-  /**
-   * What a worker may use in place of one that died: it goes on where that one was, if the pool knows where; else it begins
-   * behind what was reserved until then, since all of that may have been used.
-   */
-  #reservationAfterDeath({ reservation, sequencePoolPath }: WorkerConfig): TickRange {
-    const firstTick = sequencePoolPath === undefined ? this.#mark : reservation.firstTick;
-    return { firstTick, endTick: this.#mark };
+  async #replace(config: WorkerConfig, access: AccessOptions): Promise<void> {
+    if (this.#stopping.signal.aborted) return;
+    const successor = this.#spawn({ ...config, access });
+    if (await successor.ready === undefined) {
+      const death = await deathOf(successor);
+      this.log.warn(`worker ${config.worker} could not be replaced: ${death}; the one that is there goes on`);
+      return;
+    }
+    const worker = this.#workers.get(config)!;
+    config.access = access;
+    this.#workers.set(config, successor);
+    this.#lookAfter(successor, config).catch((error) => this.#ended.reject(error));
+    await worker.drain();
+    if (this.#stopping.signal.aborted) await successor.drain(); // those who stopped the workers did not know of it
   }
 
   #spawn(config: WorkerConfig): WorkerProcess {
-    config.reservation = { ...config.reservation, endTick: this.#mark };
-    let worker: WorkerProcess;
     try {
-      worker = new WorkerProcess(this.program, config);
+      return new WorkerProcess(this.program, config);
     } catch (error) {
       throw new ServeError(`a worker cannot be started: ${(error as Error).message}`);
     }
-    this.#workers.set(config, worker);
-    return worker;
   }
+}
+
+/** The first tick that a worker may use, of those that have no pool to tell. */
+function firstTickOf({ share }: WorkerConfig): number {
+  return share.kind === "subnode" ? share.reservation.firstTick : -1;
+}
+
+/** The successor of a worker that died begins behind what was reserved until then, since all of that may have been used. */
+function beginBehind(reservation: TickRange): void {
+  reservation.firstTick = reservation.endTick;
 }
 
 /**
  * How long until the clock is in the first tick that a worker may use, in ms. Started earlier, it would have to tell those that
  * ask it that there are no ids, while the other workers have some.
  */
-function untilFirstTick({ clockPolicy, layout, reservation }: WorkerConfig): number {
-  const { epochMs, tickMs } = LAYOUTS[layout];
-  const waitMs = epochMs + reservation.firstTick * tickMs - Date.now();
-  return clockPolicy === "logical" ? 0 : Math.min(Math.max(waitMs, 0), MAX_WAIT_MS);
+function untilFirstTick(config: WorkerConfig): number {
+  const { epochMs, tickMs } = LAYOUTS[config.layout];
+  const waitMs = epochMs + firstTickOf(config) * tickMs - Date.now();
+  return config.clockPolicy === "logical" ? 0 : Math.min(Math.max(waitMs, 0), MAX_WAIT_MS);
 }
 
 async function deathOf(worker: WorkerProcess): Promise<string> {

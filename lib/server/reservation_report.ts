@@ -41,7 +41,8 @@ export class ReservationReport {
         `the clock is ${seconds} s behind what has been reserved for node ${nodeId} (until ${
           this.#isoTimeOf(mark)
         }): ` +
-          `it stepped back, or was ahead before; ${consequence}`,
+          "an earlier server could not give that back, or the clock stepped back, or was ahead before; " +
+          consequence,
       );
     } else if (!isBehind && this.#isBehind) {
       this.#log.info("the clock has caught up with what has been reserved");

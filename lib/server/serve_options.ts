@@ -30,4 +30,6 @@ export interface ServeOptions {
   keyFile: string | undefined;
   /** How many of a worker's ids of a tick one address may have, in percent; `undefined`: all. */
   sourceShare: number | undefined;
+  /** Whether to take the place of a server that has the node. */
+  isReplacing: boolean;
 }

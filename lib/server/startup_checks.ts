@@ -1,3 +1,4 @@
+import { NodeLock } from "../node/node_lock.ts";
 import { explainBindError } from "./bind_error.ts";
 import { ServeError, type ServeLog } from "./serve_error.ts";
 import type { Backend, ServeOptions } from "./serve_options.ts";
@@ -36,6 +37,17 @@ export function chooseBackend(asked: Backend | undefined, log: ServeLog): Backen
 }
 
 /**
+ * Makes sure that there is a port for every worker.
+ *
+ * @throws {ServeError} If there is not.
+ */
+export function checkPorts({ port }: ServeOptions, backend: Backend, workers: number): void {
+  if (backend === "listen-datagram" && port > 0 && port + workers - 1 > 65_535) {
+    throw new ServeError(`${workers} workers from port ${port} on would go past port 65535: take a lower --port`);
+  }
+}
+
+/**
  * Makes sure that nobody has the port. Sockets that share a port can be bound next to each other's without an error, so
  * that a server of another node on the same port would go unnoticed.
  *
@@ -66,14 +78,22 @@ function env(name: string): string | undefined {
     : undefined;
 }
 
-/** Says why the state directory cannot be used, and what to do about it. */
-export function explainStateError(error: unknown, stateDir: string): string {
-  if (error instanceof Deno.errors.NotCapable) {
-    return `the state directory ${stateDir} needs permissions: deno run -P=serve ` +
-      `--allow-read=${stateDir} --allow-write=${stateDir} server.ts --state ${stateDir}`;
+/**
+ * Opens the lock of a node.
+ *
+ * @throws {ServeError} If the state directory cannot be used.
+ */
+export async function openLock(stateDir: string, nodeId: number): Promise<NodeLock> {
+  if (stateDir.includes(",")) {
+    // Workers may read their lock there, and Deno takes what is allowed as a list.
+    throw new ServeError(`the state directory must not have a comma in its path: got ${stateDir}`);
   }
-  const message = error instanceof Error ? error.message : String(error);
-  return error instanceof Error && error.name === "NodeLockError"
-    ? message
-    : `the state directory ${stateDir} cannot be used: ${message}`;
+  try {
+    return await NodeLock.open(stateDir, nodeId);
+  } catch (error) {
+    const message = error instanceof Deno.errors.NotCapable
+      ? `needs permissions: --allow-read=${stateDir} --allow-write=${stateDir}`
+      : `cannot be used: ${error instanceof Error ? error.message : error}`;
+    throw new ServeError(`the state directory ${stateDir} ${message}`);
+  }
 }

@@ -7,8 +7,10 @@ import type { UdpSocket } from "../udp/udp_socket.ts";
 import { createResponder } from "../wire/responder.ts";
 import { explainBindError } from "./bind_error.ts";
 import { encodeMessage, type FromWorker, readMessages, type ToWorker, type WorkerConfig } from "./control_channel.ts";
+import { NO_CPU } from "../placement/placement.ts";
 import { lockAsWorker } from "../node/node_lock.ts";
-import { SharedSequencePool } from "../node/shared_sequence_pool.ts";
+import { BatchedPool } from "../node/batched_pool.ts";
+import { NodePool } from "../node/node_pool.ts";
 
 /**
  * How often the supervisor gets a report while there is something to report, in ms: more often than it renews the reservation. In one
@@ -16,12 +18,8 @@ import { SharedSequencePool } from "../node/shared_sequence_pool.ts";
  */
 const REPORT_INTERVAL_MS = 500;
 
-/**
- * A batch can take half a millisecond, and as long, a clock that is read once for all of it can be behind those of other workers.
- * When they have gone on to the next tick, what it asks for is gone. That is little of a second, and much of a millisecond, so for
- * ticks below this, in ms, the clock is read for every id.
- */
-const MIN_BATCH_TICK_MS = 1000;
+/** For how long a worker that is replaced answers what it has received before it ends, in ms. */
+const DRAIN_MS = 300;
 
 /**
  * Is a worker: hands out ids of the node until the supervisor is gone. Its stdin and stdout are the control channel.
@@ -32,6 +30,7 @@ const MIN_BATCH_TICK_MS = 1000;
  * @param workersPath The file of that lock.
  */
 export async function runWorker(workersPath: string): Promise<void> {
+  leaveSignalsToSupervisor();
   try {
     await lockAsWorker(workersPath);
     say({ type: "hello" });
@@ -39,12 +38,21 @@ export async function runWorker(workersPath: string): Promise<void> {
     for await (const message of readMessages<ToWorker>(Deno.stdin.readable)) {
       if (message.type === "start") started = start(message.config);
       else if (message.type === "mark") started?.generator.extendReservation(message.endTick);
-      else started?.socket.setIncomingCpu?.(message.incomingCpu);
+      else if (message.type === "take") started?.socket.setIncomingCpu?.(message.incomingCpu);
+      else if (message.type === "drain") drain(started);
+      else end(started);
     }
   } catch (error) {
     fail(error);
   }
   Deno.exit(0);
+}
+
+/** Ctrl-C, or a service manager, may send a signal to all processes at once: the supervisor tells its workers what follows from it. */
+function leaveSignalsToSupervisor(): void {
+  const isWindows = Deno.build.os === "windows";
+  const signals: Deno.Signal[] = isWindows ? ["SIGINT", "SIGBREAK"] : ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR2"];
+  for (const signal of signals) Deno.addSignalListener(signal, () => {});
 }
 
 interface Started {
@@ -58,17 +66,19 @@ type WorkerSocket = UdpSocket & Partial<ReuseportSocket>;
 function start(config: WorkerConfig): Started {
   const socket = bind(config);
   const layout = LAYOUTS[config.layout];
-  const { nodeId, clockPolicy, reservation, worker, workerCount, sequencePoolPath } = config;
-  const share = sequencePoolPath === undefined
-    ? { subnodeId: worker, subnodeCount: workerCount }
-    : { sequencePool: SharedSequencePool.open(sequencePoolPath, layout) };
-  const generator = new IdGenerator({
-    ...{ nodeId, layout, clockPolicy, reservation, ...share },
-    clock: layout.tickMs < MIN_BATCH_TICK_MS ? Date : { now: () => socket.receivedMs },
-  });
+  const { nodeId, clockPolicy, share, worker } = config;
+  const pool = share.kind === "pool" ? new BatchedPool(NodePool.join(share.path, layout)) : undefined;
+  const part = share.kind === "subnode"
+    ? { subnodeId: worker, subnodeCount: share.workerCount, reservation: share.reservation }
+    : { sequencePool: pool! };
+  const clock = { now: () => socket.receivedMs };
+  const generator = new IdGenerator({ nodeId, layout, clockPolicy, clock, ...part });
   // It is bound, so from now on nothing gets lost; to serve begins with a wait for the first datagram.
   say({ type: "ready", port: socket.port });
-  socket.serve(createGuardedResponder(createResponder(generator), config.access, layout)).catch(fail);
+  const respond = createResponder(generator, () => socket.readClock());
+  const listener = pool &&
+    { onBatch: (datagrams: number) => pool.begin(datagrams), onBatchEnd: () => generator.giveBack() };
+  socket.serve(createGuardedResponder(respond, config.access, layout), listener).catch(fail);
 
   let reportedTick = generator.lastTick;
   setInterval(() => {
@@ -78,6 +88,25 @@ function start(config: WorkerConfig): Started {
     reportedTick = usedTick;
   }, REPORT_INTERVAL_MS);
   return { generator, socket };
+}
+
+/** Gets no new datagrams, answers what it has, and ends. */
+function drain(started: Started | undefined): void {
+  const socket = started?.socket;
+  if (socket?.setIncomingCpu === undefined) return end(started);
+  // What is dealt by CPU goes to the successor from here on, so that little is left when the socket is taken from the group.
+  socket.setIncomingCpu(NO_CPU);
+  setTimeout(() => socket.leaveGroup!(), DRAIN_MS / 10);
+  setTimeout(() => end(started), DRAIN_MS);
+}
+
+/** Ends, and says what it has used, and so what it has not. */
+function end(started: Started | undefined): never {
+  if (started !== undefined) {
+    started.socket.close();
+    say({ type: "ended", usedTick: started.generator.lastTick });
+  }
+  Deno.exit(0);
 }
 
 function bind({ backend, hostname, port, incomingCpu }: WorkerConfig): WorkerSocket {

@@ -1,6 +1,12 @@
 import type { Traffic } from "../udp/reuseport.ts";
 import { encodeMessage, type FromWorker, readMessages, type ToWorker, type WorkerConfig } from "./control_channel.ts";
 
+/** How long a worker has to end when it is told to, in ms, before it is made to. */
+const STOP_TIMEOUT_MS = 500;
+
+/** The same for one that is to answer first what it has: longer than it does so. */
+const DRAIN_TIMEOUT_MS = 5000;
+
 /** How workers are run. */
 export interface WorkerProgram {
   /** The module that is a worker when its first argument is `worker`. */
@@ -21,12 +27,17 @@ export class WorkerProcess {
   lastWords: string | undefined;
   /** The last tick that it said it used; -1 if it has not said yet. */
   usedTick = -1;
+  /** Whether it said that it will use no later one. */
+  isDone = false;
+  /** Whether it was told to end by itself. */
+  isDraining = false;
   /** What it said it received since {@linkcode takeTraffic}. */
   #traffic: Traffic = { messages: 0, receives: 0 };
 
   readonly #child: Deno.ChildProcess;
   readonly #stdin: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
-  #mark: number;
+  /** How far its ticks are reserved; 0 as long as that is what it was started with. */
+  #mark = 0;
 
   /**
    * Starts a worker.
@@ -37,7 +48,6 @@ export class WorkerProcess {
   constructor(program: WorkerProgram, config: WorkerConfig) {
     this.#child = spawn(program, config);
     this.#stdin = this.#child.stdin.getWriter();
-    this.#mark = config.reservation.endTick;
     this.pid = this.#child.pid;
     const ready = Promise.withResolvers<number | undefined>();
     const listened = this.#listen(config, ready.resolve).finally(() => ready.resolve(undefined));
@@ -56,6 +66,19 @@ export class WorkerProcess {
     this.#tell({ type: "take", incomingCpu });
   }
 
+  /** Tells it to get no new datagrams, to answer those it has, and to end. Makes it end if it has not after a while. */
+  async drain(): Promise<void> {
+    this.isDraining = true;
+    this.#tell({ type: "drain" });
+    await this.#endsWithin(DRAIN_TIMEOUT_MS);
+  }
+
+  /** Tells it to end at once, and to say what it has used. Makes it end if it has not after a while. */
+  async stop(): Promise<void> {
+    this.#tell({ type: "stop" });
+    await this.#endsWithin(STOP_TIMEOUT_MS);
+  }
+
   /** What it said it received since this was last called. */
   takeTraffic(): Traffic {
     const taken = this.#traffic;
@@ -63,10 +86,15 @@ export class WorkerProcess {
     return taken;
   }
 
-  /** Ends it, if it has not ended: with SIGTERM, at which a process ends wherever it is, or with SIGKILL. */
-  kill(signal: "SIGTERM" | "SIGKILL"): void {
+  async #endsWithin(ms: number): Promise<void> {
+    const timer = setTimeout(() => this.#kill(), ms);
+    await this.exited;
+    clearTimeout(timer);
+  }
+
+  #kill(): void {
     try {
-      this.#child.kill(signal);
+      this.#child.kill("SIGKILL");
     } catch {
       // It has ended.
     }
@@ -76,14 +104,17 @@ export class WorkerProcess {
   async #listen(config: WorkerConfig, ready: (port: number) => void): Promise<void> {
     for await (const message of readMessages<FromWorker>(this.#child.stdout)) {
       if (message.type === "hello") {
-        const { firstTick } = config.reservation;
-        this.#tell({ type: "start", config: { ...config, reservation: { firstTick, endTick: this.#mark } } });
+        this.#tell({ type: "start", config });
+        if (this.#mark > 0) this.#tell({ type: "mark", endTick: this.#mark });
       } else if (message.type === "ready") {
         ready(message.port);
       } else if (message.type === "report") {
         this.usedTick = message.usedTick;
         this.#traffic.messages += message.traffic?.messages ?? 0;
         this.#traffic.receives += message.traffic?.receives ?? 0;
+      } else if (message.type === "ended") {
+        this.usedTick = message.usedTick;
+        this.isDone = true;
       } else {
         this.lastWords = message.message;
       }
@@ -105,6 +136,7 @@ function spawn({ entryPoint, workersPath }: WorkerProgram, config: WorkerConfig)
     "--no-prompt",
     "--unstable-net",
     `--allow-read=${workersPath}`,
+
     config.backend === "reuseport" ? "--allow-ffi" : "--allow-net",
     entryPoint,
     "worker",

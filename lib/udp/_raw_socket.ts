@@ -58,6 +58,15 @@ export class RawSocket {
     this.#check(this.libc.connect(this.fd, this.#address, this.addressLength), `cannot connect ${this.#name}`);
   }
 
+  /**
+   * Takes a bound socket out of the group that shares its port: the kernel deals no datagrams to one that is connected, here to itself,
+   * and what is in its queue can still be read and answered. No socket should join the group until this one is closed: it might end up
+   * in another one. (Bound to `0.0.0.0` or `::`, it answers from the loopback address from then on.)
+   */
+  leaveGroup(): void {
+    this.libc.connect(this.fd, this.#address, this.addressLength);
+  }
+
   /** The port of the address; after `bind`, the one that the system chose if it was asked for port 0. */
   get port(): number {
     return portOf(this.#address);

@@ -51,6 +51,8 @@ export class ReceiveBatch {
   /** The headers and what is beside each message, as 32-bit words. */
   readonly #headers: Uint32Array<ArrayBuffer>;
   readonly #controls: Uint32Array<ArrayBuffer>;
+  /** How many messages were received last. */
+  #received = 0;
   /** How many headers the kernel may have written to, and how many of the next receives are to be made with recvmsg. */
   #count = 0;
   #singles = 0;
@@ -116,6 +118,13 @@ export class ReceiveBatch {
     return this.#receiveMany(linux.MSG_DONTWAIT) || this.#nothing();
   }
 
+  /** How many datagrams the messages have that were received last. */
+  get datagrams(): number {
+    let datagrams = 0;
+    for (let message = 0; message < this.#received; message++) datagrams += this.#datagramsIn(message);
+    return datagrams;
+  }
+
   /**
    * Begins to read a message.
    *
@@ -123,13 +132,10 @@ export class ReceiveBatch {
    * @returns How many datagrams it is, at least 1.
    */
   open(message: number): number {
-    const bytes = this.#headers[message * HEADER_WORDS + mmsghdr.received / 4];
     this.#next = message * MESSAGE_STRIDE;
-    this.#end = this.#next + bytes;
-    // Beside a message that is one datagram, the kernel has written nothing.
-    const isOne = this.#headers[message * HEADER_WORDS + mmsghdr.controlLength / 4] === 0;
-    this.#datagramBytes = isOne ? bytes : this.#controls[message * CONTROL_WORDS + cmsghdr.value / 4];
-    return isOne ? 1 : Math.ceil(bytes / this.#datagramBytes);
+    this.#end = this.#next + this.#bytesOf(message);
+    this.#datagramBytes = this.#datagramBytesOf(message);
+    return this.#datagramsIn(message);
   }
 
   /**
@@ -146,6 +152,20 @@ export class ReceiveBatch {
     return length;
   }
 
+  #bytesOf(message: number): number {
+    return this.#headers[message * HEADER_WORDS + mmsghdr.received / 4];
+  }
+
+  #datagramBytesOf(message: number): number {
+    // Beside a message that is one datagram, the kernel has written nothing.
+    const isOne = this.#headers[message * HEADER_WORDS + mmsghdr.controlLength / 4] === 0;
+    return isOne ? this.#bytesOf(message) : this.#controls[message * CONTROL_WORDS + cmsghdr.value / 4];
+  }
+
+  #datagramsIn(message: number): number {
+    return Math.ceil(this.#bytesOf(message) / this.#datagramBytesOf(message)) || 1; // one of no bytes is one, too
+  }
+
   #receive(flags: number): number {
     return this.#singles > 0 ? this.#receiveOne(flags) : this.#receiveMany(flags | linux.MSG_WAITFORONE);
   }
@@ -157,7 +177,8 @@ export class ReceiveBatch {
     if (count === 1) this.#singles = SINGLES;
     // Where it fails, it may have got as far as the first header.
     this.#count = Math.max(count, 1);
-    return Math.max(count, 0);
+    this.#received = Math.max(count, 0);
+    return this.#received;
   }
 
   #receiveOne(flags: number): number {
@@ -165,6 +186,7 @@ export class ReceiveBatch {
     const { libc, fd } = this.#socket;
     const bytes = libc.recvmsg(fd, this.#headersPointer, flags);
     this.#count = 1;
+    this.#received = bytes < 0 ? 0 : 1;
     if (bytes < 0) return 0;
     this.#singles--;
     this.#headers[mmsghdr.received / 4] = bytes;

@@ -37,6 +37,12 @@ export function listenDatagram(options: UdpSocketOptions): UdpSocket {
     }
   }
 
+  function readClock(): boolean {
+    const beforeMs = receivedMs;
+    receivedMs = Date.now();
+    return receivedMs !== beforeMs;
+  }
+
   function close(): void {
     closed = true;
     conn.close();
@@ -48,6 +54,7 @@ export function listenDatagram(options: UdpSocketOptions): UdpSocket {
     get receivedMs() {
       return receivedMs;
     },
+    readClock,
     serve,
     close,
   };

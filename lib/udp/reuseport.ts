@@ -4,7 +4,7 @@ import { RawSocket } from "./_raw_socket.ts";
 import { ReceiveBatch } from "./_receive_batch.ts";
 import { SendBatch } from "./_send_batch.ts";
 import { SourceAddress } from "./source_address.ts";
-import type { Respond, UdpSocket, UdpSocketOptions } from "./udp_socket.ts";
+import type { BatchListener, Respond, UdpSocket, UdpSocketOptions } from "./udp_socket.ts";
 
 /** Where a reuseport socket is to be bound. */
 export interface ReuseportOptions extends UdpSocketOptions {
@@ -27,6 +27,12 @@ export interface Traffic {
 export interface ReuseportSocket extends UdpSocket {
   /** From now on, takes what arrives on this CPU (see {@linkcode ReuseportOptions}), or with -1 what a hash of the sender gives it. */
   setIncomingCpu(cpu: number): void;
+
+  /**
+   * Has the kernel deal the datagrams that come from now on to the others that share the port. Those that are here already are answered
+   * as before.
+   */
+  leaveGroup(): void;
 
   /** What has come since this was last called. */
   takeTraffic(): Traffic;
@@ -102,10 +108,10 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
   let isServing = false;
   let closed = false;
 
-  async function serve(respond: Respond): Promise<void> {
+  async function serve(respond: Respond, listener?: BatchListener | undefined): Promise<void> {
     isServing = true;
     while (!closed) {
-      const turns = answerBatches(respond);
+      const turns = answerBatches(respond, listener);
       if (turns > 0) await turnsOfEventLoop(turns);
       else await socket.waitForDatagram(IDLE_WAIT_MS);
     }
@@ -117,7 +123,7 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
    *
    * @returns How many turns it is due; 0 if nothing has come for a while.
    */
-  function answerBatches(respond: Respond): number {
+  function answerBatches(respond: Respond, listener: BatchListener | undefined): number {
     const beginMs = Date.now();
     let turns: number;
     do {
@@ -125,7 +131,9 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
       if (messages === 0) return 0;
       traffic.messages += messages;
       traffic.receives++;
+      listener?.onBatch(received.datagrams);
       for (let message = 0; message < messages; message++) answerMessage(message, respond);
+      listener?.onBatchEnd();
       answers.flush();
       turns = Math.floor(Math.abs(receivedMs - beginMs) / TURN_MS); // the clock may be set back meanwhile
     } while (turns === 0);
@@ -179,6 +187,12 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
     return taken;
   }
 
+  function readClock(): boolean {
+    const beforeMs = receivedMs;
+    receivedMs = Date.now();
+    return receivedMs !== beforeMs;
+  }
+
   function close(): void {
     closed = true;
     if (isServing) socket.wake();
@@ -191,8 +205,10 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
     get receivedMs() {
       return receivedMs;
     },
+    readClock,
     serve,
     close,
+    leaveGroup: () => socket.leaveGroup(),
     setIncomingCpu,
     takeTraffic,
   };

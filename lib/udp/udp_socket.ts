@@ -10,6 +10,14 @@ import type { SourceAddress } from "./source_address.ts";
  */
 export type Respond = (datagram: DataView, length: number, source: SourceAddress) => number;
 
+/** What is told of the batches in which datagrams are received. */
+export interface BatchListener {
+  /** So many datagrams have been received, and are answered next. */
+  onBatch(datagrams: number): void;
+  /** All of them are answered, though not all of the answers need be sent. */
+  onBatchEnd(): void;
+}
+
 /** A UDP socket that answers datagrams. */
 export interface UdpSocket {
   /** The address that it is bound to. */
@@ -22,12 +30,16 @@ export interface UdpSocket {
    */
   readonly receivedMs: number;
 
+  /** Reads the clock again: {@linkcode receivedMs} is the time of now, until the next batch. Returns whether it was another one. */
+  readClock(): boolean;
+
   /**
    * Answers datagrams until the socket is closed. The event loop goes on turning meanwhile.
    *
    * @param respond What makes the answers. It must not throw.
+   * @param listener What is told of batches, where datagrams are received in such.
    */
-  serve(respond: Respond): Promise<void>;
+  serve(respond: Respond, listener?: BatchListener | undefined): Promise<void>;
 
   /** Closes the socket, and so ends `serve`. */
   close(): void;

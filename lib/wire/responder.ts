@@ -17,11 +17,16 @@ import { writeRangeError } from "./range_error.ts";
  * nothing, and it has an answer to every datagram but a server's own errors.
  *
  * @param generator Where the ids come from.
+ * @param readClock Reads the generator's clock again, where that is not read for every request, and returns whether it has gone on: nobody
+ * is refused because of an old reading. Default: there is nothing to read again.
  * @returns The function. Its arguments are a view of at least 32 bytes that begins with the datagram, and the datagram's
  * length (of one that was longer than the view, any length above 32 will do); it returns the length of the answer, or 0
  * if there is to be none.
  */
-export function createResponder(generator: IdGenerator): (datagram: DataView, length: number) => number {
+export function createResponder(
+  generator: IdGenerator,
+  readClock: () => boolean = () => false,
+): (datagram: DataView, length: number) => number {
   const grant = new IdGrant();
   const stepHigh = Number(generator.step >> 32n);
   const stepLow = Number(BigInt.asUintN(32, generator.step));
@@ -37,8 +42,13 @@ export function createResponder(generator: IdGenerator): (datagram: DataView, le
     return BASIC_ERROR_BYTES;
   };
 
+  function take(count: number): IdStatus {
+    const status = generator.tryRange(count, grant);
+    return status === IdStatus.OK || !readClock() ? status : generator.tryRange(count, grant);
+  }
+
   function respondBasic(datagram: DataView): number {
-    if (generator.tryRange(1, grant) !== IdStatus.OK) {
+    if (take(1) !== IdStatus.OK) {
       datagram.setUint8(0, BASIC_ERROR);
       return BASIC_ERROR_BYTES;
     }
@@ -54,7 +64,7 @@ export function createResponder(generator: IdGenerator): (datagram: DataView, le
       if (isErrorResponse(datagram)) return 0;
       return writeRangeError(datagram, WireStatus.BAD_REQUEST, 0);
     }
-    const status = generator.tryRange(count, grant);
+    const status = take(count);
     if (status !== IdStatus.OK) return writeRangeError(datagram, status, grant.retryAfterMs);
 
     // The bytes 0 to 3 and the tag are already what the response says.

@@ -17,6 +17,7 @@ const DEFAULTS: ServeOptions = {
   allow: undefined,
   keyFile: undefined,
   sourceShare: undefined,
+  isReplacing: false,
 };
 
 describe("parseServeArgs", () => {
@@ -30,6 +31,7 @@ describe("parseServeArgs", () => {
     [["--clock", "logical"], { clockPolicy: "logical" }],
     [["--allow", "10.0.0.0/8", "--allow=2001:db8::1"], { allow: ["10.0.0.0/8", "2001:db8::1"] }],
     [["--key-file", "/k", "--source-share", "25"], { keyFile: "/k", sourceShare: 25 }],
+    [["--replace"], { isReplacing: true }],
     [["--backend=reuseport", "--state=/x"], { backend: "reuseport", stateDir: "/x" }],
   ];
   for (const [args, options] of understood) {

@@ -61,71 +61,6 @@ function untilOut(take: () => bigint[]): bigint[] {
   return all;
 }
 
-describe("IdGenerator, exhaustively", () => {
-  for (const order of ["sequence-node", "node-sequence"] as const) {
-    for (const [way, takeAll] of Object.entries(WAYS)) {
-      it(`gives every id of its node once and in order, however split: ${way}, ${order}`, () => {
-        let checked = 0;
-        for (let sequenceBits = 0; sequenceBits <= 4; sequenceBits++) {
-          for (let nodeBits = 0; nodeBits <= 2; nodeBits++) {
-            const layout = layoutOf(2, sequenceBits, nodeBits, order);
-            for (let nodeId = 0; nodeId <= layout.maxNodeId; nodeId++) {
-              // One to two subnodes more than there are sequence numbers.
-              for (let subnodeCount = 1; subnodeCount <= layout.maxSequence + 3; subnodeCount++) {
-                checkNode(layout, nodeId, subnodeCount, takeAll);
-                checked++;
-              }
-            }
-          }
-        }
-        assertEquals(checked, (1 + 2 + 4) * (3 + 4 + 6 + 10 + 18));
-      });
-    }
-  }
-
-  /** Runs all subnodes of a node through all ticks and compares with the list of the node's ids. */
-  function checkNode(layout: IdLayout, nodeId: number, subnodeCount: number, takeAll: (ids: IdGenerator) => bigint[]) {
-    const clock = new HandClock(EPOCH_MS - 1);
-    const subnodes = Array.from(
-      { length: subnodeCount },
-      (_, subnodeId) => new IdGenerator({ nodeId, subnodeId, subnodeCount, layout, clock }),
-    );
-    for (let tick = 0; tick <= layout.maxTick; tick++) {
-      clock.ms = EPOCH_MS + tick * TICK_MS;
-      const seen = new Set<bigint>();
-      for (const [subnodeId, ids] of subnodes.entries()) {
-        const expected: bigint[] = [];
-        for (let sequence = subnodeId; sequence <= layout.maxSequence; sequence += subnodeCount) {
-          expected.push(layout.pack({ tick, sequence, nodeId }));
-        }
-        const got = takeAll(ids);
-        assertEquals(got.join(), expected.join());
-        got.forEach((id) => seen.add(id));
-      }
-      assertEquals(seen.size, layout.maxSequence + 1);
-    }
-    clock.ms = EPOCH_MS + (layout.maxTick + 1) * TICK_MS;
-    assertThrows(() => subnodes[0].nextId(), OutOfTimeError);
-  }
-
-  it("agrees with pack() at the corners of every preset", () => {
-    for (const layout of Object.values(LAYOUTS)) {
-      for (const nodeId of [0, 1, layout.maxNodeId]) {
-        for (const tick of [0, 1, layout.maxTick]) {
-          const beginsMs = layout.epochMs + tick * layout.tickMs;
-          const clock = new HandClock(layout.epochMs - 1);
-          const ids = new IdGenerator({ nodeId, layout, clock });
-          clock.ms = beginsMs;
-          const first = ids.nextRange(layout.maxSequence);
-          assertEquals(first.first, layout.pack({ tick, sequence: 0, nodeId }));
-          assertEquals(first.last, layout.pack({ tick, sequence: layout.maxSequence - 1, nodeId }));
-          assertEquals(ids.nextId(), layout.pack({ tick, sequence: layout.maxSequence, nodeId }));
-        }
-      }
-    }
-  });
-});
-
 describe("IdGenerator, rule by rule", () => {
   it("1: refuses while the clock is behind the epoch, and says for how long", () => {
     const clock = new HandClock(EPOCH_MS - 250);
@@ -456,5 +391,70 @@ describe("IdGenerator, its forms", () => {
     assertEquals(got, got.toSorted((a, b) => a < b ? -1 : 1));
     const times = got.map((id) => layout.timestampOf(id).getTime());
     assert(times[0] >= beganMs && times[999] <= Date.now());
+  });
+});
+
+describe("IdGenerator, exhaustively", () => {
+  for (const order of ["sequence-node", "node-sequence"] as const) {
+    for (const [way, takeAll] of Object.entries(WAYS)) {
+      it(`gives every id of its node once and in order, however split: ${way}, ${order}`, () => {
+        let checked = 0;
+        for (let sequenceBits = 0; sequenceBits <= 4; sequenceBits++) {
+          for (let nodeBits = 0; nodeBits <= 2; nodeBits++) {
+            const layout = layoutOf(2, sequenceBits, nodeBits, order);
+            for (let nodeId = 0; nodeId <= layout.maxNodeId; nodeId++) {
+              // One to two subnodes more than there are sequence numbers.
+              for (let subnodeCount = 1; subnodeCount <= layout.maxSequence + 3; subnodeCount++) {
+                checkNode(layout, nodeId, subnodeCount, takeAll);
+                checked++;
+              }
+            }
+          }
+        }
+        assertEquals(checked, (1 + 2 + 4) * (3 + 4 + 6 + 10 + 18));
+      });
+    }
+  }
+
+  /** Runs all subnodes of a node through all ticks and compares with the list of the node's ids. */
+  function checkNode(layout: IdLayout, nodeId: number, subnodeCount: number, takeAll: (ids: IdGenerator) => bigint[]) {
+    const clock = new HandClock(EPOCH_MS - 1);
+    const subnodes = Array.from(
+      { length: subnodeCount },
+      (_, subnodeId) => new IdGenerator({ nodeId, subnodeId, subnodeCount, layout, clock }),
+    );
+    for (let tick = 0; tick <= layout.maxTick; tick++) {
+      clock.ms = EPOCH_MS + tick * TICK_MS;
+      const seen = new Set<bigint>();
+      for (const [subnodeId, ids] of subnodes.entries()) {
+        const expected: bigint[] = [];
+        for (let sequence = subnodeId; sequence <= layout.maxSequence; sequence += subnodeCount) {
+          expected.push(layout.pack({ tick, sequence, nodeId }));
+        }
+        const got = takeAll(ids);
+        assertEquals(got.join(), expected.join());
+        got.forEach((id) => seen.add(id));
+      }
+      assertEquals(seen.size, layout.maxSequence + 1);
+    }
+    clock.ms = EPOCH_MS + (layout.maxTick + 1) * TICK_MS;
+    assertThrows(() => subnodes[0].nextId(), OutOfTimeError);
+  }
+
+  it("agrees with pack() at the corners of every preset", () => {
+    for (const layout of Object.values(LAYOUTS)) {
+      for (const nodeId of [0, 1, layout.maxNodeId]) {
+        for (const tick of [0, 1, layout.maxTick]) {
+          const beginsMs = layout.epochMs + tick * layout.tickMs;
+          const clock = new HandClock(layout.epochMs - 1);
+          const ids = new IdGenerator({ nodeId, layout, clock });
+          clock.ms = beginsMs;
+          const first = ids.nextRange(layout.maxSequence);
+          assertEquals(first.first, layout.pack({ tick, sequence: 0, nodeId }));
+          assertEquals(first.last, layout.pack({ tick, sequence: layout.maxSequence - 1, nodeId }));
+          assertEquals(ids.nextId(), layout.pack({ tick, sequence: layout.maxSequence, nodeId }));
+        }
+      }
+    }
   });
 });

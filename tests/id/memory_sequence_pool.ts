@@ -1,21 +1,35 @@
 import type { IdLayout, SequenceLease, SequencePool } from "../../mod.ts";
 
-/** A pool for the generators of one process, which hands out `leaseSize` sequence numbers at a time, or what is asked for. */
+/** A pool for the generators of one process. It leases what it is asked for or, given a lease size, at least so many. */
 export class MemorySequencePool implements SequencePool {
   /** The pool's tick, and how many of its sequence numbers are taken. */
   #tick: number;
   #taken: number;
 
-  constructor(private readonly layout: IdLayout, firstTick: number, private readonly leaseSize: number) {
+  constructor(
+    private readonly layout: IdLayout,
+    firstTick: number,
+    public endTick: number = Infinity,
+    private readonly leaseSize: number = 1,
+  ) {
     this.#tick = firstTick - 1;
     this.#taken = layout.maxSequence + 1;
   }
 
   take(tick: number, count: number, lease: SequenceLease): void {
+    this.giveBack(lease);
+    lease.tick = tick;
+    lease.first = lease.end = 0;
+    if (tick >= this.endTick) return;
     if (tick > this.#tick) [this.#tick, this.#taken] = [tick, 0];
     lease.tick = this.#tick;
-    lease.first = lease.end = this.#taken;
     if (tick < this.#tick) return;
+    lease.first = this.#taken;
     lease.end = this.#taken = Math.min(this.#taken + Math.max(count, this.leaseSize), this.layout.maxSequence + 1);
+  }
+
+  giveBack(lease: SequenceLease): void {
+    if (lease.first < lease.end && lease.tick === this.#tick && lease.end === this.#taken) this.#taken = lease.first;
+    lease.first = lease.end;
   }
 }

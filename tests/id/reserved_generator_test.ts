@@ -186,26 +186,55 @@ describe('IdGenerator with the clock policy "logical"', () => {
   });
 });
 
-describe("IdGenerator.open", () => {
-  it("gives replicas nodes of their own, and a node given back to the next one, past all that was reserved", async () => {
-    const layout = new IdLayout({ timeBits: 20, sequenceBits: 2, nodeBits: 2, tickMs: TICK_MS, epochMs: EPOCH_MS });
+describe("IdGenerator.close", () => {
+  it("gives back with its node what it has not used: the next one has ids with the next tick", async () => {
     const store = new MemoryReservationStore();
     const clock = new HandClock(EPOCH_MS + 10 * TICK_MS);
-    const seen = new Set<bigint>();
-    const held = new Set<number>();
-    for (let round = 0; round < 3; round++) {
-      await using first = await IdGenerator.open({ store, layout, clock, clockPolicy: "logical", nodeId: 2 });
-      await using other = await IdGenerator.open({ store, layout, clock, clockPolicy: "logical" });
-      assertNotEquals(other.nodeId, 2);
-      held.add(other.nodeId);
-      clock.ms += TICK_MS; // also when the clock says the same again
-      for (const id of [...first.nextRange(9), ...other.nextRange(9)]) {
-        assertEquals(seen.has(id), false);
-        seen.add(id);
-      }
-      clock.ms -= TICK_MS;
-    }
-    assertEquals(seen.size > 12 && held.size >= 1, true);
+    const open = () => IdGenerator.open({ store, layout: LAYOUT, clock, nodeId: 1 });
+    const first = await open();
+    clock.ms += TICK_MS;
+    assertEquals(LAYOUT.unpack(first.nextId()), { tick: 11, sequence: 0, nodeId: 1 });
+    await first.close();
+    assertEquals(await store.read(1), { mark: 12, holder: "", layout: `${LAYOUT}` });
+    const second = await open();
+    // It cannot know what the one before has used of tick 11.
+    clock.ms += assertThrows(() => second.nextId(), OutOfIdsError).retryAfterMs;
+    assertEquals(LAYOUT.unpack(second.nextId()), { tick: 12, sequence: 0, nodeId: 1 });
+    await second.close();
+    clock.ms += TICK_MS;
+    for (let unused = 0; unused < 3; unused++) await (await open()).close();
+    await using third = await open();
+    assertEquals(LAYOUT.unpack(third.nextId()), { tick: 13, sequence: 0, nodeId: 1 });
+  });
+
+  it("gives back only what is past its last tick where that is ahead of the clock", async () => {
+    const store = new MemoryReservationStore();
+    const clock = new HandClock(EPOCH_MS + 10 * TICK_MS);
+    const monotonicClock = new HandClock(0);
+    const options = { store, layout: LAYOUT, clock, monotonicClock, nodeId: 1, clockPolicy: "logical" as const };
+    const first = await IdGenerator.open(options);
+    clock.ms += TICK_MS;
+    first.nextRange(4);
+    clock.ms -= 5 * TICK_MS;
+    monotonicClock.ms += TICK_MS;
+    assertEquals(LAYOUT.unpack(first.nextId()).tick, 12);
+    await first.close();
+    await using second = await IdGenerator.open(options);
+    assertEquals(LAYOUT.unpack(second.nextId()).tick, 13);
+  });
+
+  it("closes before it gives back, so nothing is used of what another may have by then", async () => {
+    const store = new FlakyStore();
+    const clock = new HandClock(EPOCH_MS + 10 * TICK_MS);
+    const ids = await IdGenerator.open({ store, layout: LAYOUT, clock, nodeId: 1 });
+    clock.ms += TICK_MS;
+    ids.nextId();
+    const closing = ids.close();
+    assertThrows(() => ids.nextId(), NotReservedError);
+    clock.ms += TICK_MS;
+    assertThrows(() => ids.nextId(), NotReservedError);
+    await closing;
+    assertEquals((await store.read(1))?.mark, 12);
   });
 
   it("gives no ids once it is closed", async () => {
@@ -218,6 +247,29 @@ describe("IdGenerator.open", () => {
     ids.extendReservation(64);
     assertThrows(() => ids.nextId(), NotReservedError);
     await ids.close();
+  });
+});
+
+describe("IdGenerator.open", () => {
+  it("gives replicas nodes of their own, and a node given back to the next one, past all that was used", async () => {
+    const layout = new IdLayout({ timeBits: 20, sequenceBits: 2, nodeBits: 2, tickMs: TICK_MS, epochMs: EPOCH_MS });
+    const store = new MemoryReservationStore();
+    const clock = new HandClock(EPOCH_MS + 10 * TICK_MS);
+    const seen = new Set<bigint>();
+    const held = new Set<number>();
+    for (let round = 1; round <= 3; round++) {
+      await using first = await IdGenerator.open({ store, layout, clock, clockPolicy: "logical", nodeId: 2 });
+      await using other = await IdGenerator.open({ store, layout, clock, clockPolicy: "logical" });
+      assertNotEquals(other.nodeId, 2);
+      held.add(other.nodeId);
+      clock.ms += round * TICK_MS; // it is past what the round before has used
+      for (const id of [...first.nextRange(9), ...other.nextRange(9)]) {
+        assertEquals(seen.has(id), false);
+        seen.add(id);
+      }
+      clock.ms -= round * TICK_MS;
+    }
+    assertEquals(seen.size > 12 && held.size >= 1, true);
   });
 
   it("renews its reservation in the background, and says what keeps it from that", async () => {

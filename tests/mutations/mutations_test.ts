@@ -7,20 +7,30 @@ import { describe, it } from "@std/testing/bdd";
 import { TempDir } from "../temp_dir.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
+
 const GENERATOR = "lib/id/id_generator.ts";
-const HOLDER = "lib/reservation/holder.ts";
 const RULES = "tests/id/id_generator_test.ts";
 const RESERVED = "tests/id/reserved_generator_test.ts";
-const PROPERTIES = "tests/reservation/uniqueness_property_test.ts";
 const POOLED = "tests/id/pooled_generator_test.ts";
-const SHARED_POOL = "lib/node/shared_sequence_pool.ts";
-const SHARED_POOLS = "tests/node/shared_sequence_pool_test.ts";
+
+const POOL = "lib/node/node_pool.ts";
+const POOL_HEADER = "lib/node/pool_header.ts";
+const POOLS = "tests/node/node_pool_test.ts";
+const POOL_PROCESSES = "tests/node/node_pool_processes_test.ts";
+const OWN_FILE = "lib/node/own_file.ts";
+const OWN_FILES = "tests/node/own_file_test.ts";
+const HOLD = "lib/node/hold_node.ts";
+const HOLDS = "tests/node/hold_node_test.ts";
+const NODES = "tests/node/node_property_test.ts";
+
+const HOLDER = "lib/reservation/holder.ts";
 const HOLDERS = "tests/reservation/holder_test.ts";
+const PROPERTIES = "tests/reservation/uniqueness_property_test.ts";
 
 /** What the tests named here need. */
 const COPIED = [
   ...["deno.json", "deno.lock", "mod.ts", "lib", "links"],
-  ...["tests/id", "tests/reservation", "tests/node", "tests/temp_dir.ts", "tests/within.ts"],
+  ...["tests/id", "tests/reservation", "tests/node", "tests/shrinking.ts", "tests/temp_dir.ts", "tests/within.ts"],
 ];
 
 interface Mutation {
@@ -56,8 +66,8 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "3: no tick at the mark",
     file: GENERATOR,
-    from: "if (tick >= this.#endTick) return",
-    to: "if (tick > this.#endTick) return",
+    from: "if (tick >= this.#firstUnreservedTick) return",
+    to: "if (tick > this.#firstUnreservedTick) return",
     killer: PROPERTIES,
   },
   {
@@ -70,8 +80,8 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "4: no sequence number past the last",
     file: GENERATOR,
-    from: "if (this.#sequence >= this.#endSequence) {",
-    to: "if (this.#sequence > this.#endSequence) {",
+    from: "(this.#pool === undefined ? 1 : count)",
+    to: "(this.#pool === undefined ? 0 : count)",
     killer: RULES,
   },
   {
@@ -124,11 +134,25 @@ const MUTATIONS: Mutation[] = [
     killer: PROPERTIES,
   },
   {
+    rule: "closed: the generator has no ids any more",
+    file: GENERATOR,
+    from: "    this.#endTick = 0;\n",
+    to: "",
+    killer: RESERVED,
+  },
+  {
+    rule: "closed: what is given back begins after the last tick used",
+    file: GENERATOR,
+    from: "release(this.lastTick + 1)",
+    to: "release(this.lastTick)",
+    killer: RESERVED,
+  },
+  {
     rule: "pool: what was taken in one tick is not for the next",
     file: GENERATOR,
     from: "this.#endSequence = this.#pool === undefined ? layout.maxSequence + 1 : 0;",
     to: "if (this.#pool === undefined) this.#endSequence = layout.maxSequence + 1;",
-    killer: PROPERTIES,
+    killer: POOLED,
   },
   {
     rule: "pool: no tick that another generator has left",
@@ -138,25 +162,273 @@ const MUTATIONS: Mutation[] = [
     killer: POOLED,
   },
   {
-    rule: "pool: what a process has taken is taken for all",
-    file: SHARED_POOL,
-    from: "if (wanted > 0) this.#setState(tick, lease.end);",
-    to: "if (wanted > 0) this.#setState(tick, lease.end - 1);",
-    killer: SHARED_POOLS,
+    rule: "pool: what is left of a batch's ids is not kept",
+    file: GENERATOR,
+    from: "if (this.#sequence >= this.#endSequence || this.#pool === undefined) return;",
+    to: "return;",
+    killer: POOLS,
+  },
+  {
+    rule: "pool: what was given back is not used",
+    file: GENERATOR,
+    from: "this.#sequence = this.#endSequence;",
+    to: "",
+    killer: POOLS,
+  },
+  {
+    rule: "pool: what one has taken is taken for all",
+    file: POOL,
+    from: "state[TAKEN + place] = end;",
+    to: "state[TAKEN + place] = end - 1;",
+    killer: POOLS,
+  },
+  {
+    rule: "pool: also of a tick that begins",
+    file: POOL,
+    from: "state[TAKEN + other] = end;",
+    to: "state[TAKEN + other] = 0;",
+    killer: POOLS,
   },
   {
     rule: "pool: one at a time",
-    file: SHARED_POOL,
-    from: "const code = libc.pthread_mutex_lock(this.#mutex);",
+    file: POOL,
+    from: "const code = this.#libc.pthread_mutex_lock(this.#mutex);",
     to: "const code: number = 0;",
-    killer: SHARED_POOLS,
+    killer: POOL_PROCESSES,
+  },
+  {
+    rule: "pool: the mutex of one who was killed is the next one's",
+    file: POOL,
+    from: "if (code !== EOWNERDEAD) throw",
+    to: "throw",
+    killer: POOL_PROCESSES,
+  },
+  {
+    rule: "pool: who then has to say that all is well",
+    file: POOL,
+    from: "    this.#libc.pthread_mutex_consistent(this.#mutex);\n",
+    to: "",
+    killer: POOL_PROCESSES,
   },
   {
     rule: "pool: none of a tick that is over",
-    file: SHARED_POOL,
-    from: "const wanted = tick < poolTick ? 0 :",
-    to: "const wanted =",
-    killer: SHARED_POOLS,
+    file: POOL,
+    from: "} else if (tick > poolTick && tick < mark) {",
+    to: "} else if (tick !== poolTick && tick < mark) {",
+    killer: POOLS,
+  },
+  {
+    rule: "pool: a later tick is begun in the place that does not count",
+    file: POOL,
+    from: "const other = 1 - place;",
+    to: "const other = place;",
+    killer: POOLS,
+  },
+  {
+    rule: "pool: with how many are taken of it, and then the tick",
+    file: POOL,
+    from: "state[TAKEN + other] = end;\n      state[TICK + other] = tick;",
+    to: "state[TICK + other] = tick;\n      state[TAKEN + other] = end;",
+    killer: POOLS,
+  },
+  {
+    rule: "pool: the later tick counts",
+    file: POOL,
+    from: "return this.#state[TICK + 1] > this.#state[TICK] ? 1 : 0;",
+    to: "return this.#state[TICK + 1] >= 0 ? 1 : 0;",
+    killer: POOLS,
+  },
+  {
+    rule: "pool: no tick at the mark",
+    file: POOL,
+    from: "} else if (tick > poolTick && tick < mark) {",
+    to: "} else if (tick > poolTick && tick <= mark) {",
+    killer: POOLS,
+  },
+  {
+    rule: "pool: the mark is the one of who has the mutex",
+    file: POOL,
+    from: "this.#lock();\n    const state = this.#state;\n    const place = this.#place();\n" +
+      "    const poolTick = state[TICK + place];\n    const mark = state[MARK];",
+    to:
+      "const state = this.#state;\n    const mark = state[MARK];\n    this.#lock();\n    const place = this.#place();\n" +
+      "    const poolTick = state[TICK + place];",
+    killer: POOL_PROCESSES,
+  },
+  {
+    rule: "pool: the mark is never lowered",
+    file: POOL,
+    from: "if (!this.isClosed && mark > this.endTick)",
+    to: "if (!this.isClosed)",
+    killer: POOLS,
+  },
+  {
+    rule: "pool: nothing of a closed one, also of the tick that it is in",
+    file: POOL,
+    from: "if (tick === poolTick && tick < mark) {",
+    to: "if (tick === poolTick) {",
+    killer: POOLS,
+  },
+  {
+    rule: "pool: a closed one stays closed, whoever learns of a mark",
+    file: POOL,
+    from: "if (!this.isClosed && mark > this.endTick)",
+    to: "if (mark > this.endTick)",
+    killer: POOLS,
+  },
+  {
+    rule: "pool: nobody becomes the owner of a closed one",
+    file: POOL,
+    from: "const isOpen = !this.isClosed;",
+    to: "const isOpen = true;",
+    killer: POOLS,
+  },
+  {
+    rule: "pool: only its owner closes it",
+    file: POOL,
+    from: "const mayClose = this.isOwned && !this.isClosed;",
+    to: "const mayClose = !this.isClosed;",
+    killer: POOLS,
+  },
+  {
+    rule: "pool: who does not own it is not its owner, though it has none",
+    file: POOL,
+    from: "return this.#owner !== 0 && this",
+    to: "return this",
+    killer: POOLS,
+  },
+  {
+    rule: "pool: a tick of which one is taken is not unused",
+    file: POOL,
+    from: "return taken === 0 ? tick : tick + 1;",
+    to: "return tick;",
+    killer: POOLS,
+  },
+  {
+    rule: "pool: only what was taken last goes back",
+    file: POOL,
+    from: "if (isLast(lease, this.#state[TICK + place], this.#state[taken])) this",
+    to: "if (lease.first < lease.end) this",
+    killer: POOLS,
+  },
+  {
+    rule: "pool: only what was taken last is extended",
+    file: POOL,
+    from: "first = isLast(lease, tick, taken) ? lease.first : taken;",
+    to: "first = lease.first < lease.end ? lease.first : taken;",
+    killer: POOLS,
+  },
+  {
+    rule: "pool: which is of the same tick",
+    file: POOL,
+    from: "lease.end === taken && lease.tick === tick;",
+    to: "lease.end === taken;",
+    killer: POOLS,
+  },
+  ...["boot", "node", "layout"].map((line, i) => ({
+    rule: `pool: none of another ${line}`,
+    file: POOL_HEADER,
+    from: "i < HOLDER_LINE && line !== lines[i]",
+    to: `i < HOLDER_LINE && i !== ${i + 1} && line !== lines[i]`,
+    killer: POOLS,
+  })),
+  {
+    rule: "pool: none of another version",
+    file: POOL_HEADER,
+    from: "if (version !== VERSION) throw",
+    to: "if (version === undefined) throw",
+    killer: POOLS,
+  },
+  {
+    rule: "pool: none that is damaged",
+    file: POOL,
+    from: "if (!isSound) throw",
+    to: "if (isSound === undefined) throw",
+    killer: POOLS,
+  },
+  {
+    rule: "its file: no link",
+    file: OWN_FILE,
+    from: "O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC",
+    to: "O_RDWR | O_NONBLOCK | O_CLOEXEC",
+    killer: OWN_FILES,
+  },
+  {
+    rule: "its file: nothing that others can open",
+    file: OWN_FILE,
+    from: "if (mode !== REGULAR_FILE_OF_ITS_OWNER) return",
+    to: "if (mode === 0) return",
+    killer: OWN_FILES,
+  },
+  {
+    rule: "its file: nothing that has another name",
+    file: OWN_FILE,
+    from: "=== 1 ? undefined :",
+    to: ">= 1 ? undefined :",
+    killer: OWN_FILES,
+  },
+  {
+    rule: "holding a node: no pool but that of the holder on record",
+    file: HOLD,
+    from: "return found?.holder === pool.holder ||",
+    to: "return found?.holder !== '' ||",
+    killer: NODES,
+  },
+  {
+    rule: "holding a node: a closed pool only if the mark is its first unused tick",
+    file: HOLD,
+    from: " && found.mark === firstUnusedTick",
+    to: " && found.mark >= firstUnusedTick",
+    killer: HOLDS,
+  },
+  {
+    rule: "holding a node: an open pool only if its holder is on record",
+    file: HOLD,
+    from: '=== "" && pool.isClosed && found',
+    to: '=== "" && found',
+    killer: HOLDS,
+  },
+  {
+    rule: "holding a node: a closed pool only under a new record",
+    file: HOLD,
+    from: "pool.holder === found?.holder && pool.own()) {",
+    to: "pool.holder === found?.holder && (pool.own() || true)) {",
+    killer: HOLDS,
+  },
+  {
+    rule: "holding a node: a new pool begins where that one ends",
+    file: HOLD,
+    from: "const position = pool?.position ?? {",
+    to: "const position = {",
+    killer: HOLDS,
+  },
+  {
+    rule: "holding a node: or at the mark that was on record",
+    file: HOLD,
+    from: "{ tick: holder.firstTick - 1, taken: layout.maxSequence + 1 }",
+    to: "{ tick: holder.firstTick - 1, taken: 0 }",
+    killer: NODES,
+  },
+  {
+    rule: "holding a node: and ends at the mark that was written",
+    file: HOLD,
+    from: "position, holder.mark);",
+    to: "position, holder.mark + 1);",
+    killer: NODES,
+  },
+  {
+    rule: "replacing a server: not if it has closed the pool",
+    file: HOLD,
+    from: "if (pool.isClosed || found?.holder !== pool.holder) {",
+    to: "if (found?.holder !== pool.holder) {",
+    killer: HOLDS,
+  },
+  {
+    rule: "replacing a server: not if another has the node",
+    file: HOLD,
+    from: "if (pool.isClosed || found?.holder !== pool.holder) {",
+    to: "if (pool.isClosed || found === undefined) {",
+    killer: HOLDS,
   },
   {
     rule: "logical: no more ticks than time passes",
@@ -168,9 +440,16 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "a new holder begins at the mark",
     file: HOLDER,
-    from: "const firstTick = found?.mark ?? nowTick + 1;",
-    to: "const firstTick = (found?.mark ?? nowTick + 2) - 1;",
+    from: "Math.max(found?.mark ?? nowTick + 1, minTick)",
+    to: "Math.max((found?.mark ?? nowTick + 2) - 1, minTick)",
     killer: PROPERTIES,
+  },
+  {
+    rule: "a new holder begins behind the pool of a record that is gone",
+    file: HOLDER,
+    from: "Math.max(found?.mark ?? nowTick + 1, minTick)",
+    to: "Math.max(found?.mark ?? nowTick + 1, 0)",
+    killer: HOLDS,
   },
   {
     rule: "a new holder never lowers the mark",
@@ -208,60 +487,108 @@ const MUTATIONS: Mutation[] = [
       "    const before = this.#record;\n    this.#record = next;\n    if (!await store.compareAndSet(nodeId, before, next)) {",
     killer: PROPERTIES,
   },
+  {
+    rule: "who goes on for another goes on under the name on record",
+    file: HOLDER,
+    from: "new ReservationHolder({ ...options, name: found.holder }, found.mark, found)",
+    to: "new ReservationHolder(options, found.mark, found)",
+    killer: HOLDERS,
+  },
+  {
+    rule: "what is given back begins with the first unused tick",
+    file: HOLDER,
+    from: "Math.min(record.mark, firstUnusedTick)",
+    to: "Math.min(record.mark, firstUnusedTick - 1)",
+    killer: NODES,
+  },
+  {
+    rule: "to give a node back does not raise the mark",
+    file: HOLDER,
+    from: "Math.min(record.mark, firstUnusedTick)",
+    to: "(record.mark, firstUnusedTick)",
+    killer: HOLDERS,
+  },
+  {
+    rule: "it gives the node back, too",
+    file: HOLDER,
+    from: 'mark: mark(record), holder: "" }',
+    to: "mark: mark(record) }",
+    killer: HOLDERS,
+  },
 ];
 
+/** How many mutations are tried at the same time. */
+const LANES = navigator.hardwareConcurrency;
+
+interface Outcome {
+  code: number;
+  output: string;
+}
+
 describe("without the rule, a test fails", () => {
+  const outcomes = new Map<Mutation | string, Outcome>();
+  const killers = [...new Set(MUTATIONS.map(({ killer }) => killer))];
+
   it("(but with all rules in place, none does)", async () => {
-    for (const killer of new Set(MUTATIONS.map(({ killer }) => killer))) {
-      const { code, output } = await runTest(killer);
+    const waiting = [...killers, ...MUTATIONS].values();
+    await Promise.all(Array.from({ length: LANES }, async () => {
+      await using copy = await ProjectCopy.make();
+      for (const trial of waiting) {
+        outcomes.set(trial, typeof trial === "string" ? await copy.run(trial) : await copy.runMutated(trial));
+      }
+    }));
+    for (const killer of killers) {
+      const { code, output } = outcomes.get(killer)!;
       assertEquals(code, 0, output);
     }
   });
 
-  for (const { rule, file, from, to, killer } of MUTATIONS) {
-    it(rule, async () => {
-      const { code, output } = await runTest(killer, { file, from, to });
+  for (const mutation of MUTATIONS) {
+    it(mutation.rule, () => {
+      const { code, output } = outcomes.get(mutation)!;
       assert(
         code !== 0 && /\| [0-9]+ passed.*\| [1-9][0-9]* failed/.test(output),
-        `${killer} did not notice:\n${output}`,
+        `${mutation.killer} did not notice:\n${output}`,
       );
     });
   }
 });
 
-/** Runs a test in a copy of the project, after a mutation. */
-async function runTest(test: string, mutation?: { file: string; from: string; to: string }) {
-  await using copy = await TempDir.make();
-  await copyTree(COPIED, copy.path);
-  if (mutation !== undefined) {
-    const { file, from, to } = mutation;
+/** A copy of the project, for one mutation after the other. */
+class ProjectCopy implements AsyncDisposable {
+  private constructor(private readonly temp: TempDir) {}
+
+  static async make(): Promise<ProjectCopy> {
+    const temp = await TempDir.make();
+    await Deno.mkdir(`${temp.path}/tests`, { recursive: true });
+    const { code } = await new Deno.Command("cp", { args: ["-r", "--parents", ...COPIED, temp.path], cwd: ROOT })
+      .output();
+    assertEquals(code, 0);
+    return new ProjectCopy(temp);
+  }
+
+  /** Runs the test that is to notice a mutation, and undoes the mutation. */
+  async runMutated({ file, from, to, killer }: Mutation): Promise<Outcome> {
     const source = await Deno.readTextFile(ROOT + file);
     assertEquals(source.split(from).length, 2, `${file} has exactly one place that says: ${from}`);
-    await Deno.writeTextFile(`${copy.path}/${file}`, source.replace(from, () => to));
+    await Deno.writeTextFile(`${this.temp.path}/${file}`, source.replace(from, () => to));
+    const outcome = await this.run(killer);
+    await Deno.writeTextFile(`${this.temp.path}/${file}`, source);
+    return outcome;
   }
-  const { code, stdout } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "test",
-      "--no-check",
-      "--quiet",
-      "--allow-read",
-      "--allow-write",
-      "--allow-ffi",
-      "--allow-run",
-      "--fail-fast",
-      test,
-    ],
-    cwd: copy.path,
-    env: { NO_COLOR: "1" },
-  }).output();
-  return { code, output: new TextDecoder().decode(stdout) };
-}
 
-async function copyTree(paths: string[], target: string): Promise<void> {
-  await Deno.mkdir(`${target}/tests`, { recursive: true });
-  const { code } = await new Deno.Command("cp", {
-    args: ["-r", "--parents", ...paths, target],
-    cwd: ROOT,
-  }).output();
-  assertEquals(code, 0);
+  /** Runs a test, up to the first case that fails. */
+  async run(test: string): Promise<Outcome> {
+    const permissions = ["--allow-read", "--allow-write", "--allow-ffi", "--allow-run"];
+    const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["test", "--no-check", "--quiet", ...permissions, "--fail-fast", test, "--", "--no-shrinking"],
+      cwd: this.temp.path,
+      env: { NO_COLOR: "1" },
+    }).output();
+    return { code, output: new TextDecoder().decode(stdout) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.temp[Symbol.asyncDispose]();
+  }
 }

@@ -1,36 +1,68 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { lockNode, NodeLockError } from "../../lib/node/node_lock.ts";
+import { NodeLock } from "../../lib/node/node_lock.ts";
 import { TempDir } from "../temp_dir.ts";
-import { until } from "../within.ts";
+import { within } from "../within.ts";
 
-describe("lockNode", () => {
-  it("lets one holder have a node, and names it to the next", async () => {
+/** Takes a worker's share of the lock, until it is closed. */
+async function lockAsWorker(path: string): Promise<Deno.FsFile> {
+  const file = await Deno.open(path, { read: true });
+  assertEquals(await file.tryLock(false), true);
+  return file;
+}
+
+describe("NodeLock", () => {
+  it("is one holder's at a time, and names it to the next", async () => {
     await using temp = await TempDir.make();
-    const dir = temp.path;
+    const dir = `${temp.path}/new/directory`;
     {
-      using _lock = await lockNode(`${dir}/new/directory`, 7);
-      const message =
-        `node 7 is being served already, by process ${Deno.pid}: stop that one, or choose another --node-id`;
-      await assertRejects(() => lockNode(`${dir}/new/directory`, 7), NodeLockError, message);
-      using other = await lockNode(`${dir}/new/directory`, 8);
-      assertEquals(other.workersPath, `${dir}/new/directory/node-8.workers.lock`);
+      using lock = await NodeLock.open(dir, 7);
+      assertEquals([await lock.holder(), await lock.tryTake()], ["unknown", true]);
+      using next = await NodeLock.open(dir, 7);
+      assertEquals([await next.tryTake(), await next.holder()], [false, `${Deno.pid}`]);
+      using other = await NodeLock.open(dir, 8);
+      assertEquals([await other.tryTake(), other.workersPath], [true, `${dir}/node-8.workers.lock`]);
     }
-    using _again = await lockNode(`${dir}/new/directory`, 7);
+    using again = await NodeLock.open(dir, 7);
+    assertEquals(await again.tryTake(), true);
   });
 
-  it("waits for the workers of an earlier holder", async () => {
+  it("is not taken by whoever only looks at it", async () => {
     await using temp = await TempDir.make();
-    const dir = temp.path;
-    const worker = await Deno.open(`${dir}/node-7.workers.lock`, { write: true, create: true });
-    await worker.lock(false);
-    let locked = false;
-    const waiting = lockNode(dir, 7).then((lock) => (locked = true, lock));
-    // The node itself is held from the beginning, so that nobody else waits for the same workers.
-    await until("the first one holds the node", () => Deno.stat(`${dir}/node-7.pid`).then(() => true, () => false));
-    await assertRejects(() => lockNode(dir, 7), NodeLockError, "node 7 is being served already");
-    assertEquals(locked, false);
-    worker.close();
-    using _lock = await waiting;
+    using _looking = await NodeLock.open(temp.path, 7);
+    using lock = await NodeLock.open(temp.path, 7);
+    assertEquals(await lock.tryTake(), true);
+  });
+
+  it("is waited for until the one before gives it up, or there is no need any more", async () => {
+    await using temp = await TempDir.make();
+    const before = await NodeLock.open(temp.path, 7);
+    await before.tryTake();
+    using next = await NodeLock.open(temp.path, 7);
+    let isTaken = false;
+    const taking = next.take(new AbortController().signal).then(() => isTaken = true);
+    using inVain = await NodeLock.open(temp.path, 7);
+    const needless = new AbortController();
+    const waiting = inVain.take(needless.signal);
+    needless.abort();
+    await within("it gives up", waiting);
+    assertEquals(isTaken, false);
+    before[Symbol.dispose]();
+    await within("the next one takes it", taking);
+    assertEquals(await inVain.tryTake(), false);
+  });
+
+  it("waits for the workers of an earlier holder, but no longer than it is told", async () => {
+    await using temp = await TempDir.make();
+    using lock = await NodeLock.open(temp.path, 7);
+    assertEquals(await lock.workersEnded(0), true);
+    const workers = [await lockAsWorker(lock.workersPath), await lockAsWorker(lock.workersPath)];
+    assertEquals(await lock.workersEnded(0), false);
+    workers[0].close();
+    assertEquals(await lock.workersEnded(30), false);
+    const waiting = lock.workersEnded(60_000);
+    workers[1].close();
+    assertEquals(await within("there are none", waiting), true);
+    (await lockAsWorker(lock.workersPath)).close(); // it is free for the next ones
   });
 });

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { IdLayout, LayoutMismatchError, NodeHeldError } from "../../mod.ts";
 import { AHEAD_MS, type HolderOptions, ReservationHolder } from "../../lib/reservation/holder.ts";
@@ -185,6 +185,75 @@ describe("ReservationHolder, with a store that takes its time", () => {
   });
 });
 
+describe("ReservationHolder with another distance", () => {
+  it("reserves as far ahead as it is told", async () => {
+    const { clock, options } = setUp();
+    const holder = await ReservationHolder.take({ ...options("a"), aheadMs: 15_000 }, false);
+    assertEquals([holder.mark, holder.aheadMs], [116, 16 * TICK_MS]);
+    clock.ms += TICK_MS;
+    await holder.renew(-1);
+    assertEquals(holder.mark, 117);
+    const { mark } = ReservationHolder.resume({ mark: 117, holder: "a", layout: `${LAYOUT}` }, options("b"));
+    assertEquals(mark, 117);
+  });
+
+  it("does not lower its mark where the one before it went further", async () => {
+    const { store, options } = setUp();
+    await ReservationHolder.take({ ...options("a"), aheadMs: 15_000 }, false);
+    const resumed = ReservationHolder.resume((await store.read(1))!, options("b"));
+    await resumed.renew(-1);
+    assertEquals([resumed.mark, store.changes], [116, 1]);
+  });
+});
+
+describe("ReservationHolder.resume", () => {
+  it("goes on under the name on record, and writes nothing", async () => {
+    const { clock, store, options } = setUp();
+    await ReservationHolder.take(options("a"), false);
+    const resumed = ReservationHolder.resume((await store.read(1))!, options("b"));
+    assertEquals([resumed.nodeId, resumed.firstTick, resumed.mark], [1, 100 + AHEAD, 100 + AHEAD]);
+    assertEquals(store.changes, 1);
+    clock.ms += TICK_MS;
+    await resumed.renew(-1);
+    assertEquals(await store.read(1), { mark: 101 + AHEAD, holder: "a", layout: `${LAYOUT}` });
+  });
+
+  it("takes a renewal of the one before it for its own, also if that arrives late", async () => {
+    const { clock, store, options } = setUp();
+    const first = await ReservationHolder.take(options("a"), false);
+    clock.ms += TICK_MS;
+    store.fates.push("late");
+    await assertRejects(() => first.renew(-1));
+    const resumed = ReservationHolder.resume((await store.read(1))!, options("b"));
+    assertEquals(await store.arrive(), true);
+    clock.ms += TICK_MS;
+    await resumed.renew(-1);
+    assertEquals([resumed.mark, (await store.read(1))?.mark], [102 + AHEAD, 102 + AHEAD]);
+  });
+
+  it("is one of two that renew, as long as the one before it does: both keep up", async () => {
+    const { clock, store, options } = setUp();
+    const first = await ReservationHolder.take(options("a"), false);
+    const resumed = ReservationHolder.resume((await store.read(1))!, options("b"));
+    for (let tick = 101; tick < 104; tick++) {
+      clock.ms += TICK_MS;
+      for (const holder of [first, resumed]) {
+        await holder.renew(-1);
+        assertEquals([holder.mark, (await store.read(1))?.mark], [tick + AHEAD, tick + AHEAD]);
+      }
+    }
+  });
+
+  it("refuses a record of another layout", () => {
+    const { options } = setUp();
+    assertThrows(
+      () => ReservationHolder.resume({ mark: 117, holder: "a", layout: "another" }, options("b")),
+      LayoutMismatchError,
+      "node 1 is on record with the layout another, and was asked for with 20/2/2",
+    );
+  });
+});
+
 describe("ReservationHolder.release", () => {
   it("gives the node back, but not its ticks", async () => {
     const { store, options } = setUp();
@@ -204,5 +273,54 @@ describe("ReservationHolder.release", () => {
     await assertRejects(() => holder.renew(-1));
     await holder.release();
     assertEquals(await store.read(1), { mark: 101 + AHEAD, holder: "", layout: `${LAYOUT}` });
+  });
+
+  it("gives back with it the ticks that are unused, in the same change", async () => {
+    const { store, options } = setUp();
+    const holder = await ReservationHolder.take(options("a"), false);
+    await holder.release(102);
+    assertEquals(await store.read(1), { mark: 102, holder: "", layout: `${LAYOUT}` });
+    assertEquals(store.changes, 2);
+    assertEquals((await ReservationHolder.take(options("b"), false)).firstTick, 102);
+  });
+
+  it("never raises the mark", async () => {
+    const { store, options } = setUp();
+    const holder = await ReservationHolder.take(options("a"), false);
+    await holder.release(1000);
+    assertEquals((await store.read(1))?.mark, 100 + AHEAD);
+  });
+
+  for (const fate of ["before", "after", "late"] as const) {
+    it(`gives unused ticks back after a renewal that failed ${fate === "late" ? "and arrives late" : fate}`, async () => {
+      const { clock, store, options } = setUp();
+      const holder = await ReservationHolder.take(options("a"), false);
+      clock.ms += TICK_MS;
+      store.fates.push(fate);
+      await assertRejects(() => holder.renew(-1));
+      await holder.release(103);
+      assertEquals(await store.read(1), { mark: 103, holder: "", layout: `${LAYOUT}` });
+      if (fate === "late") assertEquals(await store.arrive(), false, "the record that it was to replace is gone");
+      assertEquals(await store.read(1), { mark: 103, holder: "", layout: `${LAYOUT}` });
+    });
+  }
+
+  it("gives nothing back of a node that another has taken", async () => {
+    const { store, options } = setUp();
+    const first = await ReservationHolder.take(options("a"), false);
+    const second = await ReservationHolder.take(options("b"), false);
+    await assertRejects(() => first.release(101), NodeHeldError);
+    assertEquals((await store.read(1))?.mark, second.mark);
+  });
+
+  it("gives nothing back late of a node that another has taken since", async () => {
+    const { store, options } = setUp();
+    const first = await ReservationHolder.take(options("a"), false);
+    store.fates.push("late");
+    await assertRejects(() => first.release(101), Error, "out of reach");
+    const second = await ReservationHolder.take(options("b"), false);
+    assertEquals(second.firstTick, 100 + AHEAD);
+    assertEquals(await store.arrive(), false);
+    assertEquals(await store.read(1), { mark: second.mark, holder: "b", layout: `${LAYOUT}` });
   });
 });

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { type ClockPolicy, IdGenerator, IdGrant, IdLayout, IdStatus, NodeHeldError } from "../../mod.ts";
 import { ReservationHolder } from "../../lib/reservation/holder.ts";
 import { HandClock } from "../id/hand_clock.ts";
+import { endOnFailure } from "../shrinking.ts";
 import { MemorySequencePool } from "../id/memory_sequence_pool.ts";
 import { type Fate, FlakyStore } from "./flaky_store.ts";
 
@@ -21,12 +22,15 @@ type Event =
   | { kind: "start"; fate: Fate }
   /** One generator is replaced by a new one of the same holder, as a worker that died is. */
   | { kind: "restart"; holder: number; subnode: number }
-  | { kind: "release"; holder: number; fate: Fate };
+  /** A holder gives the node back, and with it what its generators have not used, nor ever will. */
+  | { kind: "release"; holder: number; fate: Fate }
+  /** A change gets to the store that its holder has given up. */
+  | { kind: "arrive"; index: number };
 
 const anyIndex = fc.nat({ max: 7 });
 /** Which holder, counted from the latest; mostly that one. */
 const anyHolder = fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: anyIndex });
-const anyFate = fc.constantFrom<Fate>("well", "well", "well", "before", "after");
+const anyFate = fc.constantFrom<Fate>("well", "well", "well", "before", "after", "late");
 const anyEvent: fc.Arbitrary<Event> = fc.oneof(
   {
     weight: 16,
@@ -62,6 +66,7 @@ const anyEvent: fc.Arbitrary<Event> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("start" as const), fate: anyFate }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("restart" as const), holder: anyHolder, subnode: anyIndex }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("release" as const), holder: anyHolder, fate: anyFate }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("arrive" as const), index: anyIndex }) },
 );
 
 const anyCase = fc.record({
@@ -70,7 +75,7 @@ const anyCase = fc.record({
   tickMs: fc.constantFrom(1, 10, 1000),
   order: fc.constantFrom("sequence-node" as const, "node-sequence" as const),
   generatorCount: fc.integer({ min: 1, max: 5 }),
-  /** How many sequence numbers the generators of a holder take at a time from a pool; 0: each has a subnode instead. */
+  /** How many sequence numbers the generators of a holder take at least from a pool; 0: each has a subnode instead. */
   leaseSize: fc.nat({ max: 3 }),
   policy: fc.constantFrom<ClockPolicy>("refuse", "logical"),
   events: fc.array(anyEvent, { minLength: 10, maxLength: 120, size: "max" }),
@@ -81,6 +86,10 @@ interface Party {
   holder: ReservationHolder;
   generators: IdGenerator[];
   pool: MemorySequencePool | undefined;
+  /** The last tick that a generator used that is no more. */
+  usedTick: number;
+  /** Whether its generators give out nothing any more. */
+  isOver: boolean;
   /** The highest id of each generator. */
   last: bigint[];
 }
@@ -104,9 +113,15 @@ async function run(
   ) =>
     new IdGenerator({
       ...{ nodeId, layout, clock, monotonicClock, clockPolicy: policy },
-      ...(pool === undefined ? { subnodeId: index, subnodeCount: generatorCount } : { sequencePool: pool }),
-      reservation: { firstTick, endTick: holder.mark },
+      ...(pool === undefined
+        ? { subnodeId: index, subnodeCount: generatorCount, reservation: { firstTick, endTick: holder.mark } }
+        : { sequencePool: pool }),
     });
+  const usedTickOf = ({ generators, usedTick }: Party) => Math.max(usedTick, ...generators.map((ids) => ids.lastTick));
+  const hear = ({ holder, pool }: Party, generators: IdGenerator[]) => {
+    if (pool !== undefined) pool.endTick = Math.max(pool.endTick, holder.mark);
+    else for (const ids of generators) ids.extendReservation(holder.mark);
+  };
   const start = async () => {
     const options = {
       store,
@@ -117,9 +132,12 @@ async function run(
       name: `holder ${parties.length} ${seen.size} ${store.changes}`,
     };
     const holder = await ReservationHolder.take(options, policy === "logical");
-    const pool = leaseSize === 0 ? undefined : new MemorySequencePool(layout, holder.firstTick, leaseSize);
+    const { firstTick, mark } = holder;
+    const pool = leaseSize === 0 ? undefined : new MemorySequencePool(layout, firstTick, mark, leaseSize);
     const generators = Array.from({ length: generatorCount }, (_, i) => generator({ holder, pool }, i));
-    parties.push({ holder, generators, pool, last: generators.map(() => -1n) });
+    parties.push({
+      ...{ holder, generators, pool, usedTick: firstTick - 1, isOver: false, last: generators.map(() => -1n) },
+    });
   };
   const tolerate = async (change: Promise<void>) => {
     await change.catch((error) =>
@@ -139,16 +157,21 @@ async function run(
       clock.ms = Math.max(0, clock.ms + event.passedMs + event.wallMs);
     }
     if (event.kind === "renew") {
-      await tolerate(party.holder.renew(Math.max(...party.generators.map((ids) => ids.lastTick))));
-      if (event.isHeard) party.generators.forEach((ids) => ids.extendReservation(party.holder.mark));
+      await tolerate(party.holder.renew(usedTickOf(party)));
+      if (event.isHeard) hear(party, party.generators);
     }
-    if (event.kind === "release") await tolerate(party.holder.release());
-    if (event.kind === "mark") ids.extendReservation(party.holder.mark);
+    if (event.kind === "release") {
+      party.isOver = true;
+      await tolerate(party.holder.release(usedTickOf(party) + 1));
+    }
+    if (event.kind === "arrive" && store.lateCount > 0) await store.arrive(event.index % store.lateCount);
+    if (event.kind === "mark") hear(party, [ids]);
     if (event.kind === "restart") {
+      party.usedTick = usedTickOf(party);
       // The one before may have used whatever its holder had reserved, unless a pool knows what it has used.
       party.generators[subnode] = generator(party, subnode, party.pool ? party.holder.firstTick : party.holder.mark);
     }
-    if (event.kind === "take" && ids.tryRange(event.count, grant) === IdStatus.OK) {
+    if (event.kind === "take" && !party.isOver && ids.tryRange(event.count, grant) === IdStatus.OK) {
       let id = BigInt(grant.firstHigh) << 32n | BigInt(grant.firstLow);
       for (let i = 0; i < grant.count; i++, id += ids.step) {
         assert(!seen.has(id), `id ${id} was given out twice`);
@@ -172,7 +195,7 @@ describe("whatever clocks, crashes, holders and the store do", () => {
       fc.asyncProperty(anyCase, async (testCase) => {
         given += await run(testCase);
       }),
-      { numRuns: 5000, seed: 20_260_101 },
+      { numRuns: 5000, seed: 20_260_101, endOnFailure },
     );
     assert(given > 30_000, `only ${given} ids were given out: the cases prove little`);
   });

@@ -1,4 +1,5 @@
 import { IdLayout } from "../../mod.ts";
+import { TempPools } from "../node/temp_pools.ts";
 import { type Ledger, SimulatedNode } from "./simulated_node.ts";
 import { SimulatedStore, World } from "./world.ts";
 
@@ -18,6 +19,8 @@ const FUTURE_TICKS = 50_000;
 export interface Outcome {
   /** Ids given out, every one of them compared with all others. */
   ids: number;
+  /** How often a server went on where the pool of the one before ends. */
+  continued: number;
   /** Seconds that passed, times the nodes. */
   nodeSeconds: number;
   /** Nodes that give out ids again within a minute of all faults being over. */
@@ -28,12 +31,14 @@ export interface Outcome {
 
 /**
  * Runs a cluster through faults: clocks that are off, drift and step, supervisors and workers that are killed between any two
- * moments, orphans that go on, and a store that is slow, out of reach or loses replies.
+ * moments or end, orphans that go on, machines that reboot, nodes that another machine takes, and a store that is slow, out of reach or
+ * loses replies.
  *
  * @param seed The same seed gives the same run.
  * @param nodes How many nodes, at most 1024.
  * @param seconds How long.
- * @throws {Error} If an id is given out twice, or the ids of a worker do not ascend; the message has the seed.
+ * @throws {Error} If an id is given out twice, or the ids of a worker do not ascend, or those of workers that share a pool; the message has
+ * the seed.
  */
 export async function simulate(seed: number, nodes: number, seconds: number): Promise<Outcome> {
   const world = new World(seed);
@@ -48,9 +53,10 @@ export async function simulate(seed: number, nodes: number, seconds: number): Pr
     epochMs: 0,
   });
   const ledger = new BitLedger(nodes, 2 ** timeBits);
+  using pools = new TempPools();
   const cluster = Array.from(
     { length: nodes },
-    (_, nodeId) => new SimulatedNode(world, store, layout, ledger, nodeId, FIRST_TICK * TICK_MS),
+    (_, nodeId) => new SimulatedNode(world, store, layout, ledger, pools, nodeId, FIRST_TICK * TICK_MS),
   );
   const run = async (untilMs: number) => {
     while (world.nowMs < untilMs) {
@@ -66,7 +72,7 @@ export async function simulate(seed: number, nodes: number, seconds: number): Pr
       await run(Math.min(endMs, world.nowMs + world.between(100, 20_000)));
       store.isOut = false;
     }
-    for (const node of cluster) [node.isFaulty, node.skewMs] = [false, 0];
+    for (const node of cluster) node.recover();
     await run(world.nowMs + 70_000); // some requests take a minute
     const given = cluster.map((node) => node.given);
     const marks = cluster.map(({ nodeId }) => store.markOf(nodeId));
@@ -74,15 +80,18 @@ export async function simulate(seed: number, nodes: number, seconds: number): Pr
     const recovered = cluster.map((node, i) => node.given > given[i]);
     // Whoever refuses to run ahead of the clock waits until it is past the mark, for good reason.
     const nowTick = FIRST_TICK + world.nowMs / TICK_MS;
-    const recoverable = cluster.map((node, i) => node.policy === "logical" || marks[i] <= nowTick);
+    const recoverable = cluster.map((node, i) => node.policy === "logical" || marks[i] < nowTick - 5);
     return {
       ids: cluster.reduce((sum, node) => sum + node.given, 0),
+      continued: cluster.reduce((sum, node) => sum + node.continued, 0),
       nodeSeconds: nodes * world.nowMs / 1000,
       recovered: recovered.filter((isRecovered, i) => isRecovered && recoverable[i]).length,
       recoverable: recoverable.filter(Boolean).length,
     };
   } catch (error) {
     throw new Error(`seed ${seed}, after ${world.nowMs} ms: ${(error as Error).message}`, { cause: error });
+  } finally {
+    for (const node of cluster) node[Symbol.dispose]();
   }
 }
 
@@ -94,7 +103,12 @@ class BitLedger implements Ledger {
     this.#bits = new Uint16Array(nodes * ticks);
   }
 
-  note(nodeId: number, tick: number, sequence: number): void {
+  note(nodeId: number, id: number): void {
+    const tick = Math.floor(id / 2 ** (SEQUENCE_BITS + NODE_BITS));
+    const sequence = id >>> NODE_BITS & (1 << SEQUENCE_BITS) - 1;
+    if ((id & (1 << NODE_BITS) - 1) !== nodeId) {
+      throw new Error(`node ${nodeId} gave out ${id}, which is another node's`);
+    }
     const index = nodeId * this.ticks + tick;
     const bit = 1 << sequence;
     if ((this.#bits[index] & bit) !== 0) {

@@ -11,12 +11,15 @@ try {
   const seed = integerFlag("seed", flags.seed, 0, 2 ** 31 - 1, 1);
   const hours = integerFlag("hours", flags.hours, 1, 24, 1);
   const nodes = integerFlag("nodes", flags.nodes, 1, 1024, 1024);
-  const { ids, nodeSeconds, recovered, recoverable } = await simulate(seed, nodes, hours * 3600);
+  const { ids, continued, nodeSeconds, recovered, recoverable } = await simulate(seed, nodes, hours * 3600);
   console.log(
     `seed ${seed}: ${nodes} nodes, ${nodeSeconds.toLocaleString("en")} node seconds, ${
       ids.toLocaleString("en")
     } ids, ` +
-      `none of them twice; ${recovered} of ${recoverable} nodes recovered`,
+      `none of them twice; ${
+        continued.toLocaleString("en")
+      } times, a server went on with the pool of the one before; ` +
+      `${recovered} of ${recoverable} nodes recovered`,
   );
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;

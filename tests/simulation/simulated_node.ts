@@ -1,58 +1,92 @@
 import { type ClockPolicy, IdGenerator, IdGrant, type IdLayout, IdStatus, NodeHeldError } from "../../mod.ts";
-import { MemorySequencePool } from "../id/memory_sequence_pool.ts";
-import { ReservationHolder } from "../../lib/reservation/holder.ts";
+import { holdNode } from "../../lib/node/hold_node.ts";
+import type { NodePool } from "../../lib/node/node_pool.ts";
+import { type HolderOptions, ReservationHolder } from "../../lib/reservation/holder.ts";
+import type { TempPools } from "../node/temp_pools.ts";
 import type { SimulatedStore, World } from "./world.ts";
 
-/** Workers of a node. */
+/** Workers of a server. */
 const WORKERS = 2;
 
-/** How many sequence numbers workers take at a time, where they share a pool. */
-const LEASE_SIZE = 2;
+/** What goes wrong with a machine, one of these at a time. */
+const FAULTS = [
+  ...Array<"the clock steps">(4).fill("the clock steps"),
+  ...Array<"the clock is put right">(4).fill("the clock is put right"),
+  ...Array<"the supervisor is killed">(4).fill("the supervisor is killed"),
+  ...Array<"the supervisor is ended">(2).fill("the supervisor is ended"),
+  ...Array<"a worker is killed">(4).fill("a worker is killed"),
+  "the machine reboots",
+  "another machine is to take the node",
+] as const;
+
+/** A machine that can have the node: what it has outlives its processes. */
+interface Machine {
+  readonly poolPath: string;
+  boots: number;
+  /** How far its clock is off, in ms. */
+  skewMs: number;
+  readonly clock: { now(): number };
+  supervisor: Supervisor | undefined;
+  /** Workers whose supervisor is gone. */
+  readonly orphans: Worker[];
+}
 
 /** A worker process: it goes on with what it was told until it is dead, whatever becomes of its supervisor. */
 interface Worker {
-  ids: IdGenerator;
-  lastSequenceAndTick: number;
+  readonly ids: IdGenerator;
+  readonly tenure: Tenure;
+  lastId: number;
   isAlive: boolean;
 }
 
 /** A supervisor process. */
 interface Supervisor {
-  holder: ReservationHolder | undefined;
-  /** What its workers share, if they do: it is gone with the last of them. */
-  pool: MemorySequencePool | undefined;
+  tenure: Tenure | undefined;
   workers: Worker[];
+  /** The last tick used by workers that are no more. */
+  usedTick: number;
   isRenewing: boolean;
+  /** Whether all that it still does is to give the node back. */
+  isEnding: boolean;
   isAlive: boolean;
   renewAtMs: number;
 }
 
-/** Takes note of every id given out, and complains about one that was given out before. */
+/** How a supervisor and its workers have the node. */
+interface Tenure {
+  readonly holder: ReservationHolder;
+  readonly pool: NodePool | undefined;
+  /** How many holders came before its own. */
+  readonly rank: number;
+  /** How many processes have the pool open. */
+  users: number;
+}
+
+/** Takes note of every id given out, and complains about one that was given out before, or is another node's. */
 export interface Ledger {
-  note(nodeId: number, tick: number, sequence: number): void;
+  note(nodeId: number, id: number): void;
 }
 
 /**
- * A machine with one node id: a clock that is off, drifts and steps; a supervisor and its workers, which share a pool or have a
- * subnode each, and which die at any time; and what the supervisor does about it. The generators and the holder are the real ones.
+ * A node: the machines that it can be on, one at a time or, by mistake, both; on each a clock that is off, drifts and steps, a supervisor
+ * and its workers, which share a pool or have a subnode each, and which die at any time; and what the supervisor does about it. The
+ * generators, the holders and the pools are the real ones.
  */
-export class SimulatedNode {
-  /** How far the machine's clock is off, in ms. */
-  skewMs: number;
-  /** Whether there are faults. */
-  isFaulty = true;
+export class SimulatedNode implements Disposable {
   /** How many ids were given out. */
   given = 0;
+  /** How often a server went on where the pool of the one before ends. */
+  continued = 0;
 
   readonly policy: ClockPolicy;
   readonly #hasPool: boolean;
-  readonly #clock;
+  readonly #machines: Machine[];
+  /** The machine that is to have the node now. */
+  #machine: Machine;
   readonly #monotonicClock;
   readonly #grant = new IdGrant();
-  readonly #startMs: number;
-  #supervisor: Supervisor | undefined;
-  /** Workers whose supervisor is gone. */
-  readonly #orphans: Worker[] = [];
+  readonly #order = new OrderLedger();
+  #isFaulty = true;
   #startAtMs = 0;
   #starts = 0;
 
@@ -61,121 +95,216 @@ export class SimulatedNode {
     private readonly store: SimulatedStore,
     private readonly layout: IdLayout,
     private readonly ledger: Ledger,
+    private readonly pools: TempPools,
     readonly nodeId: number,
     startMs: number,
   ) {
-    this.#startMs = startMs;
-    this.skewMs = world.chance(0.5) ? 0 : world.between(-5000, 5000);
+    this.#machines = ["a", "b"].map((name) => {
+      const machine: Machine = {
+        ...{ poolPath: pools.path(`${nodeId}-${name}`), boots: 0, supervisor: undefined, orphans: [] },
+        skewMs: world.chance(0.5) ? 0 : world.between(-5000, 5000),
+        clock: { now: () => startMs + world.nowMs + machine.skewMs },
+      };
+      return machine;
+    });
+    this.#machine = this.#machines[0];
     this.policy = world.oneOf(["refuse", "logical"]);
     this.#hasPool = world.chance(0.5);
-    this.#clock = { now: () => this.#startMs + this.world.nowMs + this.skewMs };
     this.#monotonicClock = { now: () => this.world.nowMs };
     this.#startAtMs = world.between(0, 3000);
   }
 
-  /** Does what a machine does in a moment of time. */
+  /** From now on, nothing goes wrong. */
+  recover(): void {
+    this.#isFaulty = false;
+    for (const machine of this.#machines) machine.skewMs = 0;
+  }
+
+  /** Does what machines do in a moment of time. */
   step(): void {
-    if (this.isFaulty) this.#suffer();
-    if (this.#supervisor === undefined && this.world.nowMs >= this.#startAtMs) this.#start();
-    const supervisor = this.#supervisor;
-    if (supervisor?.holder !== undefined) {
-      this.#renewIfDue(supervisor, supervisor.holder);
-      for (const worker of supervisor.workers) this.#take(worker);
+    const active = this.#machine;
+    if (active.supervisor === undefined && this.world.nowMs >= this.#startAtMs) this.#start(active);
+    for (const machine of this.#machines) {
+      if (machine !== active && machine.supervisor === undefined && machine.orphans.length === 0) continue;
+      if (this.#isFaulty) this.#suffer(machine);
+      const { supervisor } = machine;
+      if (supervisor?.tenure !== undefined && !supervisor.isEnding) {
+        this.#renewIfDue(machine, supervisor, supervisor.tenure);
+        for (const worker of supervisor.workers) this.#take(worker);
+      }
+      for (const orphan of machine.orphans) this.#take(orphan);
     }
-    for (const orphan of this.#orphans) this.#take(orphan);
+  }
+
+  /** Ends all processes, and removes what they leave behind. */
+  [Symbol.dispose](): void {
+    for (const machine of this.#machines) this.#reboot(machine);
+    for (const { poolPath } of this.#machines) this.pools.remove(poolPath);
   }
 
   /** What goes wrong. */
-  #suffer(): void {
+  #suffer(machine: Machine): void {
     const { world } = this;
-    if (world.chance(0.002)) this.skewMs += world.oneOf([-1, 1]) * world.oneOf([1, 900, 1000, 10_000, 600_000]);
-    if (world.chance(0.002)) this.skewMs = 0; // put right
-    if (world.chance(0.002)) this.#killSupervisor();
-    if (world.chance(0.002)) this.#killWorker();
     // An orphan notices after a while; one that was stopped meanwhile, much later.
-    if (this.#orphans.length > 0 && world.chance(0.02)) this.#orphans.shift()!.isAlive = false;
+    if (machine.orphans.length > 0 && world.chance(0.02)) this.#killWorker(machine.orphans.shift()!);
+    if (!world.chance(0.01)) return;
+    switch (world.oneOf(FAULTS)) {
+      case "the clock steps":
+        machine.skewMs += world.oneOf([-1, 1]) * world.oneOf([1, 900, 1000, 10_000, 600_000]);
+        break;
+      case "the clock is put right":
+        machine.skewMs = 0;
+        break;
+      case "the supervisor is killed":
+        return this.#killSupervisor(machine);
+      case "the supervisor is ended":
+        return this.#end(machine);
+      case "a worker is killed":
+        return this.#replaceWorker(machine);
+      case "the machine reboots":
+        return this.#reboot(machine);
+      case "another machine is to take the node":
+        this.#machine = this.#machines[this.#machine === this.#machines[0] ? 1 : 0];
+        this.#startAtMs = world.nowMs;
+    }
   }
 
-  #killSupervisor(): void {
-    if (this.#supervisor === undefined) return;
-    this.#supervisor.isAlive = false;
-    this.#orphans.push(...this.#supervisor.workers);
-    this.#supervisor = undefined;
+  #killSupervisor(machine: Machine): void {
+    const { supervisor } = machine;
+    if (supervisor === undefined) return;
+    machine.orphans.push(...supervisor.workers);
+    this.#remove(machine, supervisor);
+  }
+
+  #remove(machine: Machine, supervisor: Supervisor): void {
+    supervisor.isAlive = false;
+    this.#leave(supervisor.tenure);
+    machine.supervisor = undefined;
     this.#startAtMs = this.world.nowMs + this.world.between(0, 3000);
+  }
+
+  /** A clean end: nobody takes any more, and what was not used goes back to the store, if that answers in time. */
+  #end(machine: Machine): void {
+    const { supervisor } = machine;
+    if (supervisor?.tenure === undefined || supervisor.isEnding) return;
+    supervisor.isEnding = true;
+    const { holder, pool } = supervisor.tenure;
+    pool?.close();
+    // With a pool, it does no harm if one is left.
+    const left = pool !== undefined && this.world.chance(0.5) ? supervisor.workers.pop() : undefined;
+    if (left !== undefined) machine.orphans.push(left);
+    const unused = pool?.firstUnusedTick ?? usedTickOf(supervisor) + 1;
+    for (const worker of supervisor.workers.splice(0)) this.#killWorker(worker);
+    const end = () => supervisor.isAlive && this.#remove(machine, supervisor);
+    holder.release(unused).then(end, end);
+    this.world.after(2000, end);
+  }
+
+  /** All processes end; the pool's file remains. */
+  #reboot(machine: Machine): void {
+    if (machine.supervisor !== undefined) this.#killSupervisor(machine);
+    for (const orphan of machine.orphans.splice(0)) this.#killWorker(orphan);
+    machine.boots++;
   }
 
   /**
    * A worker dies, and gets a successor: from the mark on, since it may have used whatever had been reserved until then, unless
    * there is a pool that knows what it has used.
    */
-  #killWorker(): void {
-    const supervisor = this.#supervisor;
-    if (supervisor?.holder === undefined) return;
+  #replaceWorker({ supervisor, clock }: Machine): void {
+    if (supervisor?.tenure === undefined || supervisor.isEnding) return;
     const index = Math.floor(this.world.between(0, WORKERS));
-    supervisor.workers[index].isAlive = false;
-    const { holder, pool } = supervisor;
-    supervisor.workers[index] = this.#worker(holder, pool, index, pool === undefined ? holder.mark : holder.firstTick);
+    const dead = supervisor.workers[index];
+    this.#killWorker(dead);
+    supervisor.usedTick = Math.max(supervisor.usedTick, dead.ids.lastTick);
+    supervisor.workers[index] = this.#worker(supervisor.tenure, clock, index, supervisor.tenure.holder.mark);
   }
 
-  #start(): void {
+  #killWorker(worker: Worker): void {
+    worker.isAlive = false;
+    this.#leave(worker.tenure);
+  }
+
+  /** A process no longer has the pool open. */
+  #leave(tenure: Tenure | undefined): void {
+    if (tenure !== undefined && --tenure.users === 0) tenure.pool?.[Symbol.dispose]();
+  }
+
+  #start(machine: Machine): void {
     const supervisor: Supervisor = {
-      ...{ holder: undefined, pool: undefined, workers: [], isRenewing: false, isAlive: true },
-      renewAtMs: this.world.nowMs + 1000,
+      ...{ tenure: undefined, workers: [], usedTick: -1, isRenewing: false, isEnding: false, isAlive: true },
+      renewAtMs: this.world.nowMs,
     };
-    this.#supervisor = supervisor;
-    const { nodeId, store, layout } = this;
-    const name = `node ${nodeId}, start ${this.#starts++}`;
-    const clocks = { clock: this.#clock, monotonicClock: this.#monotonicClock };
-    ReservationHolder.take({ nodeId, store, layout, name, ...clocks }, this.policy === "logical").then(
-      (holder) => {
-        if (!supervisor.isAlive) return;
-        supervisor.holder = holder;
-        const pool = this.#hasPool ? new MemorySequencePool(layout, holder.firstTick, LEASE_SIZE) : undefined;
-        supervisor.pool = pool;
-        supervisor.workers = Array.from({ length: WORKERS }, (_, i) => this.#worker(holder, pool, i, holder.firstTick));
+    machine.supervisor = supervisor;
+    this.#hold(machine, supervisor).then(
+      (tenure) => {
+        supervisor.tenure = tenure;
+        const { firstTick } = tenure.holder;
+        supervisor.usedTick = firstTick - 1;
+        supervisor.workers = Array.from(
+          { length: WORKERS },
+          (_, i) => this.#worker(tenure, machine.clock, i, firstTick),
+        );
       },
       () => { // The store failed: the supervisor ends, and is started again.
-        if (!supervisor.isAlive) return;
-        this.#supervisor = undefined;
+        machine.supervisor = undefined;
         this.#startAtMs = this.world.nowMs + 1000;
       },
     );
   }
 
-  #worker(
-    holder: ReservationHolder,
-    pool: MemorySequencePool | undefined,
-    subnodeId: number,
-    firstTick: number,
-  ): Worker {
+  async #hold({ clock, poolPath, boots }: Machine, supervisor: Supervisor): Promise<Tenure> {
     const { nodeId, layout } = this;
-    const ids = new IdGenerator({
-      ...{ nodeId, layout, clock: this.#clock, monotonicClock: this.#monotonicClock },
-      ...(pool === undefined ? { subnodeId, subnodeCount: WORKERS } : { sequencePool: pool }),
-      ...{ clockPolicy: this.policy, reservation: { firstTick, endTick: holder.mark } },
+    const options: HolderOptions = {
+      ...{ nodeId, clock, monotonicClock: this.#monotonicClock, name: `${nodeId}-${this.#starts++}` },
+      ...{ layout, store: this.store.asSeenBy(supervisor) },
+    };
+    const isBehindAllowed = this.policy === "logical";
+    if (!this.#hasPool) {
+      return { holder: await ReservationHolder.take(options, isBehindAllowed), pool: undefined, rank: 0, users: 1 };
+    }
+    const { holder, pool, whyFromMark } = await holdNode({
+      ...{ ...options, layout, isBehindAllowed, boot: `${poolPath}-${boots}`, poolPath },
     });
-    return { ids, lastSequenceAndTick: -1, isAlive: true };
+    if (whyFromMark === undefined) this.continued++;
+    return { holder, pool, rank: this.store.rankOf(nodeId, pool.holder), users: 1 };
   }
 
-  #renewIfDue(supervisor: Supervisor, holder: ReservationHolder): void {
+  #worker(tenure: Tenure, clock: { now(): number }, subnodeId: number, firstTick: number): Worker {
+    const { nodeId, layout } = this;
+    const { holder, pool } = tenure;
+    const ids = new IdGenerator({
+      ...{ nodeId, layout, clock, monotonicClock: this.#monotonicClock, clockPolicy: this.policy },
+      ...(pool === undefined
+        ? { subnodeId, subnodeCount: WORKERS, reservation: { firstTick, endTick: holder.mark } }
+        : { sequencePool: pool }),
+    });
+    tenure.users++;
+    return { ids, tenure, lastId: -1, isAlive: true };
+  }
+
+  #renewIfDue(machine: Machine, supervisor: Supervisor, { holder, pool }: Tenure): void {
     if (supervisor.isRenewing || this.world.nowMs < supervisor.renewAtMs) return;
     supervisor.renewAtMs = this.world.nowMs + 1000;
     supervisor.isRenewing = true;
-    const usedTick = Math.max(...supervisor.workers.map(({ ids }) => ids.lastTick));
     // A renewal that takes too long is given up, and goes on behind the next one's back.
     this.world.after(2000, () => supervisor.isRenewing = false);
-    holder.renew(this.policy === "logical" ? usedTick : -1).then(
+    holder.renew(this.policy === "logical" ? usedTickOf(supervisor) : -1).then(
       () => {
         supervisor.isRenewing = false;
         const mark = holder.mark;
+        pool?.extend(mark);
+        if (pool !== undefined) return;
         for (const { ids } of supervisor.workers) {
           this.world.after(this.world.between(1, 300), () => ids.extendReservation(mark));
         }
       },
       (error) => {
         supervisor.isRenewing = false;
-        // A request of one before it, which took long to get to the store, has taken the node: it ends, and is started again.
-        if (error instanceof NodeHeldError && supervisor === this.#supervisor) this.#killSupervisor();
+        if (!(error instanceof NodeHeldError)) return;
+        // Another machine has the node, or a request has that of one before it, which took long to get to the store: it ends.
+        pool?.close();
+        this.#killSupervisor(machine);
       },
     );
   }
@@ -185,16 +314,39 @@ export class SimulatedNode {
     if (!worker.isAlive || !this.world.chance(0.5)) return;
     const count = this.world.chance(0.1) ? 100 : 2;
     if (worker.ids.tryRange(count, this.#grant) !== IdStatus.OK) return;
-    let id = BigInt(this.#grant.firstHigh) << 32n | BigInt(this.#grant.firstLow);
-    for (let i = 0; i < this.#grant.count; i++, id += worker.ids.step) {
-      const { tick, sequence, nodeId } = this.layout.unpack(id);
-      const sequenceAndTick = tick * 2 ** 20 + sequence;
-      if (sequenceAndTick <= worker.lastSequenceAndTick) {
-        throw new Error(`the ids of a worker of node ${nodeId} do not ascend`);
+    const step = this.#hasPool ? this.layout.maxNodeId + 1 : WORKERS * (this.layout.maxNodeId + 1);
+    let id = this.#grant.firstHigh * 2 ** 32 + this.#grant.firstLow;
+    for (let i = 0; i < this.#grant.count; i++, id += step) {
+      if (id <= worker.lastId) throw new Error(`the ids of a worker of node ${this.nodeId} do not ascend`);
+      worker.lastId = id;
+      this.ledger.note(this.nodeId, id);
+      if (this.#hasPool && !this.#order.isNext(worker.tenure.rank, id)) {
+        throw new Error(`id ${id} of node ${this.nodeId} is lower than one that another worker has given out before`);
       }
-      worker.lastSequenceAndTick = sequenceAndTick;
-      this.ledger.note(nodeId, tick, sequence);
-      this.given++;
     }
+    this.given += this.#grant.count;
+  }
+}
+
+/** The last tick that it knows to be used. */
+function usedTickOf({ tenure, usedTick, workers }: Supervisor): number {
+  return tenure?.pool?.position.tick ?? Math.max(usedTick, ...workers.map(({ ids }) => ids.lastTick));
+}
+
+/**
+ * Knows in which order ids are to come: each one is above all before it of its own holder and of the holders before that one. (One who was
+ * displaced may have ticks left, below those of the ones after it.)
+ */
+class OrderLedger {
+  /** The highest id up to each holder. */
+  readonly #highest: number[] = [];
+
+  /** Takes note of an id, and says whether it is in order. */
+  isNext(rank: number, id: number): boolean {
+    const highest = this.#highest;
+    while (highest.length <= rank) highest.push(highest.at(-1) ?? -1);
+    if (id <= highest[rank]) return false;
+    for (let after = rank; after < highest.length && highest[after] < id; after++) highest[after] = id;
+    return true;
   }
 }

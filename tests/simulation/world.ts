@@ -58,25 +58,34 @@ export class World {
  * of them minutes, so that changes are made long after whoever asked for them has given up or died; either may be lost; and from
  * time to time nothing gets through at all.
  */
-export class SimulatedStore implements ReservationStore {
+export class SimulatedStore {
   /** Whether nothing gets through. */
   isOut = false;
 
   readonly #records = new Map<number, Reservation>();
+  /** The holders of each node that came on record, in their order. */
+  readonly #holders = new Map<number, string[]>();
 
   constructor(private readonly world: World) {}
 
-  read(nodeId: number): Promise<Reservation | undefined> {
-    return this.#request(() => this.#records.get(nodeId));
+  /** The store for a process, which gets no replies any more once it is dead. */
+  asSeenBy(process: { readonly isAlive: boolean }): ReservationStore {
+    return {
+      read: (nodeId) => this.#request(process, () => this.#records.get(nodeId)),
+      compareAndSet: (nodeId, expected, next) =>
+        this.#request(process, () => {
+          const found = this.#records.get(nodeId);
+          if (found?.mark !== expected?.mark || found?.holder !== expected?.holder) return false;
+          this.#records.set(nodeId, next);
+          if (next.holder !== "" && next.holder !== found?.holder) this.#holdersOf(nodeId).push(next.holder);
+          return true;
+        }),
+    };
   }
 
-  compareAndSet(nodeId: number, expected: Reservation | undefined, next: Reservation): Promise<boolean> {
-    return this.#request(() => {
-      const found = this.#records.get(nodeId);
-      const isExpected = found?.mark === expected?.mark && found?.holder === expected?.holder;
-      if (isExpected) this.#records.set(nodeId, next);
-      return isExpected;
-    });
+  /** How many holders of a node came on record before one. */
+  rankOf(nodeId: number, holder: string): number {
+    return this.#holdersOf(nodeId).indexOf(holder);
   }
 
   /** The mark on record for a node. */
@@ -84,16 +93,26 @@ export class SimulatedStore implements ReservationStore {
     return this.#records.get(nodeId)?.mark ?? 0;
   }
 
-  #request<T>(execute: () => T): Promise<T> {
+  #holdersOf(nodeId: number): string[] {
+    const holders = this.#holders.get(nodeId) ?? [];
+    this.#holders.set(nodeId, holders);
+    return holders;
+  }
+
+  #request<T>(process: { readonly isAlive: boolean }, execute: () => T): Promise<T> {
     const { world } = this;
     return new Promise((resolve, reject) => {
+      const fail = (message: string) => process.isAlive && reject(new Error(message));
       if (this.isOut || world.chance(0.01)) {
-        return world.after(this.#latencyMs(), () => reject(new Error("the request got lost")));
+        return world.after(this.#latencyMs(), () => fail("the request got lost"));
       }
       world.after(this.#latencyMs(), () => {
         const result = execute();
         const isLost = this.isOut || world.chance(0.01);
-        world.after(this.#latencyMs(), () => isLost ? reject(new Error("the reply got lost")) : resolve(result));
+        world.after(this.#latencyMs(), () => {
+          if (isLost) fail("the reply got lost");
+          else if (process.isAlive) resolve(result);
+        });
       });
     });
   }

@@ -40,11 +40,13 @@ class Receiver implements Disposable {
     while (datagrams > 0) {
       const count = this.batch.receive();
       assert(count > 0, `${datagrams} more datagrams were to come`);
+      const announced = this.batch.datagrams;
       for (let message = 0; message < count; message++) {
         const texts = Array.from({ length: this.batch.open(message) }, () => this.#text());
         messages.push(texts);
         datagrams -= texts.length;
       }
+      assertEquals(announced, messages.slice(-count).flat().length);
     }
     assertEquals(this.batch.receiveNow(), 0, "nothing more was to come");
     return messages;

@@ -242,6 +242,60 @@ if (Deno.build.os === "linux") {
       await served;
     });
 
+    for (const hostname of ["127.0.0.1", "0.0.0.0", "::1", "::"]) {
+      it(`leaves the group when it is told to, and answers what it has: ${hostname}`, async () => {
+        const leaving = bindReuseport({ hostname, port: 0 });
+        const staying = await EchoServer.bind("bindReuseport", { hostname, port: leaving.port });
+        const address = { hostname: hostname.includes(":") ? "::1" : "127.0.0.1", port: leaving.port };
+        const peers = Array.from({ length: 32 }, () => new Peer(address));
+        for (const peer of peers) await peer.send(1);
+        leaving.leaveGroup();
+        for (const peer of peers) await peer.send(3);
+        let [before, after] = [0, 0];
+        const served = leaving.serve((datagram) => {
+          if (datagram.getUint8(0) === 1) before++;
+          else after++;
+          datagram.setUint8(0, datagram.getUint8(0) + 1);
+          return 1;
+        });
+        staying.serve();
+        for (const peer of peers) {
+          assertEquals([await peer.receive(), await peer.receive()].flat().sort(), [2, 4]);
+          peer[Symbol.dispose]();
+        }
+        leaving.close();
+        await served;
+        assert(before > 0, "it had some of those that were sent before");
+        assertEquals(after, 0, "and got none of those after");
+        assertEquals(await staying.close(), 64 - before);
+      });
+    }
+
+    it("says how many datagrams a batch has, before it answers them, and when it has", async () => {
+      const socket = bindReuseport({ hostname: "127.0.0.1", port: 0 });
+      const client = new ConnectedSocket("127.0.0.1", socket.port, 500);
+      for (let i = 0; i < 70; i++) client.add(4);
+      client.send();
+      const heard: string[] = [];
+      let answered = 0;
+      const served = socket.serve(() => (answered++, 0), {
+        onBatch: (datagrams) => heard.push(`${answered} answered, ${datagrams} more`),
+        onBatchEnd: () => heard.push(`${answered} answered`),
+      });
+      assertEquals(heard, ["0 answered, 70 more", "70 answered"]);
+      client.close();
+      socket.close();
+      await served;
+    });
+
+    it("reads the clock again when it is told to", async () => {
+      const socket = bindReuseport({ hostname: "127.0.0.1", port: 0 });
+      const boundMs = socket.receivedMs;
+      await until("the clock has gone on", () => socket.readClock());
+      assertGreater(socket.receivedMs, boundMs);
+      socket.close();
+    });
+
     it("refuses a hostname that is not an IP address", async () => {
       for (const hostname of ["localhost", "", "127.1", "1.2.3.4.5", "256.1.1.1", "::1%lo", "[::1]"]) {
         assertThrows(

@@ -61,6 +61,23 @@ describe("createResponder, against bytes written out by hand", () => {
     assertEquals(ask(respond, "00"), "00" + "00000091a8000405");
   });
 
+  it("refuses nobody because of an old reading of the clock", () => {
+    let readMs = EPOCH_MS + 0x1233 * 1000;
+    const generator = new IdGenerator({ nodeId: 5, clock: { now: () => readMs } });
+    let nowMs = readMs;
+    const respond = createResponder(generator, () => readMs !== (readMs = nowMs));
+    assertEquals(ask(respond, "00"), "01", "the tick that it was made in");
+    nowMs += 1000;
+    assertEquals(ask(respond, "00"), "00" + "00000091a0000005");
+    assertEquals(
+      ask(respond, `02 00 0000 ffffffff ${TAG} 0000000000000000 0000000000000000`).slice(8, 16),
+      "0001ffff",
+      "all that are left of it",
+    );
+    nowMs += 1000;
+    assertEquals(ask(respond, "00"), "00" + "00000091a8000005");
+  });
+
   it("says that the clock is behind, and for how many ms, even if they take more than 32 bits", () => {
     const { respond, clock } = serve();
     clock.ms = EPOCH_MS - 0x1_0000_0002;

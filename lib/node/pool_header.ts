@@ -1,0 +1,83 @@
+/**
+ * The beginning of a pool's memory, version 1: text, which never changes, and in which all that a pool can belong to is named.
+ *
+ *     global-id pool 1                          the version of this format, and of the memory behind it
+ *     boot 4f6b…                                the boot of the system: its processes and its clock
+ *     node 0
+ *     layout 37/17/10 sequence-node, …
+ *     holder 0b2c…                              the holder in the reservation store whose ticks these are
+ *
+ * What is left of it is zeros.
+ *
+ * @module
+ */
+import type { IdLayout } from "../id/layout.ts";
+
+/** How long the header is, in bytes. */
+export const HEADER_BYTES = 1024;
+
+/** The first line, up to the version. */
+const TITLE = "global-id pool ";
+const VERSION = "1";
+/** The line that names the holder, from 0, and how it begins. */
+const HOLDER_LINE = 4;
+const HOLDER = "holder ";
+
+/** What a pool belongs to. */
+export interface PoolIdentity {
+  /** The boot of the system: see `readBootId`. */
+  readonly boot: string;
+  /** The node. */
+  readonly nodeId: number;
+  /** How its ids are laid out. */
+  readonly layout: IdLayout;
+  /** The holder's name in the reservation store. */
+  readonly holder: string;
+}
+
+/** A pool that cannot be used here; the message says why. */
+export class PoolError extends Error {
+  /** The name of the class. */
+  override name = "PoolError";
+}
+
+/** Writes the header into {@linkcode HEADER_BYTES} zeros. */
+export function writePoolHeader(bytes: Uint8Array, identity: PoolIdentity): void {
+  bytes.set(new TextEncoder().encode(textOf(identity)));
+}
+
+/** Whether the bytes are the header of a pool of this version, whatever it belongs to. */
+export function isPoolHeader(bytes: Uint8Array): boolean {
+  return linesOf(bytes)[0] === TITLE + VERSION;
+}
+
+/** The name of the holder. */
+export function holderInPoolHeader(bytes: Uint8Array): string {
+  return linesOf(bytes)[HOLDER_LINE].slice(HOLDER.length);
+}
+
+/**
+ * Makes sure that a pool belongs to what it is asked for, whoever its holder is.
+ *
+ * @throws {PoolError} If it belongs to something else, is damaged, or of another version.
+ */
+export function checkPoolHeader(bytes: Uint8Array, identity: Omit<PoolIdentity, "holder">): void {
+  const lines = linesOf(bytes);
+  if (!lines[0].startsWith(TITLE)) throw new PoolError("the pool is damaged: it does not begin as one");
+  const version = lines[0].slice(TITLE.length);
+  if (version !== VERSION) throw new PoolError(`the pool is of version ${version}, and this program knows ${VERSION}`);
+  const wanted = textOf({ ...identity, holder: "" }).split("\n");
+  const differs = wanted.findIndex((line, i) => i < HOLDER_LINE && line !== lines[i]);
+  if (differs >= 0) {
+    throw new PoolError(`the pool is of ${lines[differs] || "nothing"}, and this is ${wanted[differs]}`);
+  }
+  if (!/^holder \S+$/.test(lines[HOLDER_LINE] ?? "")) throw new PoolError("the pool is damaged: it names no holder");
+}
+
+function textOf({ boot, nodeId, layout, holder }: PoolIdentity): string {
+  return `${TITLE}${VERSION}\nboot ${boot}\nnode ${nodeId}\nlayout ${layout}\n${HOLDER}${holder}\n`;
+}
+
+function linesOf(bytes: Uint8Array): string[] {
+  return new TextDecoder().decode(bytes.subarray(0, bytes.indexOf(0))).split("\n");
+}

@@ -1,0 +1,124 @@
+import { assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { BatchedPool } from "../../lib/node/batched_pool.ts";
+import { SequenceLease } from "../../lib/id/sequence_pool.ts";
+import { IdGenerator, IdGrant, IdLayout, IdStatus } from "../../mod.ts";
+import { HandClock } from "../id/hand_clock.ts";
+import { MemorySequencePool } from "../id/memory_sequence_pool.ts";
+
+/** 256 ids a tick. */
+const LAYOUT = new IdLayout({ timeBits: 30, sequenceBits: 8, nodeBits: 0, tickMs: 1000, epochMs: 0 });
+
+/** Notes what is taken from it. */
+class NotingPool extends MemorySequencePool {
+  taken: number[] = [];
+
+  override take(tick: number, count: number, lease: SequenceLease): void {
+    this.taken.push(count);
+    super.take(tick, count, lease);
+  }
+}
+
+/** A worker, and what takes from the same pool beside it. */
+function setUp() {
+  const pool = new NotingPool(LAYOUT, 5, 9);
+  const batched = new BatchedPool(pool);
+  const clock = new HandClock(5000);
+  const ids = new IdGenerator({ nodeId: 0, layout: LAYOUT, clock, sequencePool: batched });
+  const grant = new IdGrant();
+  return {
+    pool,
+    batched,
+    ids,
+    clock,
+    /** Answers requests for so many ids each, and gives back what is left. */
+    answer(datagrams: number, ...counts: number[]): number[] {
+      batched.begin(datagrams);
+      const firsts = counts.map((count) => {
+        assertEquals([ids.tryRange(count, grant), grant.count], [IdStatus.OK, count]);
+        return grant.firstLow % 256;
+      });
+      ids.giveBack();
+      return firsts;
+    },
+    /** What was taken since it was asked for the last time, each time. */
+    taken: () => pool.taken.splice(0),
+    takeBeside(count: number): number {
+      const lease = new SequenceLease();
+      pool.take(5, count, lease);
+      pool.taken.pop();
+      return lease.first;
+    },
+  };
+}
+
+const singles = (count: number) => Array(count).fill(1);
+
+describe("BatchedPool", () => {
+  it("takes ids for a batch at once, when the one before used as many", () => {
+    const { answer, taken } = setUp();
+    assertEquals(answer(8, ...singles(8)), [0, 1, 2, 3, 4, 5, 6, 7]);
+    assertEquals(taken(), [1, 1, 2, 4], "of the first one, it knows only what was asked for so far");
+    assertEquals(answer(8, ...singles(8)), [8, 9, 10, 11, 12, 13, 14, 15]);
+    assertEquals(taken(), [8]);
+    assertEquals(answer(20, ...singles(20)).at(-1), 35);
+    assertEquals(taken(), [8, 8, 4]);
+  });
+
+  it("takes no more than the batch has datagrams, nor than it used before", () => {
+    const { answer, taken } = setUp();
+    answer(8, ...singles(8));
+    answer(8, ...singles(8));
+    taken();
+    answer(3, 1, 1, 1);
+    answer(8, 1);
+    assertEquals(taken(), [3, 3]);
+    answer(8, 1);
+    assertEquals(taken(), [1], "the one before used one, and gave the other two back");
+  });
+
+  it("takes one at a time where it was never told of a batch", () => {
+    const { ids, taken } = setUp();
+    for (let i = 0; i < 4; i++) ids.nextId();
+    assertEquals(taken(), [1, 1, 1, 1]);
+  });
+
+  it("takes a range that is larger than the batch as it is", () => {
+    const { answer, taken } = setUp();
+    assertEquals(answer(2, 100, 50), [0, 100]);
+    assertEquals(taken(), [100, 50]);
+    assertEquals(answer(2, 1, 60), [150, 151]);
+    assertEquals(taken(), [2, 60]);
+  });
+
+  it("leaves nothing out, as long as nobody else takes some", () => {
+    const { answer } = setUp();
+    answer(8, ...singles(8));
+    assertEquals([answer(8, 1), answer(8, 1, 1), answer(5)], [[8], [9, 10], []]);
+    assertEquals(answer(8, 1), [11]);
+  });
+
+  it("loses what is left if somebody else takes some meanwhile", () => {
+    const { batched, ids, answer, takeBeside } = setUp();
+    answer(4, ...singles(4));
+    batched.begin(4);
+    assertEquals(LAYOUT.unpack(ids.nextId()).sequence, 4);
+    assertEquals(takeBeside(1), 8);
+    ids.giveBack();
+    assertEquals(answer(4, 1), [9]);
+  });
+
+  it("keeps nothing from one batch to the next, whatever became of the tick", () => {
+    const { batched, ids, clock, pool, answer } = setUp();
+    answer(4, ...singles(4));
+    batched.begin(4);
+    ids.nextId();
+    clock.ms += 1000;
+    assertEquals(LAYOUT.unpack(ids.nextId()), { tick: 6, sequence: 0, nodeId: 0 });
+    ids.giveBack();
+    assertEquals(answer(2, 1, 1), [1, 2]);
+    assertEquals(batched.endTick, 9);
+    pool.endTick = 0;
+    assertEquals([batched.endTick, ids.tryRange(1, new IdGrant())], [0, IdStatus.NOT_RESERVED]);
+  });
+});

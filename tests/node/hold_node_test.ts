@@ -1,0 +1,503 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { cString, openLibc } from "../../lib/libc/libc.ts";
+import type { NodeHold } from "../../lib/node/hold_node.ts";
+import { PoolError } from "../../lib/node/pool_header.ts";
+import { ForeignFileError } from "../../lib/node/own_file.ts";
+import { IdLayout, LayoutMismatchError, NodeHeldError, type Reservation, type ReservationStore } from "../../mod.ts";
+import { FlakyStore } from "../reservation/flaky_store.ts";
+import { TempDir } from "../temp_dir.ts";
+import { Machine } from "./machine.ts";
+import { take } from "./pools.ts";
+
+const NODE = 7;
+/** Ticks of 1 s, with 16 ids each. */
+const LAYOUT = new IdLayout({ timeBits: 20, sequenceBits: 4, nodeBits: 3, tickMs: 1000, epochMs: 0 });
+const layout = `${LAYOUT}`;
+/** How many ticks past the clock's the mark is: with a pool that lasts, and without one. */
+const AHEAD = 16;
+const SHORT_AHEAD = 4;
+
+/** Two machines whose clocks are in tick 100, and the store that they share. */
+async function setUp({ wrap = (store: ReservationStore) => store, isBehindAllowed = false } = {}) {
+  const temp = await TempDir.make();
+  const store = new FlakyStore();
+  const shared = { store: wrap(store), layout: LAYOUT, nodeId: NODE, isBehindAllowed };
+  const [a, b] = ["a", "b"].map((name) => new Machine(name, `${temp.path}/${name}`, 100_000, shared));
+  return {
+    ...{ dir: temp.path, store, a, b },
+    record: async () => {
+      const { mark, holder } = (await store.read(NODE))!;
+      return [mark, holder];
+    },
+    [Symbol.asyncDispose]: async () => {
+      a[Symbol.dispose]();
+      b[Symbol.dispose]();
+      await temp[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** What a supervisor does at its end, and whether the change failed. */
+async function end({ pool, holder }: NodeHold): Promise<boolean> {
+  pool.close();
+  return await holder.release(pool.firstUnusedTick).then(() => true, () => false);
+}
+
+const pathless = ({ whyFromMark, whyNotLasting }: NodeHold) => ({ whyFromMark, whyNotLasting });
+const LASTING = { whyFromMark: undefined, whyNotLasting: undefined };
+const HELD_ELSEWHERE = { whyFromMark: "the node has been held elsewhere since", whyNotLasting: undefined };
+
+describe("holdNode, with nothing on record", () => {
+  it("begins after the clock's tick, and reserves so far ahead that the store need not answer for 10 s", async () => {
+    await using world = await setUp();
+    const hold = await world.a.hold();
+    assertEquals(pathless(hold), LASTING);
+    assertEquals([hold.pool.holder, hold.pool.isOwned, hold.pool.endTick], ["a-1", true, 100 + AHEAD]);
+    assertEquals(await world.record(), [100 + AHEAD, "a-1"]);
+    assertEquals([take(hold.pool, 100, 1), take(hold.pool, 101, 1)], [[100, 16, 16], [101, 0, 1]]);
+  });
+
+  it("begins behind a pool whose record is gone: at its mark or, if it is closed, at its first unused tick", async () => {
+    await using world = await setUp();
+    const first = await world.a.hold();
+    take(first.pool, 101, 3);
+    world.a.clock.ms += 10_000;
+    const second = await world.a.hold({ store: new FlakyStore() });
+    assertEquals(second.whyFromMark, "the store has no record of it");
+    assertEquals(second.pool.position, { tick: first.pool.endTick - 1, taken: 16 });
+    take(second.pool, second.holder.firstTick, 3);
+    assert(second.pool.close());
+    const third = await world.a.hold({ store: new FlakyStore() });
+    assertEquals(third.pool.position, { tick: second.holder.firstTick, taken: 16 });
+  });
+
+  it("writes no record and puts no pool in place if the store does not answer", async () => {
+    await using world = await setUp();
+    world.store.isOut = true;
+    await assertRejects(() => world.a.hold(), Error, "out of reach");
+    world.store.isOut = false;
+    world.store.fates.push("before");
+    await assertRejects(() => world.a.hold(), Error, "out of reach");
+    await assertRejects(() => world.a.join(), PoolError, "it has no pool that others can find");
+    assertEquals(await world.store.read(NODE), undefined);
+  });
+});
+
+describe("holdNode, where the record names the pool's holder", () => {
+  it("goes on exactly there, and writes nothing", async () => {
+    await using world = await setUp();
+    const before = await world.a.hold();
+    take(before.pool, 101, 3);
+    const hold = await world.a.hold();
+    assertEquals(pathless(hold), LASTING);
+    assertEquals([hold.pool.holder, hold.pool.endTick, hold.holder.mark], ["a-1", 100 + AHEAD, 100 + AHEAD]);
+    assertEquals([await world.record(), world.store.changes], [[100 + AHEAD, "a-1"], 1]);
+    // It is the same pool as that of the one before, and of workers that have outlived it.
+    assertEquals([take(hold.pool, 101, 1), take(before.pool, 101, 1), take(hold.pool, 101, 1)], [
+      [101, 3, 4],
+      [101, 4, 5],
+      [101, 5, 6],
+    ]);
+    assertEquals([before.pool.isOwned, hold.pool.isOwned], [false, true]);
+  });
+
+  it("knows of a mark that was written and not told, and is told of those that are written late", async () => {
+    await using world = await setUp();
+    const before = await world.a.hold();
+    world.a.clock.ms += 1000;
+    world.store.fates.push("after");
+    await assertRejects(() => before.holder.renew(-1));
+    const hold = await world.a.hold();
+    assertEquals([before.pool.endTick, hold.pool.endTick, hold.holder.mark], [117, 117, 117]);
+    world.a.clock.ms += 1000;
+    world.store.fates.push("late");
+    await assertRejects(() => hold.holder.renew(-1));
+    const next = await world.a.hold();
+    assertEquals([next.holder.mark, await world.store.arrive()], [117, true]);
+    world.a.clock.ms += 1000;
+    await next.holder.renew(-1);
+    assertEquals([next.holder.mark, await world.record()], [119, [119, "a-1"]]);
+  });
+
+  it("goes on also with the clock anywhere", async () => {
+    await using world = await setUp();
+    take((await world.a.hold()).pool, 101, 3);
+    world.a.clock.ms = 1000;
+    assertEquals((await world.a.hold()).pool.position, { tick: 101, taken: 3 });
+    world.a.clock.ms = 1_000_000_000;
+    const hold = await world.a.hold();
+    assertEquals([hold.pool.position, hold.pool.endTick], [{ tick: 101, taken: 3 }, 100 + AHEAD]);
+  });
+});
+
+describe("holdNode, where the pool is closed", () => {
+  it("goes on in the same tick when the node was given back with the pool's first unused tick", async () => {
+    await using world = await setUp();
+    const before = await world.a.hold();
+    take(before.pool, 101, 3);
+    assertEquals([await end(before), await world.record()], [true, [102, ""]]);
+    world.a.clock.ms += 1000;
+    const hold = await world.a.hold();
+    assertEquals(pathless(hold), LASTING);
+    assertEquals([hold.pool.holder, hold.pool.position], ["a-2", { tick: 101, taken: 3 }]);
+    assertEquals(await world.record(), [101 + AHEAD, "a-2"]);
+    assertEquals([take(hold.pool, 101, 1), take(before.pool, 101, 1)], [[101, 3, 4], [101, 0, 0]]);
+  });
+
+  it("goes on at the first tick if nothing was taken at all", async () => {
+    await using world = await setUp();
+    await end(await world.a.hold());
+    assertEquals(await world.record(), [101, ""]);
+    const hold = await world.a.hold();
+    await end(hold);
+    assertEquals([hold.pool.position, await world.record()], [{ tick: 100, taken: 16 }, [101, ""]]);
+  });
+
+  it("goes on there if the node has not been given back yet, having made sure that it never will be", async () => {
+    await using world = await setUp();
+    const before = await world.a.hold();
+    take(before.pool, 101, 3);
+    world.store.fates.push("late");
+    assertEquals(await end(before), false);
+    const hold = await world.a.hold();
+    assertEquals(pathless(hold), LASTING);
+    assertEquals([hold.pool.holder, hold.pool.position], ["a-2", { tick: 101, taken: 3 }]);
+    assertEquals(take(hold.pool, 102, 1), [102, 0, 1]);
+    assertEquals(await world.store.arrive(), false, "it would give back what is used by now");
+    assertEquals(await world.record(), [100 + AHEAD, "a-2"]);
+    assertEquals((await world.b.hold()).pool.position, { tick: 99 + AHEAD, taken: 16 });
+  });
+
+  it("goes on there also if it is given back at the very moment", async () => {
+    const meanwhile: (() => Promise<unknown>)[] = [];
+    await using world = await setUp({ wrap: (store) => new Interrupted(store, () => meanwhile.pop()) });
+    const before = await world.a.hold();
+    take(before.pool, 101, 3);
+    world.store.fates.push("late");
+    await end(before);
+    meanwhile.push(() => world.store.arrive());
+    const hold = await world.a.hold();
+    assertEquals(pathless(hold), LASTING);
+    assertEquals([hold.pool.position, await world.record()], [{ tick: 101, taken: 3 }, [100 + AHEAD, "a-2"]]);
+  });
+
+  it("goes on there if it was held elsewhere, and given back without a tick having been used", async () => {
+    await using world = await setUp();
+    const before = await world.a.hold();
+    take(before.pool, 101, 3);
+    await end(before);
+    await end(await world.b.hold());
+    const hold = await world.a.hold();
+    assertEquals([pathless(hold), hold.pool.position], [LASTING, { tick: 101, taken: 3 }]);
+  });
+
+  it("begins at the mark if that is another one, since the node has been held elsewhere", async () => {
+    await using world = await setUp();
+    const before = await world.a.hold();
+    take(before.pool, 101, 3);
+    await end(before);
+    const elsewhere = await world.b.hold();
+    take(elsewhere.pool, 103, 1);
+    await end(elsewhere);
+    assertEquals(await world.record(), [104, ""]);
+    const hold = await world.a.hold();
+    assertEquals([pathless(hold), hold.pool.position], [HELD_ELSEWHERE, { tick: 103, taken: 16 }]);
+  });
+
+  it("begins at the mark if the one who closed it wrote nothing, and another has the node now", async () => {
+    await using world = await setUp();
+    const before = await world.a.hold();
+    before.pool.close();
+    await world.b.hold();
+    assertEquals(pathless(await world.a.hold()), HELD_ELSEWHERE);
+  });
+});
+
+describe("holdNode, where the pool says nothing of what is on record", () => {
+  it("begins at the mark on a machine that never had the node", async () => {
+    await using world = await setUp();
+    const before = await world.a.hold();
+    take(before.pool, 101, 3);
+    const hold = await world.b.hold();
+    assertEquals(pathless(hold), { ...LASTING, whyFromMark: "there is no pool of it on this machine" });
+    assertEquals([hold.pool.holder, hold.pool.position], ["b-1", { tick: 99 + AHEAD, taken: 16 }]);
+    // What the one before has reserved remains its own.
+    assertEquals([take(before.pool, 101, 1), take(before.pool, 100 + AHEAD, 1)], [[101, 3, 4], [100 + AHEAD, 0, 0]]);
+  });
+
+  for (const isOver of [false, true]) {
+    it(`begins at the mark when the node ${isOver ? "was" : "is"} held elsewhere, though its pool is open`, async () => {
+      await using world = await setUp();
+      const before = await world.a.hold();
+      const elsewhere = await world.b.hold();
+      if (isOver) await end(elsewhere);
+      const hold = await world.a.hold();
+      assertEquals([pathless(hold), take(before.pool, 101, 1)], [HELD_ELSEWHERE, [101, 0, 1]]);
+      assertEquals(hold.pool.position, { tick: hold.holder.firstTick - 1, taken: 16 });
+    });
+  }
+
+  it("does not take an open pool for one that was given back, though the mark fits", async () => {
+    await using world = await setUp();
+    const before = await world.a.hold();
+    take(before.pool, 99 + AHEAD, 3);
+    await end(await world.b.hold());
+    assertEquals(await world.record(), [100 + AHEAD, ""]);
+    assertEquals([before.pool.isClosed, before.pool.firstUnusedTick], [false, 100 + AHEAD]);
+    assertEquals(pathless(await world.a.hold()), HELD_ELSEWHERE);
+  });
+
+  it("begins at the mark after a reboot, whatever has become of the file", async () => {
+    await using world = await setUp();
+    const left = await world.a.hold();
+    take(left.pool, 101, 3);
+    world.a.reboot();
+    const second = await world.a.hold();
+    assertEquals(pathless(second), {
+      ...LASTING,
+      whyFromMark: "the pool is of boot boot-a-1, and this is boot boot-a-2",
+    });
+    assertEquals([second.pool.holder, second.pool.position], ["a-2", { tick: 99 + AHEAD, taken: 16 }]);
+    await end(second);
+    world.a.reboot();
+    await Deno.remove(world.a.poolPath);
+    const third = await world.a.hold();
+    assertEquals(pathless(third), { ...LASTING, whyFromMark: "there is no pool of it on this machine" });
+    world.a.reboot();
+    await Deno.writeTextFile(world.a.poolPath, "?", { append: true });
+    assertEquals(pathless(await world.a.hold()), {
+      ...LASTING,
+      whyFromMark: "the pool is damaged, or of another version: it has 69633 bytes, not 69632",
+    });
+  });
+
+  it("begins at the mark, and lasts, where the pool is damaged", async () => {
+    await using world = await setUp();
+    const before = await world.a.hold();
+    await Deno.writeFile(world.a.poolPath, new Uint8Array(69_632));
+    assertEquals(pathless(await world.a.hold()), {
+      ...LASTING,
+      whyFromMark: "the pool is damaged: it does not begin as one",
+    });
+    assertEquals((await world.a.hold()).whyFromMark, undefined);
+    assertEquals(take(before.pool, 101, 1), [101, 0, 0], "it took the zeros for a closed pool");
+  });
+
+  it("never gives the node to a pool of another node", async () => {
+    await using world = await setUp();
+    await world.a.hold({ nodeId: 6, name: "six" });
+    await world.a.hold({ poolPath: `${world.dir}/other` });
+    assertEquals(pathless(await world.a.hold()), {
+      ...LASTING,
+      whyFromMark: "the pool is of node 6, and this is node 7",
+    });
+  });
+
+  it("refuses a record of another layout", async () => {
+    await using world = await setUp();
+    await world.a.hold();
+    const other = new IdLayout({ timeBits: 20, sequenceBits: 5, nodeBits: 3, tickMs: 1000, epochMs: 0 });
+    await assertRejects(
+      () => world.a.hold({ layout: other }),
+      LayoutMismatchError,
+      "node 7 is on record with the layout",
+    );
+    assertEquals((await world.a.hold()).whyFromMark, undefined);
+  });
+
+  it("reserves ticks although the clock is behind the mark if that is allowed", async () => {
+    await using world = await setUp({ isBehindAllowed: true });
+    await world.a.hold();
+    world.b.clock.ms = 0;
+    const hold = await world.b.hold();
+    assertEquals([hold.pool.position.tick, hold.pool.endTick], [100 + AHEAD, 101 + 2 * AHEAD]);
+  });
+});
+
+describe("holdNode, where there can be no pool for the next one", () => {
+  it("goes on without one, and reserves only as much as the next one can wait for", async () => {
+    await using world = await setUp();
+    const whyNoBoot = "the system does not say which boot this is";
+    const hold = await world.a.hold({ boot: undefined });
+    assertEquals(pathless(hold), { whyFromMark: undefined, whyNotLasting: whyNoBoot });
+    assertEquals(await world.record(), [100 + SHORT_AHEAD, "a-1"]);
+    assertEquals(take(hold.pool, 101, 1), [101, 0, 1]);
+    const next = await world.a.hold({ boot: undefined });
+    assertEquals(pathless(next), { whyFromMark: whyNoBoot, whyNotLasting: whyNoBoot });
+    assertEquals(pathless(await world.a.hold()), { ...LASTING, whyFromMark: "there is no pool of it on this machine" });
+  });
+
+  it("says why there can be none in its directory", async () => {
+    await using world = await setUp();
+    const poolPath = `${world.dir}/nowhere/pool`;
+    const hold = await world.a.hold({ poolPath });
+    const whyNotLasting = `cannot make ${poolPath}.new: No such file or directory`;
+    assertEquals(pathless(hold), { whyFromMark: undefined, whyNotLasting });
+    const next = await world.a.hold({ poolPath });
+    assertEquals(pathless(next), { whyFromMark: "there is no pool of it on this machine", whyNotLasting });
+    assertEquals(next.pool.position.tick, 99 + SHORT_AHEAD);
+  });
+
+  it("neither trusts nor removes what is not this user's alone", async () => {
+    await using world = await setUp();
+    take((await world.a.hold()).pool, 101, 3);
+    await Deno.chmod(world.a.poolPath, 0o644);
+    const why = `${world.a.poolPath} has the mode 100644 instead of 100600`;
+    const hold = await world.a.hold();
+    assertEquals(pathless(hold), { whyFromMark: why, whyNotLasting: why });
+    assertEquals(hold.pool.position, { tick: 99 + AHEAD, taken: 16 });
+    await Deno.chmod(world.a.poolPath, 0o600);
+    assertEquals(pathless(await world.a.hold()), HELD_ELSEWHERE);
+  });
+});
+
+describe("holdNode, at the same moment as others", () => {
+  it("looks again when another changes the record meanwhile", async () => {
+    const meanwhile: (() => Promise<unknown>)[] = [];
+    await using world = await setUp({ wrap: (store) => new Interrupted(store, () => meanwhile.pop()) });
+    const taken: NodeHold[] = [];
+    const takeIt = async () => taken.push(await world.b.hold({ store: world.store }));
+    meanwhile.push(takeIt, takeIt);
+    const hold = await world.a.hold();
+    assertEquals(taken.length, 2);
+    assertEquals(taken[1].whyFromMark, undefined);
+    assertEquals([hold.pool.holder, hold.pool.position.tick], ["a-1", taken[0].holder.mark - 1]);
+  });
+
+  it("gives up in the end", async () => {
+    const names: string[] = [];
+    await using world = await setUp({
+      wrap: (store) =>
+        new Interrupted(store, () => async () => {
+          const found = await store.read(NODE);
+          names.push(`other ${names.length}`);
+          await store.compareAndSet(NODE, found, { mark: 200, layout, holder: names.at(-1)! });
+        }),
+    });
+    await assertRejects(() => world.a.hold(), NodeHeldError, "node 7 was taken by another holder at the same moment");
+    assertEquals([names.length, await world.record()], [3, [200, "other 2"]]);
+  });
+
+  it("gives the node to one machine of two", async () => {
+    await using world = await setUp();
+    const holds = await Promise.all([world.a.hold(), world.b.hold()]);
+    assertEquals(holds.map(({ pool }) => pool.position.tick).sort(), [100, 99 + AHEAD]);
+    const [, holder] = await world.record();
+    assertEquals(holds.filter(({ pool }) => pool.holder === holder).length, 1);
+    await assertRejects(() => holds.find(({ pool }) => pool.holder !== holder)!.holder.release(101), NodeHeldError);
+  });
+});
+
+describe("joinNode", () => {
+  it("takes from the same pool side by side, and owns it when it is time to", async () => {
+    await using world = await setUp();
+    const old = await world.a.hold();
+    take(old.pool, 101, 3);
+    const next = await world.a.join();
+    assertEquals(pathless(next), LASTING);
+    assertEquals([take(next.pool, 101, 1), take(old.pool, 101, 1)], [[101, 3, 4], [101, 4, 5]]);
+    assertEquals([old.pool.isOwned, next.pool.isOwned, next.pool.close()], [true, false, false]);
+    world.a.clock.ms += 1000;
+    await old.holder.renew(-1);
+    old.pool.extend(old.holder.mark);
+    assertEquals(next.pool.own(), true);
+    assertEquals([old.pool.isOwned, old.pool.close()], [false, false]);
+    world.a.clock.ms += 1000;
+    await next.holder.renew(-1);
+    assertEquals(await world.record(), [118, "a-1"]);
+    assertEquals([await end(next), await world.record()], [true, [102, ""]]);
+    assertEquals(take(old.pool, 101, 1), [101, 0, 0]);
+  });
+
+  it("changes nothing if it goes no further", async () => {
+    await using world = await setUp();
+    const old = await world.a.hold();
+    await world.a.join();
+    assertEquals([old.pool.isOwned, world.store.changes], [true, 1]);
+    assertEquals([await end(old), await world.record()], [true, [101, ""]]);
+  });
+
+  it("comes too late if the other one has closed the pool", async () => {
+    await using world = await setUp();
+    const old = await world.a.hold();
+    const next = await world.a.join();
+    old.pool.close();
+    assertEquals([next.pool.own(), next.pool.close()], [false, false]);
+    await assertRejects(() => world.a.join(), PoolError, "it does not hold the node any more");
+    await old.holder.release(old.pool.firstUnusedTick);
+    await assertRejects(() => world.a.join(), PoolError, "it does not hold the node any more");
+  });
+
+  it("refuses where there is nothing to share, or it is somebody else's", async () => {
+    await using world = await setUp();
+    await assertRejects(() => world.a.join(), PoolError, "it has no pool that others can find");
+    await world.a.hold();
+    await assertRejects(() => world.b.join(), PoolError, "it has no pool that others can find");
+    await assertRejects(
+      () => world.a.join({ boot: undefined }),
+      PoolError,
+      "the pool is of boot boot-a-1, and this is",
+    );
+    await assertRejects(() => world.a.join({ nodeId: 6 }), PoolError, "the pool is of node 7, and this is node 6");
+    const other = new IdLayout({ timeBits: 20, sequenceBits: 5, nodeBits: 3, tickMs: 1000, epochMs: 0 });
+    await assertRejects(() => world.a.join({ layout: other }), PoolError, "the pool is of layout 20/4/3");
+    await assertRejects(
+      () => world.a.join({ store: new FlakyStore() }),
+      PoolError,
+      "it does not hold the node any more",
+    );
+    await world.b.hold();
+    await assertRejects(() => world.a.join(), PoolError, "it does not hold the node any more");
+    await Deno.chmod(world.b.poolPath, 0o644);
+    await assertRejects(() => world.b.join(), ForeignFileError, "has the mode 100644");
+  });
+
+  it("refuses where the running one has its pool to itself", async () => {
+    await using world = await setUp();
+    await world.a.hold({ boot: undefined });
+    await assertRejects(() => world.a.join({ boot: undefined }), PoolError, "it has no pool that others can find");
+  });
+});
+
+describe("holdNode, and what it leaves open", () => {
+  it("is only what it returns", async () => {
+    await using world = await setUp();
+    const libc = openLibc();
+    const lowest = () => {
+      const fd = libc.open(cString(world.a.poolPath), 0, 0);
+      libc.close(fd);
+      return fd;
+    };
+    await end(await world.a.hold());
+    world.a[Symbol.dispose]();
+    const before = lowest();
+    await end(await world.a.hold());
+    await world.a.hold();
+    await world.a.hold();
+    world.a.reboot();
+    await world.a.hold();
+    await world.b.hold();
+    await world.a.hold();
+    world.a[Symbol.dispose]();
+    world.b[Symbol.dispose]();
+    assertEquals(lowest(), before);
+  });
+});
+
+/** A store in which something happens before a change is made. */
+class Interrupted implements ReservationStore {
+  constructor(
+    private readonly store: ReservationStore,
+    private readonly next: () => (() => Promise<unknown>) | undefined,
+  ) {}
+
+  read(nodeId: number): Promise<Reservation | undefined> {
+    return this.store.read(nodeId);
+  }
+
+  async compareAndSet(...change: Parameters<ReservationStore["compareAndSet"]>): Promise<boolean> {
+    await this.next()?.();
+    return await this.store.compareAndSet(...change);
+  }
+}

@@ -1,0 +1,145 @@
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { NodePool } from "../../lib/node/node_pool.ts";
+import { TempDir } from "../temp_dir.ts";
+import { until } from "../within.ts";
+import { PoolMemory, state } from "./pool_memory.ts";
+import { FROM_TICK_0, IDENTITY, makePool, take } from "./pools.ts";
+
+const PROCESS = new URL("./pool_process.ts", import.meta.url).href;
+
+/** A process that has a pool open, and does as it is ordered once it is told to begin. */
+async function startProcess(path: string, order: "empty" | "once" | "die", ticks = 0) {
+  const process = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-check", "--allow-ffi", "--allow-run", PROCESS, path, order, String(ticks)],
+    stdout: "piped",
+    stdin: "piped",
+  }).spawn();
+  const [all, beginning] = process.stdout.tee();
+  await read(beginning, 12);
+  return {
+    begin: () => process.stdin.close(),
+    /** All that it takes, once it has ended. */
+    leases: leasesOf(all),
+    /** Lets it take so many times, and kills it. */
+    killAfter: async (times: number) => {
+      await read(beginning, 12 * times);
+      process.kill("SIGKILL");
+    },
+    status: process.status,
+  };
+}
+
+/** The leases that a process has printed whole. */
+async function leasesOf(output: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<number[][]> {
+  const bytes = await new Response(output).arrayBuffer();
+  const numbers = new Uint32Array(bytes.slice(0, bytes.byteLength - bytes.byteLength % 12));
+  return Array.from({ length: numbers.length / 3 }, (_, i) => [...numbers.subarray(3 * i, 3 * i + 3)]).slice(1);
+}
+
+/** Waits until so many bytes have come. */
+async function read(output: ReadableStream<Uint8Array<ArrayBuffer>>, bytes: number): Promise<void> {
+  const reader = output.getReader();
+  while (bytes > 0) {
+    const { value } = await reader.read();
+    if (value === undefined) throw new Error("the process has ended");
+    bytes -= value.length;
+  }
+  reader.releaseLock();
+}
+
+describe("NodePool, whose mutex was held by one who was killed", () => {
+  it("goes on, also if nobody had it open meanwhile", async () => {
+    await using temp = await TempDir.make();
+    const path = `${temp.path}/pool`;
+    makePool(path)[Symbol.dispose]();
+    for (let round = 0; round < 3; round++) {
+      const process = await startProcess(path, "die");
+      await process.begin();
+      assertEquals((await process.status).signal, "SIGKILL");
+      await process.leases;
+      using pool = NodePool.open(path, IDENTITY)!;
+      assertEquals([take(pool, round, 7), take(pool, round, 3)], [[round, 0, 7], [round, 7, 10]]);
+    }
+  });
+
+  it("goes on for whoever has it open, whatever he does first", async () => {
+    await using temp = await TempDir.make();
+    const path = `${temp.path}/pool`;
+    using pool = makePool(path);
+    const firsts = [
+      () => assertEquals(pool.position, FROM_TICK_0),
+      () => assertEquals(take(pool, 6, 3), [6, 0, 3]),
+      () => assertEquals([pool.own(), pool.close()], [true, true]),
+    ];
+    for (const first of firsts) {
+      const process = await startProcess(path, "die");
+      await process.begin();
+      await process.status;
+      await process.leases;
+      first();
+      pool.extend(2 ** 30 + 1);
+    }
+  });
+});
+
+describe("NodePool, whose mutex another process has", () => {
+  it("looks at its mark when it is its turn", async () => {
+    await using temp = await TempDir.make();
+    const path = `${temp.path}/pool`;
+    using pool = makePool(path);
+    using memory = new PoolMemory(path);
+    const process = await startProcess(path, "once", 5);
+    memory.lock();
+    await process.begin();
+    let hasEnded = false;
+    process.status.then(() => hasEnded = true);
+    await until("the process waits for the mutex", () => memory.isWaitedFor || hasEnded);
+    assertEquals(hasEnded, false);
+    memory.numbers[state.mark] = 0; // as whoever closes it does
+    memory.unlock();
+    assertEquals(await process.leases, [[5, 0, 0]]);
+    assertEquals(pool.position, FROM_TICK_0);
+  });
+});
+
+describe("NodePool, with processes side by side", () => {
+  it("is emptied by processes side by side: nothing twice, nothing left over", async () => {
+    await using temp = await TempDir.make();
+    using pool = makePool(`${temp.path}/pool`);
+    const processes = await Promise.all(Array.from({ length: 2 }, () => startProcess(pool.path, "empty", 500)));
+    await Promise.all(processes.map((process) => process.begin()));
+    const leasesOfEach = await Promise.all(processes.map(({ leases }) => leases));
+    const ticksOfEach = leasesOfEach.map((leases) => new Set(leases.map(([tick]) => tick)));
+    assert(ticksOfEach[0].intersection(ticksOfEach[1]).size > 0, "ticks that they shared");
+    const leases = leasesOfEach.flat();
+    for (const process of processes) assertEquals((await process.status).code, 0);
+    leases.sort(([tickA, firstA], [tickB, firstB]) => tickA - tickB || firstA - firstB);
+    let at = [0, 0];
+    for (const [tick, first, end] of leases) {
+      assertEquals([tick, first, end], [...at, first + 1]);
+      at = end === 256 ? [tick + 1, 0] : [tick, end];
+    }
+    assertEquals(at, [500, 0]);
+  });
+
+  it("goes on when processes are killed: nothing twice", async () => {
+    await using temp = await TempDir.make();
+    using pool = makePool(`${temp.path}/pool`);
+    const leases: number[][] = [];
+    async function keepKilling() {
+      for (let round = 0; round < 6; round++) {
+        const process = await startProcess(pool.path, "empty", 2 ** 30);
+        await process.begin();
+        await process.killAfter(200);
+        leases.push(...await process.leases);
+        await process.status;
+      }
+    }
+    await Promise.all([keepKilling(), keepKilling()]);
+    assert(leases.length > 12 * 199, `${leases.length} leases`);
+    const seen = new Set(leases.map(([tick, first]) => tick * 256 + first));
+    assertEquals(seen.size, leases.length);
+    assert(leases.every(([, first, end]) => end === first + 1));
+  });
+});

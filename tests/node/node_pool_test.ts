@@ -1,0 +1,442 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import fc from "fast-check";
+import { BatchedPool } from "../../lib/node/batched_pool.ts";
+import { NodePool, POOL_BYTES } from "../../lib/node/node_pool.ts";
+import { PoolError } from "../../lib/node/pool_header.ts";
+import { createUnnamedFile, ForeignFileError } from "../../lib/node/own_file.ts";
+import { openLibc } from "../../lib/libc/libc.ts";
+import { SequenceLease } from "../../lib/id/sequence_pool.ts";
+import { DEFAULT_LAYOUT, IdGenerator, IdGrant, IdLayout, IdStatus, SONYFLAKE_LAYOUT } from "../../mod.ts";
+import { HandClock } from "../id/hand_clock.ts";
+import { endOnFailure } from "../shrinking.ts";
+import { TempDir } from "../temp_dir.ts";
+import { HEADER_BYTES, PoolMemory, state } from "./pool_memory.ts";
+import { FROM_TICK_0, IDENTITY, makePool, take } from "./pools.ts";
+
+const open = (path: string, identity = {}) => NodePool.open(path, { ...IDENTITY, ...identity });
+
+describe("NodePool", () => {
+  it("hands out a tick's numbers once, exactly as many as are asked for, to whoever has opened it", async () => {
+    await using temp = await TempDir.make();
+    using a = makePool(`${temp.path}/pool`, { layout: DEFAULT_LAYOUT });
+    using b = NodePool.join(a.path, DEFAULT_LAYOUT);
+    assertEquals(take(a, 5, 1), [5, 0, 1]);
+    assertEquals(take(b, 5, 1), [5, 1, 2]);
+    assertEquals(take(a, 5, 1000), [5, 2, 1002]);
+    assertEquals(take(b, 5, 2 ** 32 - 1), [5, 1002, 131_072]);
+    assertEquals(take(a, 5, 1), [5, 131_072, 131_072]);
+    assertEquals(take(b, 6, 1), [6, 0, 1]);
+    assertEquals(take(a, 5, 1), [6, 0, 0], "the other one is ahead");
+    assertEquals(take(a, 6, 1), [6, 1, 2]);
+    assertEquals(take(a, 8, 2 ** 32 - 1), [8, 0, 131_072]);
+    assertEquals(take(b, 8, 1), [8, 131_072, 131_072]);
+  });
+
+  it("begins where it is told to", async () => {
+    await using temp = await TempDir.make();
+    const path = `${temp.path}/pool`;
+    using first = makePool(path, { position: { tick: 9, taken: 256 } });
+    assertEquals([first.position, first.firstUnusedTick], [{ tick: 9, taken: 256 }, 10]);
+    assertEquals(take(first, 9, 1), [9, 256, 256]);
+    assertEquals(take(first, 8, 1)[0], 9);
+    assertEquals(take(first, 10, 1), [10, 0, 1]);
+    using middle = makePool(path, { position: { tick: 9, taken: 17 } });
+    assertEquals(take(middle, 9, 1), [9, 17, 18]);
+    using beginning = makePool(path, { position: { tick: 9, taken: 0 } });
+    assertEquals(beginning.firstUnusedTick, 9);
+    assertEquals(take(beginning, 9, 1), [9, 0, 1]);
+    assertEquals([beginning.position, beginning.firstUnusedTick], [{ tick: 9, taken: 1 }, 10]);
+  });
+
+  it("goes as far as layouts go", async () => {
+    await using temp = await TempDir.make();
+    const options = { tickMs: 1000, epochMs: 0, nodeBits: 0 };
+    const layout = new IdLayout({ ...options, timeBits: 53, sequenceBits: 0 });
+    const last = { tick: layout.maxTick - 1, taken: 1 };
+    using long = makePool(`${temp.path}/pool`, { layout, position: last, mark: layout.maxTick + 1 });
+    assertEquals(take(long, layout.maxTick, 5), [layout.maxTick, 0, 1]);
+    assertEquals(take(long, layout.maxTick, 5), [layout.maxTick, 1, 1]);
+    const wide = new IdLayout({ ...options, timeBits: 32, sequenceBits: 31 });
+    using most = makePool(`${temp.path}/most`, { layout: wide, position: { tick: 6, taken: 0 }, mark: 8 });
+    assertEquals(take(most, 6, 2 ** 32 - 1), [6, 0, 2 ** 31]);
+    assertEquals(take(most, 6, 1), [6, 2 ** 31, 2 ** 31]);
+  });
+
+  it("has none from its mark on, and does not enter such a tick", async () => {
+    await using temp = await TempDir.make();
+    using pool = makePool(`${temp.path}/pool`, { mark: 6 });
+    take(pool, 5, 3);
+    assertEquals(take(pool, 6, 1), [6, 0, 0]);
+    assertEquals(take(pool, 2 ** 30, 1), [2 ** 30, 0, 0]);
+    assertEquals(pool.position, { tick: 5, taken: 3 });
+    pool.extend(7);
+    assertEquals([pool.endTick, take(pool, 6, 1), take(pool, 7, 1)], [7, [6, 0, 1], [7, 0, 0]]);
+    using none = makePool(`${temp.path}/none`, { position: { tick: 5, taken: 256 }, mark: 6 });
+    assertEquals([take(none, 6, 1), take(none, 5, 1)], [[6, 0, 0], [5, 256, 256]]);
+  });
+
+  it("never lowers its mark", async () => {
+    await using temp = await TempDir.make();
+    using pool = makePool(`${temp.path}/pool`, { mark: 6 });
+    pool.extend(5);
+    pool.extend(6);
+    pool.extend(0);
+    assertEquals([pool.endTick, pool.isClosed], [6, false]);
+  });
+
+  it("says so if the process that has it is gone, or if it is disposed of", async () => {
+    assertThrows(() => NodePool.join("/proc/1/fd/12345", DEFAULT_LAYOUT), Error, "cannot open the pool");
+    await using temp = await TempDir.make();
+    const path = `${temp.path}/pool`;
+    const pool = makePool(path);
+    pool[Symbol.dispose]();
+    pool[Symbol.dispose]();
+    assertThrows(() => take(pool, 5, 1), PoolError, "the pool is disposed of");
+    using again = open(path)!;
+    assertEquals(take(again, 5, 1), [5, 0, 1]);
+  });
+});
+
+describe("NodePool, what is left of a lease", () => {
+  /** A pool of which tick 5 is begun, by a lease of 10. */
+  async function setUp(temp: TempDir) {
+    const pool = makePool(`${temp.path}/pool`, { mark: 9 });
+    const lease = await Promise.resolve(new SequenceLease());
+    pool.take(5, 10, lease);
+    return { pool, lease };
+  }
+
+  it("is part of the next one if it was taken last", async () => {
+    await using temp = await TempDir.make();
+    const { pool, lease } = await setUp(temp);
+    using _pool = pool;
+    lease.first = 7;
+    pool.take(5, 5, lease);
+    assertEquals([lease.tick, lease.first, lease.end], [5, 7, 12]);
+    pool.take(5, 1000, lease);
+    assertEquals([lease.tick, lease.first, lease.end], [5, 7, 256]);
+  });
+
+  it("is lost if somebody else has taken some since, or a later tick has begun", async () => {
+    await using temp = await TempDir.make();
+    const { pool, lease } = await setUp(temp);
+    using _pool = pool;
+    take(pool, 5, 1);
+    lease.first = 7;
+    pool.take(5, 5, lease);
+    assertEquals([lease.tick, lease.first, lease.end], [5, 11, 16]);
+    take(pool, 6, 16);
+    lease.first = 12;
+    pool.take(6, 1, lease);
+    assertEquals([lease.tick, lease.first, lease.end], [6, 16, 17], "not the numbers of the tick before");
+  });
+
+  it("goes back to the pool if it was taken last, and only then", async () => {
+    await using temp = await TempDir.make();
+    const { pool, lease } = await setUp(temp);
+    using _pool = pool;
+    lease.first = 7;
+    pool.giveBack(lease);
+    pool.giveBack(lease); // there is nothing left
+    assertEquals([pool.position, lease.first], [{ tick: 5, taken: 7 }, lease.end]);
+    pool.take(5, 3, lease);
+    assertEquals([lease.first, lease.end], [7, 10]);
+    take(pool, 5, 1);
+    pool.giveBack(lease);
+    assertEquals(pool.position, { tick: 5, taken: 11 });
+    pool.take(5, 5, lease);
+    take(pool, 6, lease.end);
+    pool.giveBack(lease);
+    assertEquals(pool.position, { tick: 6, taken: 16 });
+  });
+});
+
+describe("NodePool, over and over", () => {
+  it("outlives everybody who has it open", async () => {
+    await using temp = await TempDir.make();
+    const path = `${temp.path}/pool`;
+    makePool(path)[Symbol.dispose]();
+    for (let round = 0; round < 3; round++) {
+      using pool = open(path)!;
+      assertEquals(pool.holder, "h-1");
+      assertEquals(take(pool, 5, 1), [5, round, round + 1]);
+    }
+  });
+
+  it("is another one for whoever opens it after it was replaced, and the same for whoever has it", async () => {
+    await using temp = await TempDir.make();
+    const path = `${temp.path}/pool`;
+    using before = makePool(path);
+    take(before, 5, 9);
+    using after = makePool(path, { holder: "h-2" });
+    using opened = open(path)!;
+    assertEquals([opened.holder, opened.position], ["h-2", FROM_TICK_0]);
+    assertEquals([take(before, 5, 1), take(after, 5, 1), take(opened, 5, 1)], [[5, 9, 10], [5, 0, 1], [5, 1, 2]]);
+  });
+
+  it("is there without a path, too, for whoever joins a process that has it", () => {
+    using pool = NodePool.create(createUnnamedFile(openLibc(), POOL_BYTES), IDENTITY, FROM_TICK_0, 9);
+    using joined = NodePool.join(pool.path, SONYFLAKE_LAYOUT);
+    assertEquals([take(pool, 5, 1), take(joined, 5, 1), joined.holder], [[5, 0, 1], [5, 1, 2], "h-1"]);
+  });
+});
+
+describe("NodePool, when a process is killed between any two of the numbers that it stores", () => {
+  const changes: [what: string, change: (pool: NodePool, lease: SequenceLease) => void][] = [
+    ["takes some", (pool) => take(pool, 5, 3)],
+    ["takes more after a lease of its own", (pool, lease) => pool.take(5, 3, lease)],
+    ["begins a tick", (pool) => take(pool, 6, 3)],
+    ["begins a tick with as many as it has", (pool) => take(pool, 9, 256)],
+    ["begins a tick with as many as are taken of the one before", (pool) => take(pool, 6, 20)],
+    ["takes none", (pool) => take(pool, 4, 3)],
+    ["gives some back", (pool, lease) => pool.giveBack(lease)],
+    ["learns of a mark", (pool) => pool.extend(30)],
+    ["becomes its owner", (pool) => pool.own()],
+    ["closes it", (pool) => pool.close()],
+  ];
+  for (const [what, change] of changes) {
+    it(`has done it, or has not, when it ${what}`, async () => {
+      await using temp = await TempDir.make();
+      const path = `${temp.path}/pool`;
+      for (const ticks of [[5], [3, 5], [1, 3, 5]]) { // so that each of the two places counts once
+        const states: string[] = [];
+        const note = () => {
+          // As whoever comes next finds it. (This one has the mutex.)
+          const [takenA, takenB, tickA, tickB, mark, owner] = memory.numbers;
+          states.push([...(tickB > tickA ? [tickB, takenB] : [tickA, takenA]), mark, owner].join());
+        };
+        using pool = makeWatched(() => makePool(path, { mark: 20 }), () => note());
+        using memory = new PoolMemory(path);
+        const lease = new SequenceLease();
+        for (const tick of ticks) {
+          take(pool, tick, 10);
+          pool.take(tick, 10, lease);
+        }
+        lease.first += 5;
+        states.splice(0);
+        note();
+        change(pool, lease);
+        assert(new Set(states).size <= 2, states.join(" -> "));
+      }
+    });
+  }
+
+  /** Makes a pool of which every number that is stored is noted. */
+  function makeWatched(make: () => NodePool, onStore: () => void): NodePool {
+    const Real = Float64Array;
+    globalThis.Float64Array = new Proxy(Real, {
+      construct: (_, args) =>
+        new Proxy(new Real(...args as [ArrayBuffer]), {
+          get: (array, key) => {
+            const value = Reflect.get(array, key, array);
+            return typeof value === "function" ? value.bind(array) : value;
+          },
+          set: (array, key, value) => {
+            Reflect.set(array, key, value, array);
+            onStore();
+            return true;
+          },
+        }),
+    });
+    try {
+      return make();
+    } finally {
+      globalThis.Float64Array = Real;
+    }
+  }
+});
+
+describe("NodePool, who owns it and who may close it", () => {
+  it("closed: nobody gets any, whoever has it open, and for good", async () => {
+    await using temp = await TempDir.make();
+    const path = `${temp.path}/pool`;
+    using pool = makePool(path);
+    using other = NodePool.join(pool.path, SONYFLAKE_LAYOUT);
+    take(pool, 5, 9);
+    assertEquals([pool.close(), pool.isClosed, other.isClosed, other.endTick], [true, true, true, 0]);
+    for (const each of [pool, other]) {
+      assertEquals([take(each, 5, 1), take(each, 6, 1), take(each, 4, 1)], [[5, 0, 0], [6, 0, 0], [4, 0, 0]]);
+    }
+    pool.extend(2 ** 30);
+    assertEquals([pool.own(), other.own(), pool.close(), other.close()], [false, false, false, false]);
+    assertEquals([pool.endTick, take(pool, 7, 1)], [0, [7, 0, 0]]);
+    using opened = open(path)!;
+    assertEquals([opened.isClosed, opened.own(), opened.close()], [true, false, false]);
+    assertEquals([opened.position, opened.firstUnusedTick], [{ tick: 5, taken: 9 }, 6]);
+  });
+
+  it("is closed by nobody but its owner: who made it, or who has taken it over last", async () => {
+    await using temp = await TempDir.make();
+    const path = `${temp.path}/pool`;
+    using first = makePool(path);
+    using second = open(path)!;
+    using worker = NodePool.join(first.path, SONYFLAKE_LAYOUT);
+    assertEquals([first.isOwned, second.isOwned, worker.isOwned], [true, false, false]);
+    assertEquals([second.close(), worker.close(), first.isClosed], [false, false, false]);
+    assertEquals(second.own(), true);
+    assertEquals([first.isOwned, second.isOwned], [false, true]);
+    assertEquals([first.close(), first.isClosed], [false, false]);
+    assertEquals(take(first, 5, 1), [5, 0, 1]);
+    first.extend(2 ** 30 + 1); // nothing is wrong with that
+    assertEquals(first.own(), true);
+    assertEquals([second.close(), first.close(), second.isClosed], [false, true, true]);
+  });
+
+  it("is not owned by whoever opens it where it has no owner", async () => {
+    await using temp = await TempDir.make();
+    const path = `${temp.path}/pool`;
+    using _pool = makePool(path);
+    using memory = new PoolMemory(path);
+    memory.numbers[state.owner] = 0;
+    using opened = open(path)!;
+    assertEquals([opened.isOwned, opened.close(), opened.isClosed], [false, false, false]);
+  });
+});
+
+describe("NodePool.open", () => {
+  const changes: [what: string, why: RegExp, change: (memory: PoolMemory) => void][] = [
+    ["no title", /^the pool is damaged: it does not begin as one$/, (memory) => memory.write("G")],
+    ["zeros", /^the pool is damaged: it does not begin as one$/, (memory) => memory.bytes.fill(0)],
+    ["noise", /^the pool is damaged: it does not begin as one$/, (memory) => memory.bytes.fill(0xe5)],
+    ["another version", /^the pool is of version 7, and this program knows 1$/, (memory) => memory.write("7", 15)],
+    ["a boot that was long ago", /^the pool is of boot c-1, and this is boot b-1$/, (memory) => memory.write("c", 22)],
+    ["no holder", /^the pool is damaged: it names no holder$/, (memory) => endHeaderAt(memory, "h-1")],
+    ["no holder's line", /^the pool is damaged: it names no holder$/, (memory) => endHeaderAt(memory, "holder")],
+    ["no node", /^the pool is of nothing, and this is node 7$/, (memory) => endHeaderAt(memory, "node")],
+    ["a header without end", /./, (memory) => memory.bytes.fill(0x61, 30, HEADER_BYTES)],
+    ["a tick that is no number", /^the pool is damaged: 256, 0, NaN, -1, /, set(state.tickA, NaN)],
+    ["a tick that is no integer", /^the pool is damaged: /, set(state.tickB, 1.5)],
+    ["a tick before the first", /^the pool is damaged: /, set(state.tickB, -2)],
+    ["a tick at the mark", /^the pool is damaged: /, set(state.tickB, 2 ** 30)],
+    ["a tick past the last", /^the pool is damaged: /, set(state.tickB, SONYFLAKE_LAYOUT.maxTick + 1)],
+    ["too many taken", /^the pool is damaged: /, set(state.takenA, 257)],
+    ["too many taken, where it does not count", /^the pool is damaged: /, set(state.takenB, 257)],
+    ["fewer than none taken", /^the pool is damaged: /, set(state.takenA, -1)],
+    ["a number taken that is none", /^the pool is damaged: /, set(state.takenA, Infinity)],
+    ["a mark past the last tick", /^the pool is damaged: /, set(state.mark, SONYFLAKE_LAYOUT.maxTick + 2)],
+    ["a mark that is no number", /^the pool is damaged: /, set(state.mark, NaN)],
+    ["a mark before the first tick", /^the pool is damaged: /, set(state.mark, -1)],
+  ];
+
+  function set(index: number, value: number): (memory: PoolMemory) => void {
+    return ({ numbers }) => numbers[index] = value;
+  }
+
+  function endHeaderAt(memory: PoolMemory, text: string): void {
+    const header = new TextDecoder().decode(memory.bytes.subarray(0, HEADER_BYTES));
+    memory.bytes.fill(0, header.indexOf(text), HEADER_BYTES);
+  }
+
+  for (const [what, why, change] of changes) {
+    it(`refuses a pool that has ${what}`, async () => {
+      await using temp = await TempDir.make();
+      const path = `${temp.path}/pool`;
+      makePool(path)[Symbol.dispose]();
+      using memory = new PoolMemory(path);
+      change(memory);
+      const { message } = assertThrows(() => open(path), PoolError);
+      assert(why.test(message), message);
+    });
+  }
+
+  it("refuses a pool of another boot, node or layout, and says which", async () => {
+    await using temp = await TempDir.make();
+    const path = `${temp.path}/pool`;
+    using _pool = makePool(path);
+    assertThrows(() => open(path, { boot: "b-2" }), PoolError, "the pool is of boot b-1, and this is boot b-2");
+    assertThrows(() => open(path, { boot: "b-11" }), PoolError, "the pool is of boot b-1, and this is boot b-11");
+    assertThrows(() => open(path, { nodeId: 8 }), PoolError, "the pool is of node 7, and this is node 8");
+    assertThrows(
+      () => open(path, { layout: DEFAULT_LAYOUT }),
+      PoolError,
+      `the pool is of layout ${SONYFLAKE_LAYOUT}, and this is layout ${DEFAULT_LAYOUT}`,
+    );
+    assertEquals(open(path, { holder: "h-2" })?.holder, "h-1"); // that is for others to compare
+  });
+
+  it("takes a pool as it is: closed, with its mark at the end, or with nothing taken at all", async () => {
+    await using temp = await TempDir.make();
+    const path = `${temp.path}/pool`;
+    const { maxTick } = SONYFLAKE_LAYOUT;
+    using whole = makePool(path, { position: { tick: maxTick, taken: 256 }, mark: maxTick + 1 });
+    whole.close();
+    open(path)![Symbol.dispose]();
+    using _none = makePool(path, { position: { tick: -1, taken: 0 }, mark: 1 });
+    open(path)![Symbol.dispose]();
+  });
+
+  for (const bytes of [0, 1, POOL_BYTES - 1, POOL_BYTES + 1]) {
+    it(`refuses a file of ${bytes} bytes`, async () => {
+      await using temp = await TempDir.make();
+      const path = `${temp.path}/pool`;
+      makePool(path)[Symbol.dispose]();
+      await Deno.truncate(path, bytes);
+      assertThrows(
+        () => open(path),
+        PoolError,
+        `the pool is damaged, or of another version: it has ${bytes} bytes, not ${POOL_BYTES}`,
+      );
+    });
+  }
+
+  it("refuses what is not this user's alone, whatever it says", async () => {
+    await using temp = await TempDir.make();
+    const path = `${temp.path}/pool`;
+    makePool(path)[Symbol.dispose]();
+    await Deno.chmod(path, 0o666);
+    assertThrows(() => open(path), ForeignFileError, "has the mode 100666 instead of 100600");
+  });
+});
+
+describe("generators over the pool, whose requests come in batches", () => {
+  const LAYOUT = new IdLayout({ timeBits: 20, sequenceBits: 6, nodeBits: 0, tickMs: 1000, epochMs: 0 });
+  const anyEvent = fc.oneof(
+    { weight: 6, arbitrary: fc.record({ who: fc.nat({ max: 2 }), count: fc.integer({ min: 1, max: 6 }) }) },
+    { weight: 3, arbitrary: fc.record({ who: fc.nat({ max: 2 }), datagrams: fc.integer({ min: 1, max: 8 }) }) },
+    { weight: 1, arbitrary: fc.record({ passedMs: fc.nat({ max: 1500 }) }) },
+  );
+
+  it("never give a lower id for a request that was sent after another one was answered, nor one twice", async () => {
+    await using temp = await TempDir.make();
+    let given = 0;
+    const run = (events: ({ who: number; count?: number; datagrams?: number } | { passedMs: number })[]) => {
+      using pool = makePool(`${temp.path}/pool`, { nodeId: 0, layout: LAYOUT, mark: 1000 });
+      const clock = new HandClock(5000);
+      const workers = Array.from({ length: 3 }, () => {
+        const batched = new BatchedPool(pool);
+        const ids = new IdGenerator({ nodeId: 0, layout: LAYOUT, clock, sequencePool: batched });
+        return { batched, ids, answers: [] as number[], floor: -1 };
+      });
+      const seen = new Set<number>();
+      let answered = -1;
+      const grant = new IdGrant();
+      for (const event of events) {
+        if ("passedMs" in event) {
+          clock.ms += event.passedMs;
+          continue;
+        }
+        const worker = workers[event.who];
+        if (event.datagrams !== undefined) { // its batch is over, and answered; the next one has come
+          worker.ids.giveBack();
+          answered = Math.max(answered, ...worker.answers.splice(0));
+          worker.floor = answered;
+          worker.batched.begin(event.datagrams);
+        } else if (worker.ids.tryRange(event.count!, grant) === IdStatus.OK) {
+          for (let id = grant.firstLow; id < grant.firstLow + grant.count; id++) {
+            assert(!seen.has(id), `${id} was given out twice`);
+            assert(id > worker.floor, `${id} is not above ${worker.floor}`);
+            assert(id > (worker.answers.at(-1) ?? -1), `${id} does not ascend`);
+            seen.add(id);
+            worker.answers.push(id);
+            given++;
+          }
+        }
+      }
+    };
+    fc.assert(fc.property(fc.array(anyEvent, { minLength: 20, maxLength: 60, size: "max" }), run), {
+      ...{ numRuns: 500, seed: 20_260_101, endOnFailure },
+    });
+    assert(given > 20_000, `only ${given} ids were given out: the cases prove little`);
+  });
+});

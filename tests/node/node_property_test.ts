@@ -1,0 +1,399 @@
+import { assert } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import fc from "fast-check";
+import { BatchedPool } from "../../lib/node/batched_pool.ts";
+import type { NodeHold } from "../../lib/node/hold_node.ts";
+import { type NodePool, POOL_BYTES } from "../../lib/node/node_pool.ts";
+import { PoolError } from "../../lib/node/pool_header.ts";
+import { cString, openLibc } from "../../lib/libc/libc.ts";
+import { createOwnFile } from "../../lib/node/own_file.ts";
+import { type ClockPolicy, IdGenerator, IdGrant, IdLayout, IdStatus, NodeHeldError } from "../../mod.ts";
+import { type Fate, FlakyStore } from "../reservation/flaky_store.ts";
+import { endOnFailure } from "../shrinking.ts";
+import { Machine } from "./machine.ts";
+import { PoolMemory } from "./pool_memory.ts";
+import { TempPools } from "./temp_pools.ts";
+
+const TICK_MS = 1000;
+const WORKERS = 2;
+
+/** What can happen to a node. Servers and workers are counted modulo how many the machine has, workers from the latest. */
+type Event =
+  /** A worker answers a request, whatever its clock says. */
+  | { kind: "take"; machine: number; worker: number; count: number; offMs: number }
+  /** A worker answers the batch that it has, and receives another one; and takes for a request of the batch that it has. */
+  | { kind: "batch"; machine: number; worker: number; datagrams: number }
+  | { kind: "request"; machine: number; worker: number; count: number; offMs: number }
+  | { kind: "time"; passedMs: number; wallMs: number }
+  /** A server starts; maybe another one, on the other machine, between its look at the record and its change. */
+  | { kind: "start"; machine: number; fate: Fate; isOvertaken: boolean }
+  /** A server starts to replace the one that runs; is it ready, it does so. */
+  | { kind: "join"; machine: number }
+  | { kind: "replace"; machine: number }
+  /** A server renews: what becomes of the change in the store, and when the reply gets to it. */
+  | { kind: "renew"; machine: number; server: number; fate: Fate; isSlow: boolean }
+  /** A clean end, step by step, which workers may outlive. */
+  | { kind: "close"; machine: number; server: number; hasOrphans: boolean }
+  | { kind: "release"; machine: number; server: number; fate: Fate }
+  | { kind: "die"; machine: number; server: number }
+  | { kind: "workerDies"; machine: number; worker: number }
+  | { kind: "reboot"; machine: number; file: "left" | "older" | "damaged" | "cut" | "gone"; at: number }
+  /** A change arrives at the store that everybody has given up; or a reply, at a server that has not. */
+  | { kind: "arrive"; index: number }
+  | { kind: "reply"; index: number };
+
+const machine = fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.constant(1) });
+const [server, index] = [fc.nat({ max: 1 }), fc.nat({ max: 9 })];
+const worker = fc.oneof({ weight: 2, arbitrary: fc.nat({ max: 1 }) }, { weight: 1, arbitrary: fc.nat({ max: 7 }) });
+const count = fc.integer({ min: 1, max: 5 });
+const fate = fc.constantFrom<Fate>("well", "well", "well", "before", "after", "late", "late");
+const offMs = fc.oneof(
+  { weight: 5, arbitrary: fc.constant(0) },
+  { weight: 1, arbitrary: fc.integer({ min: -1500, max: 1500 }) },
+  { weight: 1, arbitrary: fc.integer({ min: -30_000, max: 30_000 }) },
+);
+function event<T>(kind: Event["kind"], weight: number, fields: { [K in keyof T]: fc.Arbitrary<T[K]> }) {
+  return { weight, arbitrary: fc.record({ kind: fc.constant(kind), ...fields }) as fc.Arbitrary<Event> };
+}
+const anyEvent = fc.oneof(
+  event("take", 40, { machine, worker, count, offMs }),
+  event("batch", 8, { machine, worker, datagrams: count }),
+  event("request", 12, { machine, worker, count, offMs }),
+  event("time", 14, {
+    passedMs: fc.nat({ max: 2500 }),
+    wallMs: fc.oneof(
+      { weight: 6, arbitrary: fc.constant(0) },
+      { weight: 1, arbitrary: fc.integer({ min: -20_000, max: 20_000 }) },
+      { weight: 1, arbitrary: fc.constant(16_000) }, // past what is reserved ahead
+    ),
+  }),
+  event("start", 12, {
+    machine,
+    fate,
+    isOvertaken: fc.oneof({ weight: 5, arbitrary: fc.constant(false) }, fc.boolean()),
+  }),
+  event("join", 4, { machine }),
+  event("replace", 4, { machine }),
+  event("renew", 16, { machine, server, fate, isSlow: fc.boolean() }),
+  event("close", 6, { machine, server, hasOrphans: fc.boolean() }),
+  event("release", 8, { machine, server, fate }),
+  event("die", 4, { machine, server }),
+  event("workerDies", 2, { machine, worker }),
+  event("reboot", 1, { machine, file: fc.constantFrom("left", "older", "damaged", "cut", "gone"), at: fc.nat() }),
+  event("arrive", 6, { index }),
+  event("reply", 8, { index }),
+);
+
+const anyCase = fc.record({
+  sequenceBits: fc.constantFrom(0, 2, 3, 4),
+  nodeBits: fc.nat({ max: 2 }),
+  policy: fc.constantFrom<ClockPolicy>("refuse", "logical"),
+  /** Whether what is on its way to the store arrives before the last server starts. */
+  isLateLost: fc.boolean(),
+  lastMachine: fc.nat({ max: 1 }),
+  events: fc.array(anyEvent, { minLength: 30, maxLength: 200, size: "max" }),
+});
+
+/** A process that takes from a pool, until it dies. */
+interface Worker {
+  ids: IdGenerator;
+  batched: BatchedPool;
+  /** The holder whose pool it is. */
+  holder: string;
+  offMs: number;
+  /** What it has taken for the batch that it has, and is not sent yet. */
+  answers: number[];
+  /** All ids of its holder, and of those before it, that somebody was told of before it received the batch are no higher than this. */
+  toldBefore: number;
+}
+
+/** A process that holds the node, or is about to. */
+interface Server {
+  hold: NodeHold;
+  isAlive: boolean;
+  /** Whether it is to replace another one, and is not ready. */
+  isJoining: boolean;
+  /** Once it has closed its pool and is about to release the node: the first tick of which nothing was taken. */
+  unused: number | undefined;
+}
+
+/** A machine, and the processes that it has. The first server of the list has the node's lock. */
+interface Site {
+  machine: Machine;
+  servers: Server[];
+  workers: Worker[];
+  olderFile: Uint8Array | undefined;
+}
+
+/** How often what happened that the claims are about. */
+interface Tally {
+  ids: number;
+  resumed: number;
+  wentOn: number;
+  fromMark: number;
+  replaced: number;
+  released: number;
+  arrived: number;
+}
+
+/** Runs one case, and compares all ids. */
+async function run(
+  { sequenceBits, nodeBits, policy, isLateLost, lastMachine, events }: typeof anyCase extends fc.Arbitrary<infer T> ? T
+    : never,
+  pools: TempPools,
+  tally: Tally,
+): Promise<void> {
+  const layout = new IdLayout({ timeBits: 16, sequenceBits, nodeBits, tickMs: TICK_MS, epochMs: 0 });
+  const store = new FlakyStore();
+  let meanwhile: (() => Promise<void>) | undefined;
+  const interrupted = {
+    read: (nodeId: number) => store.read(nodeId),
+    async compareAndSet(...change: Parameters<FlakyStore["compareAndSet"]>) {
+      const first = meanwhile;
+      meanwhile = undefined;
+      await first?.();
+      return await store.compareAndSet(...change);
+    },
+  };
+  const shared = { store: interrupted, layout, nodeId: layout.maxNodeId, isBehindAllowed: policy === "logical" };
+  const sites: Site[] = ["a", "b"].map((name) => ({
+    ...{
+      machine: new Machine(name, pools.path(name), 1000 * TICK_MS, shared),
+      servers: [],
+      workers: [],
+      olderFile: undefined,
+    },
+  }));
+  const monotonicClock = { now: () => passedMs };
+  let passedMs = 0;
+  const replies: (() => Promise<void>)[] = [];
+
+  /** The holders that ever came on record, in their order; the highest mark of each, and the highest id of it that was told. */
+  const holders: { name: string; mark: number; told: number }[] = [];
+  store.onChange = ({ holder, mark }) => {
+    if (holder === "") return;
+    const known = holders.find(({ name }) => name === holder);
+    if (known === undefined) holders.push({ name: holder, mark, told: -1 });
+    else known.mark = Math.max(known.mark, mark);
+  };
+  const rankOf = (holder: string) => holders.findIndex(({ name }) => name === holder);
+  /** The highest id that was told by a holder, or one before it. One that was displaced may go on below those of the ones after it. */
+  const toldUpTo = (holder: string) => Math.max(...holders.slice(0, rankOf(holder) + 1).map(({ told }) => told));
+  const seen = new Set<number>();
+  const grant = new IdGrant();
+
+  const begin = (worker: Worker, datagrams: number) => {
+    worker.ids.giveBack(); // before the batch is answered
+    const holder = holders[rankOf(worker.holder)];
+    holder.told = Math.max(holder.told, ...worker.answers.splice(0));
+    worker.toldBefore = toldUpTo(worker.holder);
+    worker.batched.begin(datagrams);
+  };
+  const take = (worker: Worker, count: number) => {
+    if (worker.ids.tryRange(count, grant) !== IdStatus.OK) return;
+    for (let i = 0; i < grant.count; i++) {
+      const id = grant.firstLow + i * Number(worker.ids.step);
+      assert(!seen.has(id), `id ${id} was given out twice`);
+      seen.add(id);
+      assert(id > worker.toldBefore, `id ${id} is not above ${worker.toldBefore}, which was told before`);
+      assert(id > (worker.answers.at(-1) ?? -1), `id ${id} does not ascend`);
+      const { tick, nodeId } = layout.unpack(BigInt(id));
+      assert(nodeId === layout.maxNodeId);
+      assert(tick < holders[rankOf(worker.holder)].mark, `tick ${tick} is not its holder's`);
+      worker.answers.push(id);
+    }
+    tally.ids += grant.count;
+  };
+  const newWorker = ({ machine }: Site, pool: NodePool): Worker => {
+    const batched = new BatchedPool(pool);
+    const worker: Worker = {
+      ...{ batched, holder: pool.holder, offMs: 0, answers: [], toldBefore: -1 },
+      ids: new IdGenerator({
+        ...{ nodeId: layout.maxNodeId, layout, monotonicClock, clockPolicy: policy, sequencePool: batched },
+        clock: { now: () => machine.clock.ms + worker.offMs },
+      }),
+    };
+    begin(worker, 1);
+    return worker;
+  };
+  const tolerate = async <T>(change: Promise<T>): Promise<T | undefined> => {
+    try {
+      return await change;
+    } catch (error) {
+      const { message } = error as Error;
+      if (error instanceof NodeHeldError || error instanceof PoolError) return undefined;
+      if (/out of reach|got lost/.test(message)) return undefined;
+      throw error;
+    }
+  };
+  const serve = (site: Site, hold: NodeHold, isJoining: boolean) => {
+    site.servers.push({ hold, isJoining, isAlive: true, unused: undefined });
+    for (let i = 0; i < WORKERS; i++) site.workers.push(newWorker(site, hold.pool));
+  };
+  const start = async (site: Site) => {
+    if (site.servers.length > 0) return;
+    const changes = store.changes;
+    const hold = await tolerate(site.machine.hold());
+    if (hold === undefined) return;
+    if (hold.whyFromMark !== undefined) tally.fromMark++;
+    else if (store.changes === changes) tally.resumed++;
+    else if (holders.length > 1) tally.wentOn++;
+    serve(site, hold, false);
+  };
+  const remove = (site: Site, server: Server) => {
+    server.isAlive = false;
+    site.servers.splice(site.servers.indexOf(server), 1);
+  };
+  const renew = async (site: Site, server: Server) => {
+    const { pool, holder } = server.hold;
+    if (server.isJoining || server.unused !== undefined) return;
+    if (!pool.isOwned) return remove(site, server); // it is replaced, and ends
+    assert(!pool.isClosed, "the pool of a server that goes on is closed");
+    try {
+      await holder.renew(policy === "logical" ? pool.position.tick : -1);
+      if (server.isAlive) pool.extend(holder.mark);
+    } catch (error) {
+      if (!(error instanceof NodeHeldError)) return await tolerate(Promise.reject(error));
+      if (!server.isAlive) return;
+      pool.close(); // another one has the node: it ends
+      remove(site, server);
+    }
+  };
+  const reboot = (site: Site, file: string, at: number): void => {
+    const { machine, servers, workers } = site;
+    for (const server of [...servers]) remove(site, server);
+    workers.splice(0);
+    machine[Symbol.dispose]();
+    machine.reboot();
+    if (file === "gone") return pools.remove(machine.poolPath);
+    if (file === "cut") return makeFile(machine.poolPath, 1 + at % POOL_BYTES);
+    if (isFile(machine.poolPath)) {
+      using memory = new PoolMemory(machine.poolPath);
+      const before = site.olderFile;
+      site.olderFile = memory.bytes.slice();
+      if (file === "older" && before !== undefined) memory.bytes.set(before);
+      if (file === "damaged") { for (const end of [300, 1200, 4096]) memory.bytes[at % end] ^= 1 << at % 8; }
+    }
+  };
+
+  try {
+    await start(sites[0]);
+    for (const event of events) {
+      const site = sites["machine" in event ? event.machine : 0];
+      const { servers, workers, machine } = site;
+      const worker = "worker" in event ? workers.at(-1 - event.worker % workers.length) : undefined;
+      const server = "server" in event ? servers[event.server % servers.length] : undefined;
+      if ("fate" in event) store.fates.splice(0, Infinity, event.fate);
+      if (worker !== undefined && "offMs" in event) worker.offMs = event.offMs;
+      if (event.kind === "take" && worker !== undefined) {
+        begin(worker, 1);
+        take(worker, event.count);
+        begin(worker, 1);
+      }
+      if (event.kind === "batch" && worker !== undefined) begin(worker, event.datagrams);
+      if (event.kind === "request" && worker !== undefined) take(worker, event.count);
+      if (event.kind === "time") {
+        passedMs += event.passedMs;
+        for (const { machine: { clock } } of sites) clock.ms = Math.max(0, clock.ms + event.passedMs + event.wallMs);
+      }
+      if (event.kind === "start") {
+        const other = sites[1 - event.machine];
+        if (event.isOvertaken) meanwhile = () => start(other);
+        await start(site);
+        meanwhile = undefined;
+      }
+      if (event.kind === "join" && servers.length === 1) {
+        const hold = await tolerate(machine.join());
+        if (hold !== undefined) serve(site, hold, true);
+      }
+      if (event.kind === "replace" && servers[1]?.isJoining) {
+        if (servers[1].hold.pool.own()) {
+          servers[1].isJoining = false;
+          tally.replaced++;
+        } else remove(site, servers[1]);
+      }
+      if (event.kind === "renew" && server !== undefined) {
+        const reply = event.isSlow ? store.holdNextReply() : undefined;
+        const renewal = renew(site, server);
+        if (reply === undefined) await renewal;
+        else replies.push(() => (reply.resolve(), renewal));
+        for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+        store.holdNoReply();
+      }
+      if (event.kind === "close" && server?.hold.pool.close()) {
+        server.unused = server.hold.pool.firstUnusedTick;
+        if (!event.hasOrphans) site.workers = workers.filter(({ holder }) => holder !== server.hold.pool.holder);
+      }
+      if (event.kind === "release" && server?.unused !== undefined) {
+        await tolerate(server.hold.holder.release(server.unused).then(() => tally.released++));
+        remove(site, server);
+      }
+      if (event.kind === "die" && server !== undefined) remove(site, server);
+      if (event.kind === "workerDies" && worker !== undefined) workers.splice(workers.indexOf(worker), 1);
+      if (event.kind === "reboot") reboot(site, event.file, event.at);
+      if (event.kind === "arrive" && store.lateCount > 0 && await store.arrive(event.index % store.lateCount)) {
+        tally.arrived++;
+      }
+      if (event.kind === "reply" && replies.length > 0) await replies.splice(event.index % replies.length, 1)[0]();
+    }
+
+    // All have died, and the store answers: the node can be had again, as soon as the clock is past what was reserved.
+    store.fates.splice(0);
+    for (const site of sites) {
+      for (const server of [...site.servers]) remove(site, server);
+      for (const worker of site.workers.splice(0)) begin(worker, 1);
+    }
+    for (const reply of replies) await reply();
+    while (!isLateLost && store.lateCount > 0) await store.arrive();
+    const { mark } = (await store.read(layout.maxNodeId))!;
+    for (const { machine } of sites) machine.clock.ms = mark * TICK_MS;
+    const hasIds = async (site: Site) => {
+      await start(site);
+      await renew(site, site.servers[0]);
+      const before = seen.size;
+      take(site.workers[0], 1);
+      assert(seen.size > before, "there are no ids, though nothing fails");
+      begin(site.workers[0], 1);
+    };
+    await hasIds(sites[lastMachine]);
+    // And after a clean end with the next tick, on any machine.
+    const [{ hold: { pool, holder } }] = sites[lastMachine].servers;
+    pool.close();
+    await holder.release(pool.firstUnusedTick);
+    remove(sites[lastMachine], sites[lastMachine].servers[0]);
+    for (const { machine } of sites) machine.clock.ms += TICK_MS;
+    await hasIds(sites[1 - lastMachine]);
+  } finally {
+    for (const { machine } of sites) {
+      machine[Symbol.dispose]();
+      pools.remove(machine.poolPath);
+    }
+  }
+}
+
+function isFile(path: string): boolean {
+  const libc = openLibc();
+  const fd = libc.open(cString(path), 0, 0);
+  if (fd >= 0) libc.close(fd);
+  return fd >= 0;
+}
+
+/** Makes a file of zeros. */
+function makeFile(path: string, bytes: number): void {
+  const file = createOwnFile(openLibc(), path, bytes);
+  file.put();
+  openLibc().close(file.fd);
+}
+
+describe("whatever servers, workers, machines, clocks and the store do", () => {
+  it("no id is given out twice, a later id is higher, all are of reserved ticks, and the node can be had again", async () => {
+    using pools = new TempPools();
+    const tally: Tally = { ids: 0, resumed: 0, wentOn: 0, fromMark: 0, replaced: 0, released: 0, arrived: 0 };
+    await fc.assert(
+      fc.asyncProperty(anyCase, (testCase) => run(testCase, pools, tally)),
+      { numRuns: 2500, seed: 20_260_101, endOnFailure },
+    );
+    assert(tally.ids > 30_000, `only ${tally.ids} ids were given out: the cases prove little`);
+    for (const [what, times] of Object.entries(tally)) assert(times > 300, `${what}: only ${times} times`);
+  });
+});

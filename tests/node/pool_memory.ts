@@ -1,0 +1,67 @@
+import { cString, type Libc, openLibc } from "../../lib/libc/libc.ts";
+
+/** As <fcntl.h> and <sys/mman.h> have them on Linux. */
+const O_RDWR_CLOEXEC = 0o2000002;
+const PROT_READ_WRITE = 3;
+const MAP_SHARED = 1;
+const BYTES = 4096;
+
+/** Where things are in a pool's memory, in bytes: see the module's documentation. */
+export const HEADER_BYTES = 1024;
+const MUTEX_BYTES = 48;
+const STATE = HEADER_BYTES + MUTEX_BYTES;
+
+/** The numbers behind the mutex, by their index. */
+export const state = { takenA: 0, takenB: 1, tickA: 2, tickB: 3, mark: 4, owner: 5 } as const;
+
+/** Whoever waits for a mutex says so with this bit in its first word (see futex(2)). */
+const FUTEX_WAITERS = 0x8000_0000;
+
+/** The memory of a pool as it is, for tests that do what no pool does. */
+export class PoolMemory implements Disposable {
+  /** Its bytes. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Its numbers. */
+  readonly numbers: Float64Array<ArrayBuffer>;
+
+  readonly #libc: Libc;
+  readonly #memory: Deno.PointerObject;
+  readonly #mutex: Deno.PointerValue;
+
+  /** Maps the pool at a path. */
+  constructor(path: string) {
+    this.#libc = openLibc();
+    const fd = this.#libc.open(cString(path), O_RDWR_CLOEXEC, 0);
+    this.#memory = this.#libc.mmap(null, BigInt(BYTES), PROT_READ_WRITE, MAP_SHARED, fd, 0n)!;
+    this.#libc.close(fd);
+    this.#mutex = Deno.UnsafePointer.offset(this.#memory, HEADER_BYTES);
+    const buffer = Deno.UnsafePointerView.getArrayBuffer(this.#memory, BYTES) as ArrayBuffer;
+    this.bytes = new Uint8Array(buffer);
+    this.numbers = new Float64Array(buffer, STATE, 6);
+  }
+
+  /** Takes the mutex. */
+  lock(): void {
+    this.#libc.pthread_mutex_lock(this.#mutex);
+  }
+
+  /** Gives the mutex up. */
+  unlock(): void {
+    this.#libc.pthread_mutex_unlock(this.#mutex);
+  }
+
+  /** Whether somebody waits for the mutex. */
+  get isWaitedFor(): boolean {
+    return (new Uint32Array(this.bytes.buffer, HEADER_BYTES, 1)[0] & FUTEX_WAITERS) !== 0;
+  }
+
+  /** Writes text over the memory. */
+  write(text: string, offset: number = 0): void {
+    this.bytes.set(new TextEncoder().encode(text), offset);
+  }
+
+  /** Unmaps it. */
+  [Symbol.dispose](): void {
+    this.#libc.munmap(this.#memory, BigInt(BYTES));
+  }
+}

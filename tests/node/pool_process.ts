@@ -1,0 +1,44 @@
+/**
+ * Takes from a pool of the layout sonyflake, and prints every lease as three numbers of 32 bits: tick, first, end. It says so with a lease
+ * of zeros when it has opened the pool, and begins when its stdin has ended.
+ *
+ * Arguments: the pool's path, an order, the number of ticks. The orders:
+ *
+ * - `empty`: takes single ones of every tick for as long as there are any.
+ * - `once`: takes a single one of the tick.
+ * - `die`: does so with the pool's mutex in its hands.
+ */
+import { SequenceLease } from "../../lib/id/sequence_pool.ts";
+import { NodePool } from "../../lib/node/node_pool.ts";
+import { SONYFLAKE_LAYOUT } from "../../mod.ts";
+import { PoolMemory } from "./pool_memory.ts";
+
+function print(...lease: number[]): void {
+  Deno.stdout.writeSync(new Uint8Array(Uint32Array.from(lease).buffer));
+}
+
+const [path, order, number] = Deno.args;
+const ticks = Number(number);
+const pool = NodePool.join(path, SONYFLAKE_LAYOUT);
+const lease = new SequenceLease();
+print(0, 0, 0);
+await Deno.stdin.readable.pipeTo(new WritableStream());
+if (order === "die") {
+  new PoolMemory(path).lock();
+  Deno.kill(Deno.pid, "SIGKILL");
+}
+if (order === "once") {
+  pool.take(ticks, 1, lease);
+  print(lease.tick, lease.first, lease.end);
+}
+if (order === "empty") {
+  for (let tick = 0; tick < ticks; tick = Math.max(tick + 1, lease.tick)) {
+    // As often as there can be a lease: a pool that never runs out would be wrong, and its test is to end all the same.
+    for (let tries = 0; tries <= SONYFLAKE_LAYOUT.maxSequence; tries++) {
+      pool.take(tick, 1, lease);
+      if (lease.end === lease.first) break;
+      print(lease.tick, lease.first, lease.end);
+      lease.first = lease.end; // it is used
+    }
+  }
+}
