@@ -1,0 +1,149 @@
+import { assert, assertEquals, assertGreater, assertMatch } from "@std/assert";
+import { beforeAll, describe, it } from "@std/testing/bdd";
+import { TempDir } from "../temp_dir.ts";
+
+const MODEL = new URL("node.pml", import.meta.url).pathname;
+
+/** As many runs of Spin at a time. */
+const PARALLEL = 2;
+/** Everything, to the last state: worth the time that the compiler takes to make it fast. */
+const THOROUGH = ["-O2", "-m1000000", "-w24"];
+/** Until something is found. The sooner Spin turns back, the sooner it is; no trail needs to be longer. */
+const BRIEF = ["-O0", "-m350", "-w20"];
+
+/** With all rules in place. The bounds are such that all of them together take some 50 s of one core. */
+const CONFIGURATIONS = [
+  { name: "two machines, three holders, two ticks", options: ["-DHOLDERS=3", "-DTICKS=2"], states: 1_000_000 },
+  { name: "two machines, two holders, three ticks", options: ["-DHOLDERS=2", "-DTICKS=3"], states: 800_000 },
+  { name: "each step by itself", options: ["-DHOLDERS=2", "-DTICKS=2", "-DLITERAL"], states: 3_000_000 },
+  { name: "takeovers", options: ["-DHOLDERS=2", "-DTICKS=2", "-DREPLACE"], states: 3_000_000 },
+  { name: "a copied memory", options: ["-DHOLDERS=2", "-DTICKS=2", "-DCOPY"], states: 2_500_000 },
+];
+
+/** What Spin says where a claim of the model is broken. */
+const CLAIMS = {
+  unique: /assertion violated \(\(\w+!=seen_tick\)/,
+  order: /assertion violated .*\(\w+<seen_name\)/,
+  serving: /assertion violated .*\.mark!=0/,
+  "nothing lost": /assertion violated .*==number\)/,
+};
+
+const SMALL = ["-DHOLDERS=2", "-DTICKS=2"];
+const THREE_HOLDERS = ["-DHOLDERS=3", "-DTICKS=2"];
+
+/** Every rule of the model, but for NODE_LOCK: without that one, no claim is broken. */
+const RULES: { rule: string; options: string[]; claim: keyof typeof CLAIMS }[] = [
+  { rule: "MUTEX", options: SMALL, claim: "unique" },
+  { rule: "SECOND_SLOT", options: SMALL, claim: "unique" },
+  { rule: "COMMIT_ORDER", options: SMALL, claim: "nothing lost" },
+  { rule: "BELOW_MARK", options: SMALL, claim: "unique" },
+  { rule: "NOTHING_KEPT", options: SMALL, claim: "order" },
+  { rule: "BOOT", options: [...SMALL, "-DLITERAL"], claim: "order" },
+  { rule: "HOLDER", options: SMALL, claim: "unique" },
+  { rule: "NOTED", options: [...SMALL, "-DCOPY"], claim: "unique" },
+  { rule: "ACKNOWLEDGED", options: SMALL, claim: "unique" },
+  { rule: "FROM_MARK", options: SMALL, claim: "unique" },
+  { rule: "NEVER_LOWER", options: THREE_HOLDERS, claim: "unique" },
+  { rule: "COMPARE", options: SMALL, claim: "unique" },
+  { rule: "CLOSE", options: SMALL, claim: "unique" },
+  { rule: "STAYS_CLOSED", options: SMALL, claim: "unique" },
+  { rule: "LATE_REPLY", options: [...SMALL, "-DREPLACE"], claim: "unique" },
+  { rule: "UNUSED_ONLY", options: SMALL, claim: "unique" },
+  { rule: "EXACT_MARK", options: THREE_HOLDERS, claim: "unique" },
+  { rule: "OWNER_CLOSES", options: [...SMALL, "-DREPLACE"], claim: "serving" },
+  { rule: "COMMIT_OPEN", options: [...SMALL, "-DREPLACE"], claim: "serving" },
+];
+
+const missing = await Array.fromAsync(["spin", "cc"], async (tool) => await isThere(tool) ? [] : [tool]);
+
+if (missing.flat().length > 0) {
+  console.log(
+    `The protocol is checked with Spin and a C compiler. Left out, for want of: ${missing.flat().join(", ")}`,
+  );
+} else {
+  describe("the model of a node", () => {
+    const outputs = new Map<string, string>();
+
+    beforeAll(async () => {
+      await using temp = await TempDir.make();
+      // The longest first.
+      const jobs = [
+        ...CONFIGURATIONS.toReversed().map(({ name, options }) => ({ name, options, effort: THOROUGH })),
+        ...RULES.map(({ rule, options }) => ({
+          name: rule,
+          options: [...options, `-DWITHOUT=${rule}`],
+          effort: BRIEF,
+        })),
+      ];
+      await Promise.all(Array.from({ length: PARALLEL }, async () => {
+        for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {
+          const directory = `${temp.path}/${job.name.replaceAll(" ", "_")}`;
+          await Deno.mkdir(directory);
+          outputs.set(job.name, await check(directory, job.options, job.effort));
+        }
+      }));
+    });
+
+    for (const { name, states } of CONFIGURATIONS) {
+      it(`keeps all claims: ${name}`, () => {
+        const output = outputs.get(name) ?? "";
+        assertMatch(output, /errors: 0\n/);
+        // Nothing was left out for want of depth, memory or time.
+        assert(!/max search depth|out of memory|memory limit|Interrupted|not completed/.test(output), output);
+        const [, stored] = output.match(/(\d+) states, stored/) ?? [];
+        assertGreater(Number(stored), states, output);
+      });
+
+      it(`reaches every step: ${name}`, () => {
+        const unreached = (outputs.get(name) ?? "").split("\n").filter((line) => /node\.pml:\d+, state/.test(line));
+        // No process but the last one ends; and what the literal model does not do is to forget.
+        const isForgetting = (line: string) => name === "each step by itself" && / = 0"/.test(line);
+        assertEquals(unreached.filter((line) => !line.includes('"-end-"') && !isForgetting(line)), []);
+      });
+    }
+
+    for (const { rule, claim } of RULES) {
+      it(`without ${rule}, breaks the claim "${claim}"`, () => {
+        assertMatch(outputs.get(rule) ?? "", CLAIMS[claim]);
+      });
+    }
+
+    it("has no rule that is not tried", async () => {
+      const defined = [...(await Deno.readTextFile(MODEL)).matchAll(/^#define ([A-Z_]+) +\d+ +\/\*/gm)].map((
+        [, name],
+      ) => name);
+      const tried = RULES.map(({ rule }) => rule);
+      const bounds = ["TICKS", "FIRST", "HOLDERS", "NUMBERS", "FRESH"];
+      assertEquals(defined.filter((name) => ![...tried, ...bounds, "NODE_LOCK"].includes(name)), []);
+    });
+  });
+}
+
+/** Makes a verifier of the model, runs it, and returns what it prints. */
+async function check(cwd: string, options: string[], [optimize, ...effort]: string[]): Promise<string> {
+  await run("spin", ["-a", ...options, MODEL], cwd);
+  // Safety only: claims are assertions and end states. Partial orders reduce nothing here, where all is shared.
+  await run(
+    "cc",
+    [optimize, "-DSAFETY", "-DNOREDUCE", "-DNOCOMP", "-DNOFAIR", "-DMEMLIM=4000", "-o", "pan", "pan.c"],
+    cwd,
+  );
+  return await run("./pan", effort, cwd);
+}
+
+async function run(command: string, args: string[], cwd: string): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(command, { args, cwd }).output();
+  const output = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  assert(success, `${command} ${args.join(" ")}\n${output}`);
+  return output;
+}
+
+async function isThere(tool: string): Promise<boolean> {
+  try {
+    await new Deno.Command(tool, { args: ["--version"], stdout: "null", stderr: "null" }).output();
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
