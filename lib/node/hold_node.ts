@@ -50,7 +50,8 @@ const TRIES = 3;
  *    its place, exactly there. Nothing is written. What its workers still take meanwhile, they take from the same pool.
  * 2. That pool is closed, since its holder was about to give the node back, or has given it back and nobody has used it since (the
  *    mark is the pool's first unused tick). A new holder goes on where the pool ends. It must have changed the record first: the change
- *    that gives back what it is about to use may still be on its way to the store, and fails from then on.
+ *    that gives back what it is about to use may still be on its way to the store, and fails from then on. And its pool must take the
+ *    place of that one: who finds a closed pool may take it that nobody has gone on from there.
  * 3. Else a new holder begins at the mark; and not before the end of a pool of this boot, whatever the store says.
  *
  * @throws {LayoutMismatchError} If what is on record was written with another layout.
@@ -84,7 +85,9 @@ async function tryToHold(options: HoldNodeOptions): Promise<NodeHold> {
     pool?.[Symbol.dispose]();
     throw error;
   });
-  const position = pool?.position ?? { tick: holder.firstTick - 1, taken: layout.maxSequence + 1 };
+  // What is left of a closed pool's last tick is for who takes its place at the path: or else, it would be there for the next one, too.
+  const isSuccessor = pool !== undefined && whyNotLasting === undefined;
+  const position = isSuccessor ? pool.position : { tick: holder.firstTick - 1, taken: layout.maxSequence + 1 };
   const created = NodePool.create(file, { boot, nodeId, layout, holder: name }, position, holder.mark);
   file.put();
   pool?.[Symbol.dispose]();

@@ -398,8 +398,15 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "holding a node: a new pool begins where that one ends",
     file: HOLD,
-    from: "const position = pool?.position ?? {",
+    from: "const position = isSuccessor ? pool.position : {",
     to: "const position = {",
+    killer: HOLDS,
+  },
+  {
+    rule: "holding a node: but only a pool that takes its place",
+    file: HOLD,
+    from: "pool !== undefined && whyNotLasting === undefined;",
+    to: "pool !== undefined;",
     killer: HOLDS,
   },
   {

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { cString, openLibc } from "../../lib/libc/libc.ts";
 import type { NodeHold } from "../../lib/node/hold_node.ts";
@@ -190,6 +190,26 @@ describe("holdNode, where the pool is closed", () => {
     await end(await world.b.hold());
     const hold = await world.a.hold();
     assertEquals([pathless(hold), hold.pool.position], [LASTING, { tick: 101, taken: 3 }]);
+  });
+
+  it("begins at the mark if its own pool cannot take the place of that one, which the next one finds as well", async () => {
+    await using world = await setUp();
+    const before = await world.a.hold();
+    take(before.pool, 101, 3);
+    await end(before);
+    const draft = `${world.a.poolPath}.new`;
+    await Deno.mkdir(draft);
+    const placeless = await world.a.hold();
+    assertMatch(placeless.whyNotLasting ?? "", /cannot make/);
+    assertEquals(placeless.pool.position, { tick: 101, taken: 16 });
+    await end(placeless);
+    await Deno.remove(draft);
+    const hold = await world.a.hold();
+    assertEquals(
+      [pathless(hold), hold.pool.position],
+      [LASTING, { tick: 101, taken: 3 }],
+      "nobody took any of it since",
+    );
   });
 
   it("begins at the mark if that is another one, since the node has been held elsewhere", async () => {

@@ -1,51 +1,12 @@
-import { assert, assertGreater, assertMatch } from "@std/assert";
+import { assert, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { uniformInt } from "pure-rand/distribution/uniformInt";
-import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { writeRangeRequest } from "../../lib/wire/request.ts";
 import { readRangeResponse } from "../../lib/wire/response.ts";
 import { RANGE_BYTES } from "../../lib/wire/protocol.ts";
 import { TempDir } from "../temp_dir.ts";
 import { FakedClocks, LIBFAKETIME, type Stepped } from "./faked_clocks.ts";
-import { Load, ReceivedIds } from "./load.ts";
+import { ReceivedIds } from "./load.ts";
 import { ServerProcess } from "./server_process.ts";
-
-/** Rounds of the test that kills. */
-const ROUNDS = 200;
-
-describe("a server that is killed", () => {
-  it(`${ROUNDS} times at random moments under load, and started again at once, gives no id twice`, async () => {
-    const random = xoroshiro128plus(1);
-    const ids = new ReceivedIds();
-    await using state = await TempDir.make();
-    // The first server's port is everyone's.
-    let server = await ServerProcess.start({ flags: ["--workers", "2", "--clock", "logical"], state });
-    await using end = new AsyncDisposableStack();
-    end.defer(async () => void await server.stop());
-    const port = server.ports[0];
-    // Little enough that all ids of a minute fit into one Set (2^24).
-    await using load = await Load.start(ids, [port], 2);
-    for (let round = 0; round < ROUNDS; round++) {
-      // Now and then before it serves, mostly in mid-service: sometimes a worker first, and the supervisor while it sees to that.
-      await new Promise((resolve) => setTimeout(resolve, uniformInt(random, 0, 400)));
-      const workers = await server.workerPids();
-      const isServing = /try it/.test(server.printed); // before, it takes a worker's death for a reason not to serve
-      if (isServing && workers.length > 0 && uniformInt(random, 0, 2) === 0) {
-        killIfAlive(workers[uniformInt(random, 0, workers.length - 1)]);
-        await new Promise((resolve) => setTimeout(resolve, uniformInt(random, 0, 100)));
-      }
-      assert(server.isRunning, `round ${round}: the server ended by itself: ${server.printed}`);
-      server.kill("SIGKILL");
-      await server.ended();
-      server = await ServerProcess.spawn({ flags: ["--workers", "2", "--clock", "logical"], state, port });
-    }
-    await ids.more(1000);
-    await server.stop();
-    await load.stop();
-    ids.assertUnique();
-    assertGreater(ids.all.size, ROUNDS * 100);
-  });
-});
 
 /** Asks a server for ranges for a while, and keeps every id; returns how many there were. */
 async function ask(port: number, ids: ReceivedIds, forMs = 300): Promise<number> {
@@ -125,12 +86,4 @@ if (LIBFAKETIME === undefined) {
       await server.says(/the clock has caught up with what has been reserved/);
     });
   });
-}
-
-function killIfAlive(pid: number): void {
-  try {
-    Deno.kill(pid, "SIGKILL");
-  } catch {
-    // It has ended by itself.
-  }
 }

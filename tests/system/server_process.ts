@@ -162,6 +162,15 @@ export async function cpuTicks(pid: number): Promise<number> {
   return Number(fields[11] ?? 0) + Number(fields[12] ?? 0);
 }
 
+/** Kills a process, unless it has ended by itself. */
+export function killIfAlive(pid: number): void {
+  try {
+    Deno.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
 /** The ids of the processes whose command line passes the test. */
 async function processes(test: (commandLine: string) => boolean): Promise<number[]> {
   const { stdout } = await new Deno.Command("ps", { args: ["-eo", "pid=,args="] }).output();

@@ -1,0 +1,67 @@
+import { assert, assertEquals, assertGreater, assertNotMatch } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { uniformInt } from "pure-rand/distribution/uniformInt";
+import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
+import type { RandomGenerator } from "pure-rand/types/RandomGenerator";
+import { IdClient } from "../../lib/client/mod.ts";
+import { until } from "../within.ts";
+import { TempDir } from "../temp_dir.ts";
+import { RecordedLoad } from "./recorded_load.ts";
+import { killIfAlive, ServerProcess } from "./server_process.ts";
+
+const ROUNDS = 200;
+
+const FLAGS = ["--workers", "2"];
+
+/** Few enough requests that the processes of the server have the CPUs to start on. */
+const LOAD = { socketsEach: 4, patienceMs: 20, pauseMs: 1 };
+
+/** Kills the supervisor and some of its workers, in any order. The others go on for a moment. */
+async function killSome(server: ServerProcess, random: RandomGenerator): Promise<void> {
+  const victims = (await server.workerPids()).filter(() => uniformInt(random, 0, 1) === 0);
+  victims.splice(uniformInt(random, 0, victims.length), 0, server.pid);
+  for (const victim of victims) killIfAlive(victim);
+}
+
+/** Starts a server again and again, as soon as the one before has ended, while it is asked for ids. */
+async function restart(rounds: number, seed: number): Promise<void> {
+  const random = xoroshiro128plus(seed);
+  await using state = await TempDir.make();
+  let server = await ServerProcess.start({ flags: FLAGS, state });
+  await using end = new AsyncDisposableStack();
+  end.defer(async () => void await server.stop());
+  const [port] = server.ports;
+  using client = new IdClient({ port });
+  await client.nextId(); // the first ids are there with the next tick
+  await using load = await RecordedLoad.ask(port, LOAD);
+  for (let round = 0; round < rounds; round++) {
+    // Now and then as soon as there are workers, while it starts.
+    if (uniformInt(random, 0, 9) === 0) {
+      await until("there is a worker", async () => (await server.workerPids()).length > 0 || !server.isRunning);
+    } else {
+      await server.says(/try it/);
+      await load.more(uniformInt(random, 1, 100));
+    }
+    assert(server.isRunning, `round ${round}: the server ended by itself: ${server.printed}`);
+    if (round % 2 === 0) server.kill("SIGTERM");
+    else await killSome(server, random);
+    const { signal } = await server.ended();
+    assertEquals(signal, round % 2 === 0 ? null : "SIGKILL");
+    // Each goes on where the one before ended, and not where its reservation ends.
+    if (round > 0) assertNotMatch(server.printed, /where .* reservation ends/);
+    server = await ServerProcess.spawn({ flags: FLAGS, state, port });
+  }
+  await server.says(/try it/);
+  await load.more(1000);
+  const records = await load.stop();
+  assertEquals(records.outOfOrder, 0, "requests that got an id not above all that had been received before");
+  assertEquals(records.repeated, 0, "requests that got ids of others");
+  assertGreater(records.successes, rounds * 100);
+}
+
+describe("servers that are started again", () => {
+  it(`${ROUNDS} times under load, after SIGTERM or kill -9 of some processes: every later id is higher`, async () => {
+    // Two servers at once, since while one ends or begins there is mostly nothing to do but to wait.
+    await Promise.all([restart(ROUNDS / 2, 1), restart(ROUNDS / 2, 2)]);
+  });
+});
