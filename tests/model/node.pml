@@ -19,6 +19,7 @@
  *   -DREPLACE  a second supervisor on machine 0: each can take over from the other. Machine 1 takes the node and no
  *              more, and there are no reboots;
  *   -DCOPY     the memory of machine 0 is copied onto machine 1, which was off, at any moment, once. No reboots;
+ *   -DPLACELESS  (none), and what goes on from a closed pool may be in no file, since there can be none;
  *   -DLITERAL  (none), but each step by itself, and nothing forgotten. All others make some steps at once and forget
  *              what nobody looks at again: this one shows that it makes no difference.
  *
@@ -33,7 +34,7 @@
 #define NOTHING_KEPT 5     /* a worker takes what it answers, and keeps nothing for later */
 #define BOOT 6             /* a pool is good for the boot in which it was made */
 #define HOLDER 7           /* ... and for the record that belongs to it */
-#define NOTED 8            /* which is one that this memory noted before it asked for it; the code has not this rule yet */
+#define NOTED 8            /* which is one that this memory noted before it asked for it (the code has not this rule yet) */
 #define ACKNOWLEDGED 9     /* a mark counts once it has been written */
 #define FROM_MARK 10       /* a new holder begins at the mark */
 #define NEVER_LOWER 11     /* ... and never lowers it */
@@ -46,6 +47,7 @@
 #define OWNER_CLOSES 18    /* after a takeover, only the new supervisor may close: or else it serves nothing */
 #define COMMIT_OPEN 19     /* nobody takes over a closed pool: the same */
 #define NODE_LOCK 20       /* one supervisor at a time, but for takeovers. No claim needs it: it keeps the peace */
+#define IN_PLACE 21        /* who goes on where a closed pool ends has taken its place in the machine's file */
 #ifndef WITHOUT
 #define WITHOUT 0
 #endif
@@ -280,7 +282,8 @@ typedef SupervisorState {
   byte name;                  /* whose pool it has mapped; 0: none */
   Record last;                /* the record, as far as it knows */
   byte want;                  /* the mark that it is about to write */
-  byte nonce                  /* ... and the line of its nonce */
+  byte nonce;                 /* ... and the line of its nonce */
+  bit placeless               /* its new pool will be in no file */
 }
 SupervisorState sup[SUPERVISORS];
 byte lock[2];                 /* who has the node's lock on the machine: its index + 1 */
@@ -307,6 +310,7 @@ inline go_down(i_, m_) {
   :: else
   fi;
   sup[i_].step = DOWN; sup[i_].name = 0; clear(sup[i_].last); sup[i_].want = 0; sup[i_].nonce = 0;
+  sup[i_].placeless = 0;
   if :: lock[m_] == i_ + 1 -> lock[m_] = 0 :: else fi
 }
 
@@ -319,8 +323,11 @@ inline make_pool() {
     pool[at(m, S.last.name)].tick[0] = S.last.mark - (with(FROM_MARK) -> 1 : 2);
     pool[at(m, S.last.name)].taken[0] = NUMBERS
   fi;
-  forget_pool(current[m]);
-  S.name = S.last.name; S.last.mark = S.want; S.want = 0; current[m] = S.name
+  if
+  :: S.placeless -> S.placeless = 0
+  :: else -> forget_pool(current[m]); current[m] = S.last.name
+  fi;
+  S.name = S.last.name; S.last.mark = S.want; S.want = 0
 }
 
 /* The machines are alike, so let it be machine 0 that begins; and so are the two supervisors there, so let it be
@@ -364,8 +371,11 @@ next: if
         if :: pool[mine].mark < S.last.mark -> pool[mine].mark = S.last.mark :: else fi;
         S.step = SERVE
       :: else ->
+#ifdef PLACELESS
+        if :: true :: m == 0 && S.name != 0 && !is_open(mine) -> S.placeless = 1 fi; /* where it makes a difference */
+#endif
         if
-        :: S.name != 0 && !is_open(mine) && (belongs(S.last, m, S.name) ||
+        :: S.name != 0 && !is_open(mine) && (!S.placeless || !with(IN_PLACE)) && (belongs(S.last, m, S.name) ||
           S.last.name == GIVEN_BACK && (S.last.mark == first_unused(mine) || !with(EXACT_MARK))) /* go on from there */
         :: else -> S.name = 0 /* from the mark */
         fi;
@@ -376,7 +386,7 @@ next: if
       ask_store(S.want, FRESH, line[m]);
       if
       :: reply == MADE -> S.last.name = names; S.last.line = line[m]; S.step = MAKE
-      :: else -> S.name = 0; S.want = 0; clear(S.last); S.step = READ
+      :: else -> S.name = 0; S.want = 0; S.placeless = 0; clear(S.last); S.step = READ
       fi
     :: S.step == MAKE -> make_pool(); S.step = SERVE;
 #ifdef REPLACE
