@@ -382,7 +382,7 @@ export class IdGenerator implements AsyncDisposable {
       if (status !== IdStatus.OK) return status;
     }
     // A range is to have no gap where what was taken from the pool ends.
-    if (this.#endSequence - this.#sequence < (this.#pool === undefined ? 1 : count)) {
+    if (this.#sequence >= this.#endSequence || count > 1 && this.#isShortOf(count)) {
       const status = this.#takeFromPool(count, now, grant);
       if (status !== IdStatus.OK) return status;
     }
@@ -447,6 +447,11 @@ export class IdGenerator implements AsyncDisposable {
     }
     if (this.#sequence < this.#endSequence) return IdStatus.OK; // fewer than are wanted
     return this.#refuse(IdStatus.OUT_OF_IDS, this.#tick, this.#nextTickInMs(now), grant);
+  }
+
+  /** Whether more than what is left of what was taken from the pool is wanted. */
+  #isShortOf(count: number): boolean {
+    return this.#pool !== undefined && this.#endSequence - this.#sequence < count;
   }
 
   /** What is left of what was taken from the pool. */

@@ -30,6 +30,7 @@ const SYMBOLS = {
   pthread_mutexattr_setpshared: { parameters: ["buffer", "i32"], result: "i32" },
   pthread_mutexattr_setrobust: { parameters: ["buffer", "i32"], result: "i32" },
   pthread_mutex_init: { parameters: ["pointer", "buffer"], result: "i32" },
+  pthread_mutex_trylock: { parameters: ["pointer"], result: "i32" },
   pthread_mutex_lock: { parameters: ["pointer"], result: "i32" },
   pthread_mutex_unlock: { parameters: ["pointer"], result: "i32" },
   pthread_mutex_consistent: { parameters: ["pointer"], result: "i32" },

@@ -67,7 +67,14 @@ const MAP_SHARED = 1;
 const O_RDWR_CLOEXEC = 0o2000002;
 const PTHREAD_PROCESS_SHARED = 1;
 const PTHREAD_MUTEX_ROBUST = 1;
+const EBUSY = 16;
 const EOWNERDEAD = 130;
+
+/**
+ * How often to try to get the mutex before sleeping until it is free: whoever has it has it for some 30 ns, and to sleep and be woken up
+ * takes microseconds.
+ */
+const TRIES = 50;
 
 /** Where a pool is: the last tick of which anything is taken, and how many of its sequence numbers. */
 export interface PoolPosition {
@@ -294,7 +301,9 @@ export class NodePool implements SequencePool, Disposable {
 
   #lock(): void {
     if (this.#state.length === 0) throw new PoolError("the pool is disposed of");
-    const code = this.#libc.pthread_mutex_lock(this.#mutex);
+    let code = this.#libc.pthread_mutex_trylock(this.#mutex);
+    for (let tries = 1; code === EBUSY && tries < TRIES; tries++) code = this.#libc.pthread_mutex_trylock(this.#mutex);
+    if (code === EBUSY) code = this.#libc.pthread_mutex_lock(this.#mutex);
     if (code === 0) return;
     if (code !== EOWNERDEAD) throw new PoolError(`the pool cannot be locked: ${systemMessage(this.#libc, code)}`);
     // Whoever had it was killed. Whatever he had got done, the state is sound.

@@ -120,6 +120,7 @@ export class ReceiveBatch {
 
   /** How many datagrams the messages have that were received last. */
   get datagrams(): number {
+    if (this.#received === 1) return this.#datagramsIn(0); // as mostly, where they come one by one
     let datagrams = 0;
     for (let message = 0; message < this.#received; message++) datagrams += this.#datagramsIn(message);
     return datagrams;
@@ -163,6 +164,7 @@ export class ReceiveBatch {
   }
 
   #datagramsIn(message: number): number {
+    if (this.#headers[message * HEADER_WORDS + mmsghdr.controlLength / 4] === 0) return 1;
     return Math.ceil(this.#bytesOf(message) / this.#datagramBytesOf(message)) || 1; // one of no bytes is one, too
   }
 

@@ -42,13 +42,13 @@ export function createResponder(
     return BASIC_ERROR_BYTES;
   };
 
-  function take(count: number): IdStatus {
-    const status = generator.tryRange(count, grant);
+  /** What came of a try; or if it failed, of a second one, in case that the clock has gone on. */
+  function orRetry(status: IdStatus, count: number): IdStatus {
     return status === IdStatus.OK || !readClock() ? status : generator.tryRange(count, grant);
   }
 
   function respondBasic(datagram: DataView): number {
-    if (take(1) !== IdStatus.OK) {
+    if (orRetry(generator.tryRange(1, grant), 1) !== IdStatus.OK) {
       datagram.setUint8(0, BASIC_ERROR);
       return BASIC_ERROR_BYTES;
     }
@@ -64,7 +64,7 @@ export function createResponder(
       if (isErrorResponse(datagram)) return 0;
       return writeRangeError(datagram, WireStatus.BAD_REQUEST, 0);
     }
-    const status = take(count);
+    const status = orRetry(generator.tryRange(count, grant), count);
     if (status !== IdStatus.OK) return writeRangeError(datagram, status, grant.retryAfterMs);
 
     // The bytes 0 to 3 and the tag are already what the response says.

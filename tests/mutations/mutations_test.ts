@@ -80,8 +80,8 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "4: no sequence number past the last",
     file: GENERATOR,
-    from: "(this.#pool === undefined ? 1 : count)",
-    to: "(this.#pool === undefined ? 0 : count)",
+    from: "if (this.#sequence >= this.#endSequence || count > 1 &&",
+    to: "if (this.#sequence > this.#endSequence || count > 1 &&",
     killer: RULES,
   },
   {
@@ -192,8 +192,8 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "pool: one at a time",
     file: POOL,
-    from: "const code = this.#libc.pthread_mutex_lock(this.#mutex);",
-    to: "const code: number = 0;",
+    from: "let code = this.#libc.pthread_mutex_trylock(this.#mutex);",
+    to: "let code: number = 0;",
     killer: POOL_PROCESSES,
   },
   {
