@@ -39,7 +39,9 @@ Usage: deno task serve [flags]
   --source-share P  let one address have at most P percent of the ids of a tick, 1 to 100
   --replace         take the place of the server that has the node, which ends when this one serves; with none, just start
   --help            print this
-  --version         print the version`;
+  --version         print the version
+
+SIGINT, SIGTERM and SIGHUP stop it; SIGUSR2 replaces its workers one by one, which read the key file anew (reuseport).`;
 
 /** What the command line asks for. */
 export type ServeCommand = { kind: "serve"; options: ServeOptions } | { kind: "help" } | { kind: "version" };

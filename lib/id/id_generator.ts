@@ -161,8 +161,8 @@ export class IdGenerator implements AsyncDisposable {
   }
 
   /**
-   * Gives back to the pool what was taken from it and is not used. To be called before anybody else may have taken from the pool what an
-   * answer tells of: ids that are asked for later are to be higher. Has no effect without a pool.
+   * Gives back to the pool what was taken from it and is not used. To be called once all requests are answered that were there when it
+   * was taken: a later request must get a higher id than any that its sender may have heard of. Has no effect without a pool.
    */
   giveBack(): void {
     if (this.#sequence >= this.#endSequence || this.#pool === undefined) return;

@@ -5,8 +5,8 @@
  * **The invariant**: a sequence number of a tick is handed out once, and whoever takes some later gets higher ones. A pool is in one
  * tick at a time, and only ever goes on to later ones.
  *
- * A pool may lease more than it is asked for; whoever has a lease keeps it no longer than until he tells anybody of an id that somebody
- * else took, and gives back what is left: then an id that is asked for later is higher, whoever is asked.
+ * A pool may lease more than it is asked for. A lease is for requests that were there when it was taken, and what is left after them is
+ * given back. So an id that is asked for later is higher, whoever is asked.
  */
 export interface SequencePool {
   /** The first tick that is not reserved. It only grows; but once the pool is closed, it is 0, and there are no ids ever after. */

@@ -34,10 +34,10 @@ export interface HolderOptions {
 }
 
 /**
- * How far ahead of the clock ticks are reserved, in ms: how long ids go on while the store is out of reach, and how long a new holder
- * may have to wait for a clock that is not past the mark, where the one before could not give back what it did not use. With a slow
- * store, it is more by twice the time that its slowest change of late took, since that may pass before a change, and again before the next
- * one. (On a machine whose CPUs were all busy, flushing one took 4 to 6 s now and then.)
+ * How far ahead of the clock ticks are reserved, in ms. For so long, ids go on while the store is out of reach; and for so long, a new
+ * holder may have to wait for its clock where the one before could not give back what it did not use. With a slow store, it is more by
+ * twice the time that its slowest change of late took, since that may pass before a change, and again before the next one. (On a
+ * machine whose CPUs were all busy, flushing one took 4 to 6 s now and then.)
  */
 export const AHEAD_MS = 3000;
 

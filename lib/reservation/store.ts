@@ -17,9 +17,9 @@ export interface Reservation {
  * Where reservations are kept: one key a node, changed by compare-and-set. It fits a row of PostgreSQL (`UPDATE … WHERE mark =
  * $1 AND holder = $2`), a key of etcd (a transaction on its value), or a file.
  *
- * **The invariant**: for a node id, the ticks between two successive marks belong to the holder that wrote the second of them,
- * and to nobody else, for ever; or until it gives back those that it did not use, and never will. It holds if `compareAndSet` is atomic and durable; who the holders are, how many there are at a
- * time, and what their clocks say plays no part in it.
+ * **The invariant**: for a node id, the ticks between two successive marks belong to the holder that wrote the second of them, and to
+ * nobody else, for ever; or until it gives back those that it did not use, and never will. It holds if `compareAndSet` is atomic and
+ * durable; who the holders are, how many there are at a time, and what their clocks say plays no part in it.
  *
  * Any call may fail by throwing. After a `compareAndSet` that threw, nobody knows whether the change was made, or will still be:
  * its holder finds out at its next one.

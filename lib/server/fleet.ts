@@ -90,7 +90,8 @@ export class Fleet {
    * @param access Who gets ids from the new ones.
    */
   reload(access: AccessOptions): Promise<void> {
-    return this.#reloaded = this.#reloaded.then(async () => {
+    // One after the other; that an earlier one failed is no reason not to try this one.
+    return this.#reloaded = this.#reloaded.catch(() => {}).then(async () => {
       for (const config of this.configs) await this.#replace(config, access);
     });
   }

@@ -165,7 +165,7 @@ export class ReceiveBatch {
 
   #datagramsIn(message: number): number {
     if (this.#headers[message * HEADER_WORDS + mmsghdr.controlLength / 4] === 0) return 1;
-    return Math.ceil(this.#bytesOf(message) / this.#datagramBytesOf(message)) || 1; // one of no bytes is one, too
+    return Math.ceil(this.#bytesOf(message) / this.#datagramBytesOf(message));
   }
 
   #receive(flags: number): number {

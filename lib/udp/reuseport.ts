@@ -108,7 +108,7 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
   let isServing = false;
   let closed = false;
 
-  async function serve(respond: Respond, listener?: BatchListener | undefined): Promise<void> {
+  async function serve(respond: Respond, listener?: BatchListener): Promise<void> {
     isServing = true;
     while (!closed) {
       const turns = answerBatches(respond, listener);

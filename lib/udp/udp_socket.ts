@@ -39,7 +39,7 @@ export interface UdpSocket {
    * @param respond What makes the answers. It must not throw.
    * @param listener What is told of batches, where datagrams are received in such.
    */
-  serve(respond: Respond, listener?: BatchListener | undefined): Promise<void>;
+  serve(respond: Respond, listener?: BatchListener): Promise<void>;
 
   /** Closes the socket, and so ends `serve`. */
   close(): void;
