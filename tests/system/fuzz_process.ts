@@ -31,8 +31,14 @@ const sent = new Uint8Array(MAX_IN_FLIGHT * SLOT_BYTES);
 const lengths = new Uint32Array(MAX_IN_FLIGHT);
 const verdicts: Verdict[] = [];
 
+/** The ids of one answer. */
+interface IdSpan {
+  first: bigint;
+  last: bigint;
+}
+
 let socket = new ConnectedSocket(server.hostname, port, LOST_MS);
-/** The last id that came over this socket: there is one worker at its other end, whose ids ascend. */
+/** The highest id of the batches before, over this socket: whoever answers it, the ids of the next one are above. */
 let lastId = -1n;
 let losses = 0;
 
@@ -62,48 +68,91 @@ function fill(): number {
   return MAX_IN_FLIGHT;
 }
 
-/** Receives the answers to the datagrams in the first slots, which come in the same order. */
+/**
+ * Receives the answers to the datagrams in the first slots. They come in any order: the placer may give this client's CPU to
+ * another worker while some are still in flight.
+ */
 function receiveAnswers(count: number): void {
-  let slot = 0;
-  while (true) {
-    while (slot < count && verdicts[slot] === "own") slot++;
-    if (slot === count) return;
+  const waiting = new Set<number>();
+  for (let slot = 0; slot < count; slot++) if (verdicts[slot] !== "own") waiting.add(slot);
+  const ranges: IdSpan[] = [];
+  while (waiting.size > 0) {
     const received = socket.receive(({ buffer, byteOffset }, length) => {
-      while (slot < count && verdicts[slot] === "own") slot++;
       const answer = new Uint8Array(buffer, byteOffset, length);
-      if (slot === count) throw new Error(`an answer to nothing: ${hex(answer)}`);
+      const slot = slotOf(answer, waiting);
+      if (slot === undefined) throw new Error(`an answer to nothing that is in flight: ${hex(answer)}`);
+      waiting.delete(slot);
       const request = sent.subarray(slot * SLOT_BYTES, slot * SLOT_BYTES + lengths[slot]);
-      const wrong = complaint(verdicts[slot++], request, answer);
+      const wrong = complaint(verdicts[slot], request, answer, ranges);
       if (wrong !== undefined) throw new Error(`${hex(request)} is answered with ${hex(answer)}: ${wrong}`);
     });
     if (received === 0) return lose();
   }
+  checkAscending(ranges);
+}
+
+/**
+ * Which of the waiting requests an answer is for: the one with its tag, or, as answers of the basic protocol have none, the
+ * first that may have such an answer. If an answer is of the wrong kind, one request is left over in the end or an answer is.
+ */
+function slotOf(answer: Uint8Array, waiting: Set<number>): number | undefined {
+  if (answer.length === 32) {
+    const tag = hex(answer.subarray(8, 16));
+    return [...waiting].find((slot) =>
+      isRange(slot) && tag === hex(sent.subarray(slot * SLOT_BYTES + 8, slot * SLOT_BYTES + 16))
+    );
+  }
+  const isError = answer.length === 1;
+  const slots = [...waiting].filter((slot) => !isRange(slot));
+  return (isError ? slots.find((slot) => verdicts[slot] === "other") : undefined) ??
+    slots.find((slot) => verdicts[slot] === "basic");
+}
+
+function isRange(slot: number): boolean {
+  return verdicts[slot] === "range" || verdicts[slot] === "bad";
+}
+
+/** Whatever the order in which the ids of a batch came, they are above those of the batch before, and none is there twice. */
+function checkAscending(ranges: IdSpan[]): void {
+  ranges.sort((a, b) => a.first < b.first ? -1 : 1);
+  for (const { first, last } of ranges) {
+    if (first <= lastId) throw new Error(`the id ${first} is not above ${lastId}, of the batch before or given twice`);
+    lastId = last;
+  }
 }
 
 /** What is wrong with an answer, if anything is. */
-function complaint(verdict: Verdict, request: Uint8Array, answer: Uint8Array): string | undefined {
+function complaint(verdict: Verdict, request: Uint8Array, answer: Uint8Array, ranges: IdSpan[]): string | undefined {
   const isBasicError = answer.length === 1 && answer[0] === 0x01;
   if (verdict === "other") return isBasicError ? undefined : "not the basic error";
   if (verdict === "basic") {
     if (isBasicError) return undefined;
-    return answer.length === 9 && answer[0] === 0x00 ? complaintAboutIds(answer, 1, 1, 0n) : "not a basic answer";
+    return answer.length === 9 && answer[0] === 0x00
+      ? complaintAboutIds(answer, 1, 1, 0n, ranges)
+      : "not a basic answer";
   }
-  if (answer.length !== 32 || answer[0] !== 0x02 || !areZero(answer, 2, 4)) return "not a range response";
-  if (hex(answer.subarray(8, 16)) !== hex(request.subarray(8, 16))) return "another tag";
+  if (answer[0] !== 0x02 || !areZero(answer, 2, 4)) return "not a range response";
   const [status, granted] = [answer[1], wordAt(answer, 4)];
   if (status !== 0 && !(granted === 0 && areZero(answer, 24, 32))) return "granted or a step, and no ids";
   if (verdict === "bad") return status === 4 ? undefined : "not the status of a bad request";
   if (status !== 0) return [1, 2, 5].includes(status) ? undefined : "a status that there is no reason for";
   if (granted === 0 || granted > wordAt(request, 4)) return "granted none, or more than the count";
   const step = new DataView(answer.buffer, answer.byteOffset).getBigUint64(24);
-  return step > 0n ? complaintAboutIds(answer, 16, granted, step) : "a step of 0";
+  return step > 0n ? complaintAboutIds(answer, 16, granted, step, ranges) : "a step of 0";
 }
 
-function complaintAboutIds(answer: Uint8Array, offset: number, count: number, step: bigint): string | undefined {
+/** Notes the ids of an answer, unless they are more than 64 bits wide. */
+function complaintAboutIds(
+  answer: Uint8Array,
+  offset: number,
+  count: number,
+  step: bigint,
+  ranges: IdSpan[],
+): string | undefined {
   const first = new DataView(answer.buffer, answer.byteOffset).getBigUint64(offset);
-  if (first <= lastId) return `an id that is not above the last one, ${lastId}`;
-  lastId = first + BigInt(count - 1) * step;
-  return lastId < 2n ** 64n ? undefined : "an id of more than 64 bits";
+  const last = first + BigInt(count - 1) * step;
+  ranges.push({ first, last });
+  return last < 2n ** 64n ? undefined : "an id of more than 64 bits";
 }
 
 /** What is longer than a slot is no request, whatever it begins with. */
@@ -122,7 +171,7 @@ async function sendLong(beginning: Uint8Array, length: number): Promise<void> {
     longSocket = Deno.listenDatagram({ transport: "udp", hostname: server.hostname, port: 0 });
     return lose();
   }
-  const wrong = complaint("other", beginning, received[0]);
+  const wrong = complaint("other", beginning, received[0], []);
   if (wrong === undefined) return;
   throw new Error(`${length} bytes, ${hex(beginning)}..., are answered with ${hex(received[0])}: ${wrong}`);
 }
