@@ -20,8 +20,9 @@
  *
  * @module
  */
-export type { Clock } from "./lib/id/clock.ts";
-export { ClockError, GlobalIdError, NotReservedError, OutOfIdsError, OutOfTimeError } from "./lib/id/errors.ts";
+export type { Clock } from "./lib/base/clock.ts";
+export { GlobalIdError, RetryableError } from "./lib/base/errors.ts";
+export { ClockError, NotReservedError, OutOfIdsError, OutOfTimeError } from "./lib/id/errors.ts";
 export { IdGenerator } from "./lib/id/id_generator.ts";
 export type {
   ClockPolicy,

@@ -1,4 +1,4 @@
-import { describe } from "../id/_check.ts";
+import { describe } from "../base/check.ts";
 import { SourceAddress } from "../udp/source_address.ts";
 
 /** How much longer the prefix of an IPv4 range is when it is written as a range of `::ffff:a.b.c.d`, in bits. */

@@ -1,4 +1,4 @@
-import type { Clock } from "../id/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import type { IdLayout } from "../id/layout.ts";
 import type { Respond } from "../udp/udp_socket.ts";
 import {

@@ -1,4 +1,4 @@
-import { checkInteger } from "../id/_check.ts";
+import { checkInteger } from "../base/check.ts";
 
 /** How old a request may be, in ms. */
 export const MAX_AGE_MS = 30_000;

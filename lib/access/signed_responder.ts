@@ -1,4 +1,4 @@
-import type { Clock } from "../id/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import type { Respond } from "../udp/udp_socket.ts";
 import { RANGE, RANGE_BYTES, WireStatus } from "../wire/protocol.ts";
 import { writeRangeError } from "../wire/range_error.ts";

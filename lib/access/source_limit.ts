@@ -1,4 +1,4 @@
-import { checkInteger } from "../id/_check.ts";
+import { checkInteger } from "../base/check.ts";
 import type { SourceAddress } from "../udp/source_address.ts";
 
 /** What a {@linkcode SourceLimit} is made from. */

@@ -1,7 +1,8 @@
+import { GlobalIdError } from "../base/errors.ts";
 import { parseArgs } from "@std/cli/parse-args";
 
 /** The command line was wrong; the message says what is allowed. */
-export class UsageError extends Error {
+export class UsageError extends GlobalIdError {
   /** The name of the class. */
   override name = "UsageError";
 }

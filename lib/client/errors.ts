@@ -1,4 +1,4 @@
-import { GlobalIdError } from "../id/errors.ts";
+import { GlobalIdError } from "../base/errors.ts";
 import { WireStatus } from "../wire/protocol.ts";
 
 /** No server answered in time: it is not there, or all datagrams were lost on the way. */

@@ -1,4 +1,4 @@
-import { checkInteger } from "../id/_check.ts";
+import { checkInteger } from "../base/check.ts";
 import { RangeRequester } from "./_range_requester.ts";
 import { ClientClosedError } from "./errors.ts";
 

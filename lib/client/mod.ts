@@ -7,4 +7,4 @@
  */
 export { ClientClosedError, NoResponseError, RefusedError } from "./errors.ts";
 export { IdClient, type IdClientOptions } from "./id_client.ts";
-export { GlobalIdError } from "../id/errors.ts";
+export { GlobalIdError, RetryableError } from "../base/errors.ts";

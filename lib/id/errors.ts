@@ -1,11 +1,7 @@
-/** What all errors of this package have in common, so that one `instanceof` catches them. */
-export class GlobalIdError extends Error {
-  /** The name of the class, as for every `Error`. */
-  override name = "GlobalIdError";
-}
+import { GlobalIdError, RetryableError } from "../base/errors.ts";
 
 /** The tick's ids are used up. The next tick has more. */
-export class OutOfIdsError extends GlobalIdError {
+export class OutOfIdsError extends RetryableError {
   /** The name of the class. */
   override name = "OutOfIdsError";
 
@@ -21,7 +17,7 @@ export class OutOfIdsError extends GlobalIdError {
 }
 
 /** The clock is behind: behind the last tick used, or behind the layout's epoch. */
-export class ClockError extends GlobalIdError {
+export class ClockError extends RetryableError {
   /** The name of the class. */
   override name = "ClockError";
 
@@ -43,7 +39,7 @@ export class ClockError extends GlobalIdError {
 }
 
 /** The clock's tick is not reserved: the reservation ran out, since the store is out of reach or another holder has the node. */
-export class NotReservedError extends GlobalIdError {
+export class NotReservedError extends RetryableError {
   /** The name of the class. */
   override name = "NotReservedError";
 
@@ -51,13 +47,13 @@ export class NotReservedError extends GlobalIdError {
    * Makes the error.
    *
    * @param tick The tick that ids were wanted for.
-   * @param endTick The first tick that is not reserved.
+   * @param mark The first tick that is not reserved.
    * @param retryAfterMs After how many ms to try again.
    * @param cause What keeps the reservation from being renewed, if that is known.
    */
-  constructor(readonly tick: number, readonly endTick: number, readonly retryAfterMs: number, cause?: unknown) {
+  constructor(readonly tick: number, readonly mark: number, readonly retryAfterMs: number, cause?: unknown) {
     const why = cause instanceof Error ? `: ${cause.message}` : "";
-    super(`tick ${tick} is not reserved, only ticks below ${endTick} are${why}`, { cause });
+    super(`tick ${tick} is not reserved, only ticks below ${mark} are${why}`, { cause });
   }
 }
 

@@ -1,6 +1,7 @@
-import type { Clock } from "./clock.ts";
-import { checkInteger, describe } from "./_check.ts";
-import { ClockError, type GlobalIdError, NotReservedError, OutOfIdsError, OutOfTimeError } from "./errors.ts";
+import type { Clock } from "../base/clock.ts";
+import { checkInteger, describe } from "../base/check.ts";
+import type { GlobalIdError } from "../base/errors.ts";
+import { ClockError, NotReservedError, OutOfIdsError, OutOfTimeError } from "./errors.ts";
 import { IdGrant, IdStatus } from "./id_grant.ts";
 import { IdRange } from "./id_range.ts";
 import { IdLayout } from "./layout.ts";
@@ -86,7 +87,7 @@ export class IdGenerator implements AsyncDisposable {
   /** When the generator moved to it, on the monotonic clock, in ms. */
   #movedMs = -Infinity;
   /** The first tick that is not reserved. Only ever grows, until the generator is closed. */
-  #endTick: number;
+  #mark: number;
   /** When that tick begins and ends, in ms; an empty span as long as no call has found the clock in it. */
   #tickStartMs = Infinity;
   #tickEndMs = -Infinity;
@@ -137,36 +138,36 @@ export class IdGenerator implements AsyncDisposable {
     this.#sequence = this.#endSequence = layout.maxSequence + 1;
     if (sequencePool !== undefined) {
       this.#tick = -1;
-      this.#endTick = Infinity;
+      this.#mark = Infinity;
     } else if (reservation === undefined) {
       this.#tick = this.#tickAt(clock.now());
       if (Number.isNaN(this.#tick)) throw new ClockError(NaN, 0, layout.tickMs);
       if (this.#isLogical) this.#movedMs = monotonicClock.now();
-      this.#endTick = Infinity;
+      this.#mark = Infinity;
     } else {
       this.#tick = checkInteger("reservation.firstTick", reservation.firstTick, 0, layout.maxTick + 1) - 1;
-      this.#endTick = checkInteger("reservation.endTick", reservation.endTick, 0, layout.maxTick + 1);
+      this.#mark = checkInteger("reservation.mark", reservation.mark, 0, layout.maxTick + 1);
     }
   }
 
   /**
    * Tells the generator that its reservation goes further. It has no effect if it does not.
    *
-   * @param endTick The first tick that is not reserved.
+   * @param mark The first tick that is not reserved.
    * @throws {TypeError | RangeError} If it is not an integer from 0 to the layout's `maxTick + 1`.
    */
-  extendReservation(endTick: number): void {
-    checkInteger("endTick", endTick, 0, this.layout.maxTick + 1);
-    if (endTick > this.#endTick && !this.#isClosed) this.#endTick = endTick;
+  extendReservation(mark: number): void {
+    checkInteger("mark", mark, 0, this.layout.maxTick + 1);
+    if (mark > this.#mark && !this.#isClosed) this.#mark = mark;
   }
 
   /**
    * Gives back to the pool what was taken from it and is not used. To be called once all requests are answered that were there when it
    * was taken: a later request must get a higher id than any that its sender may have heard of. Has no effect without a pool.
    */
-  giveBack(): void {
+  releaseLease(): void {
     if (this.#sequence >= this.#endSequence || this.#pool === undefined) return;
-    this.#pool.giveBack(this.#leftOver());
+    this.#pool.releaseLease(this.#leftOver());
     this.#sequence = this.#endSequence;
     this.#isPoolUsedUp = false;
   }
@@ -221,7 +222,7 @@ export class IdGenerator implements AsyncDisposable {
       isBehindAllowed: clockPolicy === "logical",
       sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     });
-    const reservation = { firstTick: holder.firstTick, endTick: holder.mark };
+    const reservation = { firstTick: holder.firstTick, mark: holder.mark };
     const ids = new IdGenerator({ ...options, nodeId: holder.nodeId, reservation });
     ids.#keeper = new ReservationKeeper(holder, {
       check: () => {},
@@ -239,7 +240,7 @@ export class IdGenerator implements AsyncDisposable {
   async close(): Promise<void> {
     if (this.#keeper === undefined) return;
     this.#isClosed = true;
-    this.#endTick = 0;
+    this.#mark = 0;
     this.#tickEndMs = -Infinity; // so that the next call looks at the reservation
     await this.#keeper.release(this.lastTick + 1);
   }
@@ -435,7 +436,7 @@ export class IdGenerator implements AsyncDisposable {
   #takeFromPool(count: number, now: number, grant: IdGrant): IdStatus {
     if (this.#pool !== undefined) {
       const lease = this.#leftOver();
-      this.#pool.take(this.#tick, count, lease);
+      this.#pool.acquire(this.#tick, count, lease);
       if (lease.tick > this.#tick) return this.#follow(lease.tick, count, now, grant);
       if (lease.end > lease.first) {
         this.#sequence = lease.first;
@@ -491,7 +492,7 @@ export class IdGenerator implements AsyncDisposable {
   }
 
   get #firstUnreservedTick(): number {
-    return this.#pool === undefined ? this.#endTick : this.#pool.endTick;
+    return this.#pool === undefined ? this.#mark : this.#pool.mark;
   }
 
   #refuseUnreserved(tick: number, grant: IdGrant): IdStatus {

@@ -1,5 +1,5 @@
 import type { ReservationStore } from "../reservation/store.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../base/clock.ts";
 import type { SequencePool } from "./sequence_pool.ts";
 import type { IdLayout } from "./layout.ts";
 
@@ -48,10 +48,10 @@ export interface IdGeneratorOpenOptions extends Omit<IdGeneratorOptions, "nodeId
  */
 export type ClockPolicy = "refuse" | "logical";
 
-/** Ticks from `firstTick` to before `endTick`. */
+/** Ticks from `firstTick` to before `mark`. */
 export interface TickRange {
   /** The first tick. */
   firstTick: number;
   /** The first tick that is no longer part of it. */
-  endTick: number;
+  mark: number;
 }

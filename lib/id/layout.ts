@@ -1,4 +1,4 @@
-import { checkInteger, describe } from "./_check.ts";
+import { checkInteger, describe } from "../base/check.ts";
 
 /** Which of the two lower fields of an id comes first, that is, is the more significant one. */
 export type IdOrder = "sequence-node" | "node-sequence";

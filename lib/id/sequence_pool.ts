@@ -10,7 +10,7 @@
  */
 export interface SequencePool {
   /** The first tick that is not reserved. It only grows; but once the pool is closed, it is 0, and there are no ids ever after. */
-  readonly endTick: number;
+  readonly mark: number;
 
   /**
    * Takes sequence numbers of a tick. A later tick than the pool's becomes the pool's.
@@ -20,10 +20,10 @@ export interface SequencePool {
    * @param lease Where the answer goes: as many as are wanted or more, or those that are left. There are none if the tick is not reserved,
    * nor if another generator is ahead, in a later tick, which then is the lease's. What is left of it from before is given back first.
    */
-  take(tick: number, count: number, lease: SequenceLease): void;
+  acquire(tick: number, count: number, lease: SequenceLease): void;
 
   /** Gives back what is left of a lease. If somebody else has taken some since, it is lost: ids only ever grow. */
-  giveBack(lease: SequenceLease): void;
+  releaseLease(lease: SequenceLease): void;
 }
 
 /** What was taken from a {@linkcode SequencePool}, and is still to be used. */

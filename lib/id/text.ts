@@ -1,5 +1,5 @@
 import { base32crockford } from "@scure/base";
-import { describe } from "./_check.ts";
+import { describe } from "../base/check.ts";
 import { checkId } from "./layout.ts";
 
 /**

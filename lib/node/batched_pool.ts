@@ -30,21 +30,21 @@ export class BatchedPool implements SequencePool {
     this.#taken = 0;
   }
 
-  /** See {@linkcode SequencePool.endTick}. */
-  get endTick(): number {
-    return this.#pool.endTick;
+  /** See {@linkcode SequencePool.mark}. */
+  get mark(): number {
+    return this.#pool.mark;
   }
 
-  /** See {@linkcode SequencePool.take}. */
-  take(tick: number, count: number, lease: SequenceLease): void {
+  /** See {@linkcode SequencePool.acquire}. */
+  acquire(tick: number, count: number, lease: SequenceLease): void {
     const expected = Math.min(this.#datagrams - this.#taken, Math.max(this.#taken, this.#usedBefore));
-    this.#pool.take(tick, Math.max(count, expected), lease);
+    this.#pool.acquire(tick, Math.max(count, expected), lease);
     this.#taken += lease.end - lease.first;
   }
 
-  /** See {@linkcode SequencePool.giveBack}. */
-  giveBack(lease: SequenceLease): void {
+  /** See {@linkcode SequencePool.releaseLease}. */
+  releaseLease(lease: SequenceLease): void {
     this.#taken -= lease.end - lease.first;
-    this.#pool.giveBack(lease);
+    this.#pool.releaseLease(lease);
   }
 }

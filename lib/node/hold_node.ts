@@ -80,7 +80,7 @@ async function tryToHold(options: HoldNodeOptions): Promise<NodeHold> {
   const { file, whyNotLasting } = whyNoPlace === undefined ? makeFile(poolPath) : makeFile(undefined, whyNoPlace);
   const aheadMs = whyNotLasting === undefined ? LASTING_AHEAD_MS : AHEAD_MS;
   const holderOptions = { ...options, aheadMs, minTick };
-  const holder = await ReservationHolder.replace(found, holderOptions, options.isBehindAllowed).catch((error) => {
+  const holder = await ReservationHolder.claimFrom(found, holderOptions, options.isBehindAllowed).catch((error) => {
     file.discard();
     pool?.[Symbol.dispose]();
     throw error;
@@ -131,7 +131,7 @@ function findPool(
     const pool = NodePool.open(poolPath, { boot, nodeId, layout });
     if (pool === undefined) return { why: "there is no pool of it on this machine" };
     if (isOf(found, pool)) return { pool };
-    const minTick = pool.isClosed ? pool.firstUnusedTick : pool.endTick;
+    const minTick = pool.isClosed ? pool.firstUnusedTick : pool.mark;
     pool[Symbol.dispose]();
     return {
       why: found === undefined ? "the store has no record of it" : "the node has been held elsewhere since",

@@ -44,7 +44,7 @@ export class NodeLock implements Disposable {
   }
 
   /** Takes the lock if nobody has it. */
-  async tryTake(): Promise<boolean> {
+  async tryAcquire(): Promise<boolean> {
     if (!await this.#file.tryLock(true)) return false;
     // In a file of its own, since Windows lets nobody read a file that is locked.
     await Deno.writeTextFile(this.#pidPath, `${Deno.pid}\n`);
@@ -52,8 +52,8 @@ export class NodeLock implements Disposable {
   }
 
   /** Takes the lock as soon as nobody has it, unless it is told that there is no need any more. */
-  async take(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && !await this.tryTake()) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  async acquire(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && !await this.tryAcquire()) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 
   /** Who took the lock last: the process id as text. */

@@ -186,8 +186,8 @@ export class NodePool implements SequencePool, Disposable {
     return holderInPoolHeader(this.#header);
   }
 
-  /** See {@linkcode SequencePool.take}. */
-  take(tick: number, count: number, lease: SequenceLease): void {
+  /** See {@linkcode SequencePool.acquire}. */
+  acquire(tick: number, count: number, lease: SequenceLease): void {
     this.#lock();
     const state = this.#state;
     const place = this.#place();
@@ -211,8 +211,8 @@ export class NodePool implements SequencePool, Disposable {
     this.#unlock();
   }
 
-  /** See {@linkcode SequencePool.giveBack}. */
-  giveBack(lease: SequenceLease): void {
+  /** See {@linkcode SequencePool.releaseLease}. */
+  releaseLease(lease: SequenceLease): void {
     this.#lock();
     const place = this.#place();
     const taken = TAKEN + place;
@@ -222,13 +222,13 @@ export class NodePool implements SequencePool, Disposable {
   }
 
   /** The mark: the first tick that is not the node's (yet); 0 once the pool is closed. */
-  get endTick(): number {
+  get mark(): number {
     return this.#state[MARK];
   }
 
   /** Whether it is closed: nobody takes from it any more. */
   get isClosed(): boolean {
-    return this.endTick === CLOSED;
+    return this.mark === CLOSED;
   }
 
   /** What is taken. */
@@ -249,7 +249,7 @@ export class NodePool implements SequencePool, Disposable {
   /** Says that all ticks up to a mark are the node's; no earlier one than is known, and not once the pool is closed. */
   extend(mark: number): void {
     this.#lock();
-    if (!this.isClosed && mark > this.endTick) this.#state[MARK] = mark;
+    if (!this.isClosed && mark > this.mark) this.#state[MARK] = mark;
     this.#unlock();
   }
 

@@ -1,3 +1,4 @@
+import { GlobalIdError } from "../base/errors.ts";
 import { cString, errno, type Libc, linux, systemError, systemMessage } from "../libc/libc.ts";
 
 /** As <fcntl.h>, <sys/stat.h> and <sys/mman.h> have them on Linux, on x86-64 and on ARM64. */
@@ -17,7 +18,7 @@ const STATX_BYTES = 256;
 const statx = { nlink: 16, uid: 20, mode: 28, size: 40 } as const;
 
 /** What lies at the path is not a file that this user made here, so nothing in it is to be believed. */
-export class ForeignFileError extends Error {
+export class ForeignFileError extends GlobalIdError {
   /** The name of the class. */
   override name = "ForeignFileError";
 }

@@ -1,3 +1,4 @@
+import { GlobalIdError } from "../base/errors.ts";
 /**
  * The beginning of a pool's memory, version 1: text, which never changes, and in which all that a pool can belong to is named.
  *
@@ -36,7 +37,7 @@ export interface PoolIdentity {
 }
 
 /** A pool that cannot be used here; the message says why. */
-export class PoolError extends Error {
+export class PoolError extends GlobalIdError {
   /** The name of the class. */
   override name = "PoolError";
 }

@@ -26,7 +26,7 @@ export interface ClaimOptions extends Omit<HolderOptions, "nodeId"> {
  * @param options Which node, and what to take it with.
  * @returns Its holder.
  * @throws {NodeHeldError} If all that come into question are held.
- * @throws {unknown} What the store throws, and what `ReservationHolder.replace` does.
+ * @throws {unknown} What the store throws, and what `ReservationHolder.claimFrom` does.
  */
 export async function claimNode(options: ClaimOptions): Promise<ReservationHolder> {
   const candidates = options.nodeId === undefined ? shuffledUpTo(options.maxNodeId) : [options.nodeId];
@@ -61,7 +61,7 @@ async function replaceUnlessTaken(
   options: ClaimOptions,
 ): Promise<ReservationHolder | undefined> {
   try {
-    return await ReservationHolder.replace(found, { ...options, nodeId }, options.isBehindAllowed);
+    return await ReservationHolder.claimFrom(found, { ...options, nodeId }, options.isBehindAllowed);
   } catch (error) {
     if (error instanceof NodeHeldError) return undefined;
     throw error;

@@ -1,11 +1,13 @@
+import { GlobalIdError } from "../base/errors.ts";
+
 /** The node is another holder's. */
-export class NodeHeldError extends Error {
+export class NodeHeldError extends GlobalIdError {
   /** The name of the class. */
   override name = "NodeHeldError";
 }
 
 /** What is on record for the node was written with another layout. */
-export class LayoutMismatchError extends Error {
+export class LayoutMismatchError extends GlobalIdError {
   /** The name of the class. */
   override name = "LayoutMismatchError";
 

@@ -82,8 +82,8 @@ export class ReservationHolder {
    * @throws {LayoutMismatchError} If what is on record was written with another layout.
    * @throws {NodeHeldError} If another holder took it at the same moment.
    */
-  static async take(options: HolderOptions, isBehindAllowed: boolean): Promise<ReservationHolder> {
-    return await ReservationHolder.replace(await options.store.read(options.nodeId), options, isBehindAllowed);
+  static async claim(options: HolderOptions, isBehindAllowed: boolean): Promise<ReservationHolder> {
+    return await ReservationHolder.claimFrom(await options.store.read(options.nodeId), options, isBehindAllowed);
   }
 
   /**
@@ -95,7 +95,7 @@ export class ReservationHolder {
    * @throws {LayoutMismatchError} If what is on record was written with another layout.
    * @throws {NodeHeldError} If another holder has taken it since.
    */
-  static async replace(
+  static async claimFrom(
     found: Reservation | undefined,
     options: HolderOptions,
     isBehindAllowed: boolean,

@@ -49,7 +49,7 @@ export type WorkerShare =
 /** From the supervisor to a worker. */
 export type ToWorker =
   | { type: "start"; config: WorkerConfig }
-  | { type: "mark"; endTick: number }
+  | { type: "mark"; mark: number }
   | { type: "take"; incomingCpu: number }
   | { type: "drain" }
   | { type: "stop" };

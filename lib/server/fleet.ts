@@ -52,7 +52,7 @@ export class Fleet {
 
   /** Tells the workers that have no pool how far their ticks are reserved now. */
   setMark(mark: number): void {
-    for (const { share } of this.configs) if (share.kind === "subnode") share.reservation.endTick = mark;
+    for (const { share } of this.configs) if (share.kind === "subnode") share.reservation.mark = mark;
     for (const [{ share }, worker] of this.#workers) if (share.kind === "subnode") worker.setMark(mark);
   }
 
@@ -182,7 +182,7 @@ function firstTickOf({ share }: WorkerConfig): number {
 
 /** The successor of a worker that died begins behind what was reserved until then, since all of that may have been used. */
 function beginBehind(reservation: TickRange): void {
-  reservation.firstTick = reservation.endTick;
+  reservation.firstTick = reservation.mark;
 }
 
 /**

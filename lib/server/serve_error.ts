@@ -1,5 +1,6 @@
+import { GlobalIdError } from "../base/errors.ts";
 /** The server cannot serve, or no longer; the message says why, and what to do. */
-export class ServeError extends Error {
+export class ServeError extends GlobalIdError {
   /** The name of the class. */
   override name = "ServeError";
 }

@@ -70,7 +70,7 @@ export async function supervise(
 
   const stateDir = options.stateDir ?? defaultStateDir();
   using lock = await openLock(stateDir, options.nodeId);
-  const isTakeover = !await lock.tryTake();
+  const isTakeover = !await lock.tryAcquire();
   if (isTakeover) await checkTakeover(options, backend, lock);
   else await waitForWorkers(options, backend, lock, log);
   await using store = await openStore(stateDir);
@@ -159,7 +159,7 @@ async function takeLock(lock: NodeLock, stop: AbortSignal, log: ServeLog): Promi
     () => log.warn(`this server serves the node, but process ${holder}, which did, has not ended: end it with kill -9`),
     LOCK_TIMEOUT_MS,
   );
-  await lock.take(stop);
+  await lock.acquire(stop);
   clearTimeout(timer);
 }
 

@@ -44,7 +44,7 @@ export async function takeNode(
   try {
     // The lock has made sure that no other holder on this machine is left, so nobody has to be waited for.
     if (backend === "listen-datagram") {
-      return { holder: await ReservationHolder.take(holderOptions, isBehindAllowed), pool: undefined };
+      return { holder: await ReservationHolder.claim(holderOptions, isBehindAllowed), pool: undefined };
     }
     const holdOptions: HoldNodeOptions = {
       ...{ ...holderOptions, isBehindAllowed },
@@ -66,5 +66,5 @@ export async function takeNode(
 /** Which of the node's ids a worker has. */
 export function shareOf({ holder, pool }: Tenure, workerCount: number): WorkerShare {
   if (pool !== undefined) return { kind: "pool", path: pool.path };
-  return { kind: "subnode", workerCount, reservation: { firstTick: holder.firstTick, endTick: holder.mark } };
+  return { kind: "subnode", workerCount, reservation: { firstTick: holder.firstTick, mark: holder.mark } };
 }

@@ -37,7 +37,7 @@ export async function runWorker(workersPath: string): Promise<void> {
     let started: Started | undefined;
     for await (const message of readMessages<ToWorker>(Deno.stdin.readable)) {
       if (message.type === "start") started = start(message.config);
-      else if (message.type === "mark") started?.generator.extendReservation(message.endTick);
+      else if (message.type === "mark") started?.generator.extendReservation(message.mark);
       else if (message.type === "take") started?.socket.setIncomingCpu?.(message.incomingCpu);
       else if (message.type === "drain") drain(started);
       else end(started);
@@ -77,7 +77,7 @@ function start(config: WorkerConfig): Started {
   say({ type: "ready", port: socket.port });
   const respond = createResponder(generator, () => socket.readClock());
   const listener = pool &&
-    { onBatch: (datagrams: number) => pool.begin(datagrams), onBatchEnd: () => generator.giveBack() };
+    { onBatch: (datagrams: number) => pool.begin(datagrams), onBatchEnd: () => generator.releaseLease() };
   socket.serve(createGuardedResponder(respond, config.access, layout), listener).catch(fail);
 
   let reportedTick = generator.lastTick;

@@ -58,7 +58,7 @@ export class WorkerProcess {
   /** Tells it how far its ticks are reserved now. */
   setMark(mark: number): void {
     this.#mark = mark;
-    this.#tell({ type: "mark", endTick: mark });
+    this.#tell({ type: "mark", mark: mark });
   }
 
   /** Tells it to take what arrives on this CPU. */
@@ -105,7 +105,7 @@ export class WorkerProcess {
     for await (const message of readMessages<FromWorker>(this.#child.stdout)) {
       if (message.type === "hello") {
         this.#tell({ type: "start", config });
-        if (this.#mark > 0) this.#tell({ type: "mark", endTick: this.#mark });
+        if (this.#mark > 0) this.#tell({ type: "mark", mark: this.#mark });
       } else if (message.type === "ready") {
         ready(message.port);
       } else if (message.type === "report") {

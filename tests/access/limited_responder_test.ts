@@ -14,7 +14,7 @@ const [a, b] = [source("192.0.2.1"), source("192.0.2.2")];
 /** A server that lets every source have 10 ids a tick; 300 ms of the first tick have passed. */
 function serve() {
   const clock = new HandClock(DEFAULT_LAYOUT.epochMs + 300);
-  const generator = new IdGenerator({ nodeId: 0, clock, reservation: { firstTick: 0, endTick: 2 } });
+  const generator = new IdGenerator({ nodeId: 0, clock, reservation: { firstTick: 0, mark: 2 } });
   const limit = new SourceLimit({ idsPerWindow: 10 });
   const respond = createLimitedResponder(createResponder(generator), limit, DEFAULT_LAYOUT, clock);
   const view = new DataView(new ArrayBuffer(64));

@@ -9,18 +9,18 @@ export class MemorySequencePool implements SequencePool {
   constructor(
     private readonly layout: IdLayout,
     firstTick: number,
-    public endTick: number = Infinity,
+    public mark: number = Infinity,
     private readonly leaseSize: number = 1,
   ) {
     this.#tick = firstTick - 1;
     this.#taken = layout.maxSequence + 1;
   }
 
-  take(tick: number, count: number, lease: SequenceLease): void {
-    this.giveBack(lease);
+  acquire(tick: number, count: number, lease: SequenceLease): void {
+    this.releaseLease(lease);
     lease.tick = tick;
     lease.first = lease.end = 0;
-    if (tick >= this.endTick) return;
+    if (tick >= this.mark) return;
     if (tick > this.#tick) [this.#tick, this.#taken] = [tick, 0];
     lease.tick = this.#tick;
     if (tick < this.#tick) return;
@@ -28,7 +28,7 @@ export class MemorySequencePool implements SequencePool {
     lease.end = this.#taken = Math.min(this.#taken + Math.max(count, this.leaseSize), this.layout.maxSequence + 1);
   }
 
-  giveBack(lease: SequenceLease): void {
+  releaseLease(lease: SequenceLease): void {
     if (lease.first < lease.end && lease.tick === this.#tick && lease.end === this.#taken) this.#taken = lease.first;
     lease.first = lease.end;
   }

@@ -125,7 +125,7 @@ describe("IdGenerators that share a pool", () => {
       "sequencePool and subnodeCount cannot both be given",
     );
     assertThrows(
-      () => new IdGenerator({ nodeId: 0, layout: LAYOUT, sequencePool, reservation: { firstTick: 0, endTick: 9 } }),
+      () => new IdGenerator({ nodeId: 0, layout: LAYOUT, sequencePool, reservation: { firstTick: 0, mark: 9 } }),
       TypeError,
       "sequencePool and reservation cannot both be given",
     );
@@ -142,14 +142,14 @@ describe("IdGenerators whose pool ends", () => {
     assertEquals([a.lastTick, b.lastTick], [100, -1]);
     clocks[0].ms -= 100_000; // nothing was used, so nothing is lost
     assertEquals(next(a), "100:1");
-    pool.endTick = 201;
+    pool.mark = 201;
     assertEquals(next(b), "200:0");
   });
 
   it("have none from the moment on when it is closed, in no tick", () => {
     const { generators: [a, b], clocks, pool } = setUp(2);
     next(a);
-    pool.endTick = 0;
+    pool.mark = 0;
     assertEquals([statusOf(a), statusOf(b)], [[IdStatus.NOT_RESERVED, 100], [IdStatus.NOT_RESERVED, 100]]);
     assertThrows(() => a.nextRange(3), NotReservedError);
     clocks[0].ms += 1000;
@@ -159,9 +159,9 @@ describe("IdGenerators whose pool ends", () => {
 
   it("have none if it is closed after they have looked at it, and before they take from it", () => {
     class ClosingPool extends MemorySequencePool {
-      override take(...args: Parameters<MemorySequencePool["take"]>): void {
-        this.endTick = 0;
-        super.take(...args);
+      override acquire(...args: Parameters<MemorySequencePool["acquire"]>): void {
+        this.mark = 0;
+        super.acquire(...args);
       }
     }
     const sequencePool = new ClosingPool(LAYOUT, 100, 200);
@@ -189,28 +189,28 @@ describe("IdGenerators that take more than they are asked for, and give it back"
   it("leave nothing of what they give back", () => {
     const { generators: [a, b] } = setUp(2, { leaseSize: 4 });
     assertEquals([next(a), next(a)], ["100:0", "100:1"]);
-    a.giveBack();
+    a.releaseLease();
     assertEquals(next(b), "100:2");
-    b.giveBack();
-    b.giveBack(); // there is nothing left
-    a.giveBack();
+    b.releaseLease();
+    b.releaseLease(); // there is nothing left
+    a.releaseLease();
     assertEquals([next(a), next(a)], ["100:3", "100:4"]);
   });
 
   it("do not use what they have given back", () => {
     const { generators: [a, b] } = setUp(2, { leaseSize: 4 });
     next(a);
-    a.giveBack();
+    a.releaseLease();
     assertEquals([range(b, 4), next(a)], ["100:1-4", "100:5"]);
   });
 
   it("lose it if another has taken some since: ids only grow", () => {
     const { generators: [a, b] } = setUp(2, { leaseSize: 4 });
     assertEquals([next(a), next(b)], ["100:0", "100:4"]);
-    a.giveBack();
+    a.releaseLease();
     assertEquals([next(a), next(b)], ["100:8", "100:5"]);
-    b.giveBack();
-    a.giveBack();
+    b.releaseLease();
+    a.releaseLease();
     assertEquals([next(b), next(a)], ["100:9", "100:13"]);
   });
 
@@ -219,7 +219,7 @@ describe("IdGenerators that take more than they are asked for, and give it back"
     next(a);
     clocks[1].ms += 1000;
     assertEquals(range(b, 4), "101:0-3"); // the pool has as many taken as were taken in the tick before
-    a.giveBack();
+    a.releaseLease();
     assertEquals(next(b), "101:4");
   });
 
@@ -239,22 +239,22 @@ describe("IdGenerators that take more than they are asked for, and give it back"
   it("have what another gives back, though the tick was used up before", () => {
     const { generators: [a, b] } = setUp(2, { leaseSize: 16 });
     assertEquals([next(a), statusOf(b)[0]], ["100:0", IdStatus.OUT_OF_IDS]);
-    a.giveBack();
+    a.releaseLease();
     assertEquals(range(b, 20), "100:1-15");
-    a.giveBack();
+    a.releaseLease();
     assertEquals([statusOf(a)[0], statusOf(b)[0]], [IdStatus.OUT_OF_IDS, IdStatus.OUT_OF_IDS]);
   });
 
   it("have what they give back of a tick that was used up, but not once it is over", () => {
     const { generators: [a], clocks } = setUp(1, { leaseSize: 16 });
     assertEquals(next(a), "100:0");
-    a.giveBack();
+    a.releaseLease();
     assertEquals(range(a, 20), "100:1-15");
     assertEquals(statusOf(a)[0], IdStatus.OUT_OF_IDS);
     clocks[0].ms += 1000;
     next(a);
     clocks[0].ms += 1000;
-    a.giveBack();
+    a.releaseLease();
     assertEquals(next(a), "102:0");
   });
 
@@ -268,9 +268,9 @@ describe("IdGenerators that take more than they are asked for, and give it back"
 
   it("have nothing to give back without a pool", () => {
     const clock = new HandClock(100_250);
-    const ids = new IdGenerator({ nodeId: 0, layout: LAYOUT, clock, reservation: { firstTick: 100, endTick: 200 } });
+    const ids = new IdGenerator({ nodeId: 0, layout: LAYOUT, clock, reservation: { firstTick: 100, mark: 200 } });
     next(ids);
-    ids.giveBack();
+    ids.releaseLease();
     assertEquals(next(ids), "100:1");
   });
 });
@@ -311,20 +311,20 @@ describe('IdGenerators that share a pool, with the clock policy "logical"', () =
     monotonicClock.ms += 5000;
     assertEquals(next(a), "100:1");
     range(a, 14);
-    a.giveBack();
+    a.releaseLease();
     assertEquals(statusOf(a)[0], IdStatus.OUT_OF_IDS);
     assertEquals(next(a), "101:0");
   });
 
   it("stay below the pool's end", () => {
     const { generators: [a], clocks, monotonicClock, pool } = setUp(1, { clockPolicy });
-    pool.endTick = 101;
+    pool.mark = 101;
     range(a, 16);
     clocks[0].ms -= 50_000;
     assertEquals(statusOf(a)[0], IdStatus.OUT_OF_IDS);
     monotonicClock.ms += 1000;
     assertEquals(statusOf(a)[0], IdStatus.NOT_RESERVED);
-    pool.endTick = 102;
+    pool.mark = 102;
     assertEquals(next(a), "101:0");
   });
 });

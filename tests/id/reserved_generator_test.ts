@@ -34,8 +34,8 @@ function setUp(options: Partial<IdGeneratorOptions> = {}) {
   return { clock, monotonicClock, ids, next };
 }
 
-const reserved = (firstTick: number, endTick: number): { reservation: TickRange } => ({
-  reservation: { firstTick, endTick },
+const reserved = (firstTick: number, mark: number): { reservation: TickRange } => ({
+  reservation: { firstTick, mark },
 });
 
 describe("IdGenerator with a reservation", () => {
@@ -67,7 +67,7 @@ describe("IdGenerator with a reservation", () => {
       NotReservedError,
       "tick 11 is not reserved, only ticks below 11 are",
     );
-    assertEquals([error.tick, error.endTick, error.retryAfterMs], [11, 11, 100]);
+    assertEquals([error.tick, error.mark, error.retryAfterMs], [11, 11, 100]);
     assertThrows(() => ids.fill(new BigUint64Array(2)), NotReservedError);
     const grant = new IdGrant();
     assertEquals(ids.tryRange(1, grant), IdStatus.NOT_RESERVED);
@@ -102,12 +102,12 @@ describe("IdGenerator with a reservation", () => {
     assertThrows(
       () => setUp(reserved(0, 65)),
       RangeError,
-      "reservation.endTick must be an integer from 0 to 64: got 65",
+      "reservation.mark must be an integer from 0 to 64: got 65",
     );
     assertThrows(
       () => setUp().ids.extendReservation(65),
       RangeError,
-      "endTick must be an integer from 0 to 64: got 65",
+      "mark must be an integer from 0 to 64: got 65",
     );
   });
 });

@@ -73,7 +73,7 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "3: the mark is never lowered",
     file: GENERATOR,
-    from: "if (endTick > this.#endTick && !this.#isClosed)",
+    from: "if (mark > this.#mark && !this.#isClosed)",
     to: "if (!this.#isClosed)",
     killer: RESERVED,
   },
@@ -136,7 +136,7 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "closed: the generator has no ids any more",
     file: GENERATOR,
-    from: "    this.#endTick = 0;\n",
+    from: "    this.#mark = 0;\n",
     to: "",
     killer: RESERVED,
   },
@@ -258,7 +258,7 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "pool: the mark is never lowered",
     file: POOL,
-    from: "if (!this.isClosed && mark > this.endTick)",
+    from: "if (!this.isClosed && mark > this.mark)",
     to: "if (!this.isClosed)",
     killer: POOLS,
   },
@@ -272,8 +272,8 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "pool: a closed one stays closed, whoever learns of a mark",
     file: POOL,
-    from: "if (!this.isClosed && mark > this.endTick)",
-    to: "if (mark > this.endTick)",
+    from: "if (!this.isClosed && mark > this.mark)",
+    to: "if (mark > this.mark)",
     killer: POOLS,
   },
   {

@@ -13,9 +13,9 @@ const LAYOUT = new IdLayout({ timeBits: 30, sequenceBits: 8, nodeBits: 0, tickMs
 class NotingPool extends MemorySequencePool {
   taken: number[] = [];
 
-  override take(tick: number, count: number, lease: SequenceLease): void {
+  override acquire(tick: number, count: number, lease: SequenceLease): void {
     this.taken.push(count);
-    super.take(tick, count, lease);
+    super.acquire(tick, count, lease);
   }
 }
 
@@ -38,14 +38,14 @@ function setUp() {
         assertEquals([ids.tryRange(count, grant), grant.count], [IdStatus.OK, count]);
         return grant.firstLow % 256;
       });
-      ids.giveBack();
+      ids.releaseLease();
       return firsts;
     },
     /** What was taken since it was asked for the last time, each time. */
     taken: () => pool.taken.splice(0),
     takeBeside(count: number): number {
       const lease = new SequenceLease();
-      pool.take(5, count, lease);
+      pool.acquire(5, count, lease);
       pool.taken.pop();
       return lease.first;
     },
@@ -104,7 +104,7 @@ describe("BatchedPool", () => {
     batched.begin(4);
     assertEquals(LAYOUT.unpack(ids.nextId()).sequence, 4);
     assertEquals(takeBeside(1), 8);
-    ids.giveBack();
+    ids.releaseLease();
     assertEquals(answer(4, 1), [9]);
   });
 
@@ -115,10 +115,10 @@ describe("BatchedPool", () => {
     ids.nextId();
     clock.ms += 1000;
     assertEquals(LAYOUT.unpack(ids.nextId()), { tick: 6, sequence: 0, nodeId: 0 });
-    ids.giveBack();
+    ids.releaseLease();
     assertEquals(answer(2, 1, 1), [1, 2]);
-    assertEquals(batched.endTick, 9);
-    pool.endTick = 0;
-    assertEquals([batched.endTick, ids.tryRange(1, new IdGrant())], [0, IdStatus.NOT_RESERVED]);
+    assertEquals(batched.mark, 9);
+    pool.mark = 0;
+    assertEquals([batched.mark, ids.tryRange(1, new IdGrant())], [0, IdStatus.NOT_RESERVED]);
   });
 });

@@ -8,7 +8,7 @@ import { IdLayout, LayoutMismatchError, NodeHeldError, type Reservation, type Re
 import { FlakyStore } from "../reservation/flaky_store.ts";
 import { TempDir } from "../temp_dir.ts";
 import { Machine } from "./machine.ts";
-import { take } from "./pools.ts";
+import { acquire } from "./pools.ts";
 
 const NODE = 7;
 /** Ticks of 1 s, with 16 ids each. */
@@ -53,20 +53,20 @@ describe("holdNode, with nothing on record", () => {
     await using world = await setUp();
     const hold = await world.a.hold();
     assertEquals(pathless(hold), LASTING);
-    assertEquals([hold.pool.holder, hold.pool.isOwned, hold.pool.endTick], ["a-1", true, 100 + AHEAD]);
+    assertEquals([hold.pool.holder, hold.pool.isOwned, hold.pool.mark], ["a-1", true, 100 + AHEAD]);
     assertEquals(await world.record(), [100 + AHEAD, "a-1"]);
-    assertEquals([take(hold.pool, 100, 1), take(hold.pool, 101, 1)], [[100, 16, 16], [101, 0, 1]]);
+    assertEquals([acquire(hold.pool, 100, 1), acquire(hold.pool, 101, 1)], [[100, 16, 16], [101, 0, 1]]);
   });
 
   it("begins behind a pool whose record is gone: at its mark or, if it is closed, at its first unused tick", async () => {
     await using world = await setUp();
     const first = await world.a.hold();
-    take(first.pool, 101, 3);
+    acquire(first.pool, 101, 3);
     world.a.clock.ms += 10_000;
     const second = await world.a.hold({ store: new FlakyStore() });
     assertEquals(second.whyFromMark, "the store has no record of it");
-    assertEquals(second.pool.position, { tick: first.pool.endTick - 1, taken: 16 });
-    take(second.pool, second.holder.firstTick, 3);
+    assertEquals(second.pool.position, { tick: first.pool.mark - 1, taken: 16 });
+    acquire(second.pool, second.holder.firstTick, 3);
     assert(second.pool.close());
     const third = await world.a.hold({ store: new FlakyStore() });
     assertEquals(third.pool.position, { tick: second.holder.firstTick, taken: 16 });
@@ -88,13 +88,13 @@ describe("holdNode, where the record names the pool's holder", () => {
   it("goes on exactly there, and writes nothing", async () => {
     await using world = await setUp();
     const before = await world.a.hold();
-    take(before.pool, 101, 3);
+    acquire(before.pool, 101, 3);
     const hold = await world.a.hold();
     assertEquals(pathless(hold), LASTING);
-    assertEquals([hold.pool.holder, hold.pool.endTick, hold.holder.mark], ["a-1", 100 + AHEAD, 100 + AHEAD]);
+    assertEquals([hold.pool.holder, hold.pool.mark, hold.holder.mark], ["a-1", 100 + AHEAD, 100 + AHEAD]);
     assertEquals([await world.record(), world.store.changes], [[100 + AHEAD, "a-1"], 1]);
     // It is the same pool as that of the one before, and of workers that have outlived it.
-    assertEquals([take(hold.pool, 101, 1), take(before.pool, 101, 1), take(hold.pool, 101, 1)], [
+    assertEquals([acquire(hold.pool, 101, 1), acquire(before.pool, 101, 1), acquire(hold.pool, 101, 1)], [
       [101, 3, 4],
       [101, 4, 5],
       [101, 5, 6],
@@ -109,7 +109,7 @@ describe("holdNode, where the record names the pool's holder", () => {
     world.store.fates.push("after");
     await assertRejects(() => before.holder.renew(-1));
     const hold = await world.a.hold();
-    assertEquals([before.pool.endTick, hold.pool.endTick, hold.holder.mark], [117, 117, 117]);
+    assertEquals([before.pool.mark, hold.pool.mark, hold.holder.mark], [117, 117, 117]);
     world.a.clock.ms += 1000;
     world.store.fates.push("late");
     await assertRejects(() => hold.holder.renew(-1));
@@ -122,12 +122,12 @@ describe("holdNode, where the record names the pool's holder", () => {
 
   it("goes on also with the clock anywhere", async () => {
     await using world = await setUp();
-    take((await world.a.hold()).pool, 101, 3);
+    acquire((await world.a.hold()).pool, 101, 3);
     world.a.clock.ms = 1000;
     assertEquals((await world.a.hold()).pool.position, { tick: 101, taken: 3 });
     world.a.clock.ms = 1_000_000_000;
     const hold = await world.a.hold();
-    assertEquals([hold.pool.position, hold.pool.endTick], [{ tick: 101, taken: 3 }, 100 + AHEAD]);
+    assertEquals([hold.pool.position, hold.pool.mark], [{ tick: 101, taken: 3 }, 100 + AHEAD]);
   });
 });
 
@@ -135,14 +135,14 @@ describe("holdNode, where the pool is closed", () => {
   it("goes on in the same tick when the node was given back with the pool's first unused tick", async () => {
     await using world = await setUp();
     const before = await world.a.hold();
-    take(before.pool, 101, 3);
+    acquire(before.pool, 101, 3);
     assertEquals([await end(before), await world.record()], [true, [102, ""]]);
     world.a.clock.ms += 1000;
     const hold = await world.a.hold();
     assertEquals(pathless(hold), LASTING);
     assertEquals([hold.pool.holder, hold.pool.position], ["a-2", { tick: 101, taken: 3 }]);
     assertEquals(await world.record(), [101 + AHEAD, "a-2"]);
-    assertEquals([take(hold.pool, 101, 1), take(before.pool, 101, 1)], [[101, 3, 4], [101, 0, 0]]);
+    assertEquals([acquire(hold.pool, 101, 1), acquire(before.pool, 101, 1)], [[101, 3, 4], [101, 0, 0]]);
   });
 
   it("goes on at the first tick if nothing was taken at all", async () => {
@@ -157,13 +157,13 @@ describe("holdNode, where the pool is closed", () => {
   it("goes on there if the node has not been given back yet, having made sure that it never will be", async () => {
     await using world = await setUp();
     const before = await world.a.hold();
-    take(before.pool, 101, 3);
+    acquire(before.pool, 101, 3);
     world.store.fates.push("late");
     assertEquals(await end(before), false);
     const hold = await world.a.hold();
     assertEquals(pathless(hold), LASTING);
     assertEquals([hold.pool.holder, hold.pool.position], ["a-2", { tick: 101, taken: 3 }]);
-    assertEquals(take(hold.pool, 102, 1), [102, 0, 1]);
+    assertEquals(acquire(hold.pool, 102, 1), [102, 0, 1]);
     assertEquals(await world.store.arrive(), false, "it would give back what is used by now");
     assertEquals(await world.record(), [100 + AHEAD, "a-2"]);
     assertEquals((await world.b.hold()).pool.position, { tick: 99 + AHEAD, taken: 16 });
@@ -173,7 +173,7 @@ describe("holdNode, where the pool is closed", () => {
     const meanwhile: (() => Promise<unknown>)[] = [];
     await using world = await setUp({ wrap: (store) => new Interrupted(store, () => meanwhile.pop()) });
     const before = await world.a.hold();
-    take(before.pool, 101, 3);
+    acquire(before.pool, 101, 3);
     world.store.fates.push("late");
     await end(before);
     meanwhile.push(() => world.store.arrive());
@@ -185,7 +185,7 @@ describe("holdNode, where the pool is closed", () => {
   it("goes on there if it was held elsewhere, and given back without a tick having been used", async () => {
     await using world = await setUp();
     const before = await world.a.hold();
-    take(before.pool, 101, 3);
+    acquire(before.pool, 101, 3);
     await end(before);
     await end(await world.b.hold());
     const hold = await world.a.hold();
@@ -195,7 +195,7 @@ describe("holdNode, where the pool is closed", () => {
   it("begins at the mark if its own pool cannot take the place of that one, which the next one finds as well", async () => {
     await using world = await setUp();
     const before = await world.a.hold();
-    take(before.pool, 101, 3);
+    acquire(before.pool, 101, 3);
     await end(before);
     const draft = `${world.a.poolPath}.new`;
     await Deno.mkdir(draft);
@@ -215,10 +215,10 @@ describe("holdNode, where the pool is closed", () => {
   it("begins at the mark if that is another one, since the node has been held elsewhere", async () => {
     await using world = await setUp();
     const before = await world.a.hold();
-    take(before.pool, 101, 3);
+    acquire(before.pool, 101, 3);
     await end(before);
     const elsewhere = await world.b.hold();
-    take(elsewhere.pool, 103, 1);
+    acquire(elsewhere.pool, 103, 1);
     await end(elsewhere);
     assertEquals(await world.record(), [104, ""]);
     const hold = await world.a.hold();
@@ -238,12 +238,16 @@ describe("holdNode, where the pool says nothing of what is on record", () => {
   it("begins at the mark on a machine that never had the node", async () => {
     await using world = await setUp();
     const before = await world.a.hold();
-    take(before.pool, 101, 3);
+    acquire(before.pool, 101, 3);
     const hold = await world.b.hold();
     assertEquals(pathless(hold), { ...LASTING, whyFromMark: "there is no pool of it on this machine" });
     assertEquals([hold.pool.holder, hold.pool.position], ["b-1", { tick: 99 + AHEAD, taken: 16 }]);
     // What the one before has reserved remains its own.
-    assertEquals([take(before.pool, 101, 1), take(before.pool, 100 + AHEAD, 1)], [[101, 3, 4], [100 + AHEAD, 0, 0]]);
+    assertEquals([acquire(before.pool, 101, 1), acquire(before.pool, 100 + AHEAD, 1)], [[101, 3, 4], [
+      100 + AHEAD,
+      0,
+      0,
+    ]]);
   });
 
   for (const isOver of [false, true]) {
@@ -253,7 +257,7 @@ describe("holdNode, where the pool says nothing of what is on record", () => {
       const elsewhere = await world.b.hold();
       if (isOver) await end(elsewhere);
       const hold = await world.a.hold();
-      assertEquals([pathless(hold), take(before.pool, 101, 1)], [HELD_ELSEWHERE, [101, 0, 1]]);
+      assertEquals([pathless(hold), acquire(before.pool, 101, 1)], [HELD_ELSEWHERE, [101, 0, 1]]);
       assertEquals(hold.pool.position, { tick: hold.holder.firstTick - 1, taken: 16 });
     });
   }
@@ -261,7 +265,7 @@ describe("holdNode, where the pool says nothing of what is on record", () => {
   it("does not take an open pool for one that was given back, though the mark fits", async () => {
     await using world = await setUp();
     const before = await world.a.hold();
-    take(before.pool, 99 + AHEAD, 3);
+    acquire(before.pool, 99 + AHEAD, 3);
     await end(await world.b.hold());
     assertEquals(await world.record(), [100 + AHEAD, ""]);
     assertEquals([before.pool.isClosed, before.pool.firstUnusedTick], [false, 100 + AHEAD]);
@@ -271,7 +275,7 @@ describe("holdNode, where the pool says nothing of what is on record", () => {
   it("begins at the mark after a reboot, whatever has become of the file", async () => {
     await using world = await setUp();
     const left = await world.a.hold();
-    take(left.pool, 101, 3);
+    acquire(left.pool, 101, 3);
     world.a.reboot();
     const second = await world.a.hold();
     assertEquals(pathless(second), {
@@ -301,7 +305,7 @@ describe("holdNode, where the pool says nothing of what is on record", () => {
       whyFromMark: "the pool is damaged: it does not begin as one",
     });
     assertEquals((await world.a.hold()).whyFromMark, undefined);
-    assertEquals(take(before.pool, 101, 1), [101, 0, 0], "it took the zeros for a closed pool");
+    assertEquals(acquire(before.pool, 101, 1), [101, 0, 0], "it took the zeros for a closed pool");
   });
 
   it("never gives the node to a pool of another node", async () => {
@@ -331,7 +335,7 @@ describe("holdNode, where the pool says nothing of what is on record", () => {
     await world.a.hold();
     world.b.clock.ms = 0;
     const hold = await world.b.hold();
-    assertEquals([hold.pool.position.tick, hold.pool.endTick], [100 + AHEAD, 101 + 2 * AHEAD]);
+    assertEquals([hold.pool.position.tick, hold.pool.mark], [100 + AHEAD, 101 + 2 * AHEAD]);
   });
 });
 
@@ -342,7 +346,7 @@ describe("holdNode, where there can be no pool for the next one", () => {
     const hold = await world.a.hold({ boot: undefined });
     assertEquals(pathless(hold), { whyFromMark: undefined, whyNotLasting: whyNoBoot });
     assertEquals(await world.record(), [100 + SHORT_AHEAD, "a-1"]);
-    assertEquals(take(hold.pool, 101, 1), [101, 0, 1]);
+    assertEquals(acquire(hold.pool, 101, 1), [101, 0, 1]);
     const next = await world.a.hold({ boot: undefined });
     assertEquals(pathless(next), { whyFromMark: whyNoBoot, whyNotLasting: whyNoBoot });
     assertEquals(pathless(await world.a.hold()), { ...LASTING, whyFromMark: "there is no pool of it on this machine" });
@@ -361,7 +365,7 @@ describe("holdNode, where there can be no pool for the next one", () => {
 
   it("neither trusts nor removes what is not this user's alone", async () => {
     await using world = await setUp();
-    take((await world.a.hold()).pool, 101, 3);
+    acquire((await world.a.hold()).pool, 101, 3);
     await Deno.chmod(world.a.poolPath, 0o644);
     const why = `${world.a.poolPath} has the mode 100644 instead of 100600`;
     const hold = await world.a.hold();
@@ -413,10 +417,10 @@ describe("joinNode", () => {
   it("takes from the same pool side by side, and owns it when it is time to", async () => {
     await using world = await setUp();
     const old = await world.a.hold();
-    take(old.pool, 101, 3);
+    acquire(old.pool, 101, 3);
     const next = await world.a.join();
     assertEquals(pathless(next), LASTING);
-    assertEquals([take(next.pool, 101, 1), take(old.pool, 101, 1)], [[101, 3, 4], [101, 4, 5]]);
+    assertEquals([acquire(next.pool, 101, 1), acquire(old.pool, 101, 1)], [[101, 3, 4], [101, 4, 5]]);
     assertEquals([old.pool.isOwned, next.pool.isOwned, next.pool.close()], [true, false, false]);
     world.a.clock.ms += 1000;
     await old.holder.renew(-1);
@@ -427,7 +431,7 @@ describe("joinNode", () => {
     await next.holder.renew(-1);
     assertEquals(await world.record(), [118, "a-1"]);
     assertEquals([await end(next), await world.record()], [true, [102, ""]]);
-    assertEquals(take(old.pool, 101, 1), [101, 0, 0]);
+    assertEquals(acquire(old.pool, 101, 1), [101, 0, 0]);
   });
 
   it("changes nothing if it goes no further", async () => {

@@ -17,39 +17,39 @@ describe("NodeLock", () => {
     const dir = `${temp.path}/new/directory`;
     {
       using lock = await NodeLock.open(dir, 7);
-      assertEquals([await lock.holder(), await lock.tryTake()], ["unknown", true]);
+      assertEquals([await lock.holder(), await lock.tryAcquire()], ["unknown", true]);
       using next = await NodeLock.open(dir, 7);
-      assertEquals([await next.tryTake(), await next.holder()], [false, `${Deno.pid}`]);
+      assertEquals([await next.tryAcquire(), await next.holder()], [false, `${Deno.pid}`]);
       using other = await NodeLock.open(dir, 8);
-      assertEquals([await other.tryTake(), other.workersPath], [true, `${dir}/node-8.workers.lock`]);
+      assertEquals([await other.tryAcquire(), other.workersPath], [true, `${dir}/node-8.workers.lock`]);
     }
     using again = await NodeLock.open(dir, 7);
-    assertEquals(await again.tryTake(), true);
+    assertEquals(await again.tryAcquire(), true);
   });
 
   it("is not taken by whoever only looks at it", async () => {
     await using temp = await TempDir.make();
     using _looking = await NodeLock.open(temp.path, 7);
     using lock = await NodeLock.open(temp.path, 7);
-    assertEquals(await lock.tryTake(), true);
+    assertEquals(await lock.tryAcquire(), true);
   });
 
   it("is waited for until the one before gives it up, or there is no need any more", async () => {
     await using temp = await TempDir.make();
     const before = await NodeLock.open(temp.path, 7);
-    await before.tryTake();
+    await before.tryAcquire();
     using next = await NodeLock.open(temp.path, 7);
     let isTaken = false;
-    const taking = next.take(new AbortController().signal).then(() => isTaken = true);
+    const taking = next.acquire(new AbortController().signal).then(() => isTaken = true);
     using inVain = await NodeLock.open(temp.path, 7);
     const needless = new AbortController();
-    const waiting = inVain.take(needless.signal);
+    const waiting = inVain.acquire(needless.signal);
     needless.abort();
     await within("it gives up", waiting);
     assertEquals(isTaken, false);
     before[Symbol.dispose]();
     await within("the next one takes it", taking);
-    assertEquals(await inVain.tryTake(), false);
+    assertEquals(await inVain.tryAcquire(), false);
   });
 
   it("waits for the workers of an earlier holder, but no longer than it is told", async () => {

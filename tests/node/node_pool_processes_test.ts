@@ -4,7 +4,7 @@ import { NodePool } from "../../lib/node/node_pool.ts";
 import { TempDir } from "../temp_dir.ts";
 import { until } from "../within.ts";
 import { PoolMemory, state } from "./pool_memory.ts";
-import { FROM_TICK_0, IDENTITY, makePool, take } from "./pools.ts";
+import { acquire, FROM_TICK_0, IDENTITY, makePool } from "./pools.ts";
 
 const PROCESS = new URL("./pool_process.ts", import.meta.url).href;
 
@@ -59,7 +59,7 @@ describe("NodePool, whose mutex was held by one who was killed", () => {
       assertEquals((await process.status).signal, "SIGKILL");
       await process.leases;
       using pool = NodePool.open(path, IDENTITY)!;
-      assertEquals([take(pool, round, 7), take(pool, round, 3)], [[round, 0, 7], [round, 7, 10]]);
+      assertEquals([acquire(pool, round, 7), acquire(pool, round, 3)], [[round, 0, 7], [round, 7, 10]]);
     }
   });
 
@@ -69,7 +69,7 @@ describe("NodePool, whose mutex was held by one who was killed", () => {
     using pool = makePool(path);
     const firsts = [
       () => assertEquals(pool.position, FROM_TICK_0),
-      () => assertEquals(take(pool, 6, 3), [6, 0, 3]),
+      () => assertEquals(acquire(pool, 6, 3), [6, 0, 3]),
       () => assertEquals([pool.own(), pool.close()], [true, true]),
     ];
     for (const first of firsts) {

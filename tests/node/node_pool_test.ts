@@ -12,7 +12,7 @@ import { HandClock } from "../id/hand_clock.ts";
 import { endOnFailure } from "../shrinking.ts";
 import { TempDir } from "../temp_dir.ts";
 import { HEADER_BYTES, PoolMemory, state } from "./pool_memory.ts";
-import { FROM_TICK_0, IDENTITY, makePool, take } from "./pools.ts";
+import { acquire, FROM_TICK_0, IDENTITY, makePool } from "./pools.ts";
 
 const open = (path: string, identity = {}) => NodePool.open(path, { ...IDENTITY, ...identity });
 
@@ -21,16 +21,16 @@ describe("NodePool", () => {
     await using temp = await TempDir.make();
     using a = makePool(`${temp.path}/pool`, { layout: DEFAULT_LAYOUT });
     using b = NodePool.join(a.path, DEFAULT_LAYOUT);
-    assertEquals(take(a, 5, 1), [5, 0, 1]);
-    assertEquals(take(b, 5, 1), [5, 1, 2]);
-    assertEquals(take(a, 5, 1000), [5, 2, 1002]);
-    assertEquals(take(b, 5, 2 ** 32 - 1), [5, 1002, 131_072]);
-    assertEquals(take(a, 5, 1), [5, 131_072, 131_072]);
-    assertEquals(take(b, 6, 1), [6, 0, 1]);
-    assertEquals(take(a, 5, 1), [6, 0, 0], "the other one is ahead");
-    assertEquals(take(a, 6, 1), [6, 1, 2]);
-    assertEquals(take(a, 8, 2 ** 32 - 1), [8, 0, 131_072]);
-    assertEquals(take(b, 8, 1), [8, 131_072, 131_072]);
+    assertEquals(acquire(a, 5, 1), [5, 0, 1]);
+    assertEquals(acquire(b, 5, 1), [5, 1, 2]);
+    assertEquals(acquire(a, 5, 1000), [5, 2, 1002]);
+    assertEquals(acquire(b, 5, 2 ** 32 - 1), [5, 1002, 131_072]);
+    assertEquals(acquire(a, 5, 1), [5, 131_072, 131_072]);
+    assertEquals(acquire(b, 6, 1), [6, 0, 1]);
+    assertEquals(acquire(a, 5, 1), [6, 0, 0], "the other one is ahead");
+    assertEquals(acquire(a, 6, 1), [6, 1, 2]);
+    assertEquals(acquire(a, 8, 2 ** 32 - 1), [8, 0, 131_072]);
+    assertEquals(acquire(b, 8, 1), [8, 131_072, 131_072]);
   });
 
   it("begins where it is told to", async () => {
@@ -38,14 +38,14 @@ describe("NodePool", () => {
     const path = `${temp.path}/pool`;
     using first = makePool(path, { position: { tick: 9, taken: 256 } });
     assertEquals([first.position, first.firstUnusedTick], [{ tick: 9, taken: 256 }, 10]);
-    assertEquals(take(first, 9, 1), [9, 256, 256]);
-    assertEquals(take(first, 8, 1)[0], 9);
-    assertEquals(take(first, 10, 1), [10, 0, 1]);
+    assertEquals(acquire(first, 9, 1), [9, 256, 256]);
+    assertEquals(acquire(first, 8, 1)[0], 9);
+    assertEquals(acquire(first, 10, 1), [10, 0, 1]);
     using middle = makePool(path, { position: { tick: 9, taken: 17 } });
-    assertEquals(take(middle, 9, 1), [9, 17, 18]);
+    assertEquals(acquire(middle, 9, 1), [9, 17, 18]);
     using beginning = makePool(path, { position: { tick: 9, taken: 0 } });
     assertEquals(beginning.firstUnusedTick, 9);
-    assertEquals(take(beginning, 9, 1), [9, 0, 1]);
+    assertEquals(acquire(beginning, 9, 1), [9, 0, 1]);
     assertEquals([beginning.position, beginning.firstUnusedTick], [{ tick: 9, taken: 1 }, 10]);
   });
 
@@ -55,25 +55,25 @@ describe("NodePool", () => {
     const layout = new IdLayout({ ...options, timeBits: 53, sequenceBits: 0 });
     const last = { tick: layout.maxTick - 1, taken: 1 };
     using long = makePool(`${temp.path}/pool`, { layout, position: last, mark: layout.maxTick + 1 });
-    assertEquals(take(long, layout.maxTick, 5), [layout.maxTick, 0, 1]);
-    assertEquals(take(long, layout.maxTick, 5), [layout.maxTick, 1, 1]);
+    assertEquals(acquire(long, layout.maxTick, 5), [layout.maxTick, 0, 1]);
+    assertEquals(acquire(long, layout.maxTick, 5), [layout.maxTick, 1, 1]);
     const wide = new IdLayout({ ...options, timeBits: 32, sequenceBits: 31 });
     using most = makePool(`${temp.path}/most`, { layout: wide, position: { tick: 6, taken: 0 }, mark: 8 });
-    assertEquals(take(most, 6, 2 ** 32 - 1), [6, 0, 2 ** 31]);
-    assertEquals(take(most, 6, 1), [6, 2 ** 31, 2 ** 31]);
+    assertEquals(acquire(most, 6, 2 ** 32 - 1), [6, 0, 2 ** 31]);
+    assertEquals(acquire(most, 6, 1), [6, 2 ** 31, 2 ** 31]);
   });
 
   it("has none from its mark on, and does not enter such a tick", async () => {
     await using temp = await TempDir.make();
     using pool = makePool(`${temp.path}/pool`, { mark: 6 });
-    take(pool, 5, 3);
-    assertEquals(take(pool, 6, 1), [6, 0, 0]);
-    assertEquals(take(pool, 2 ** 30, 1), [2 ** 30, 0, 0]);
+    acquire(pool, 5, 3);
+    assertEquals(acquire(pool, 6, 1), [6, 0, 0]);
+    assertEquals(acquire(pool, 2 ** 30, 1), [2 ** 30, 0, 0]);
     assertEquals(pool.position, { tick: 5, taken: 3 });
     pool.extend(7);
-    assertEquals([pool.endTick, take(pool, 6, 1), take(pool, 7, 1)], [7, [6, 0, 1], [7, 0, 0]]);
+    assertEquals([pool.mark, acquire(pool, 6, 1), acquire(pool, 7, 1)], [7, [6, 0, 1], [7, 0, 0]]);
     using none = makePool(`${temp.path}/none`, { position: { tick: 5, taken: 256 }, mark: 6 });
-    assertEquals([take(none, 6, 1), take(none, 5, 1)], [[6, 0, 0], [5, 256, 256]]);
+    assertEquals([acquire(none, 6, 1), acquire(none, 5, 1)], [[6, 0, 0], [5, 256, 256]]);
   });
 
   it("never lowers its mark", async () => {
@@ -82,7 +82,7 @@ describe("NodePool", () => {
     pool.extend(5);
     pool.extend(6);
     pool.extend(0);
-    assertEquals([pool.endTick, pool.isClosed], [6, false]);
+    assertEquals([pool.mark, pool.isClosed], [6, false]);
   });
 
   it("says so if the process that has it is gone, or if it is disposed of", async () => {
@@ -92,9 +92,9 @@ describe("NodePool", () => {
     const pool = makePool(path);
     pool[Symbol.dispose]();
     pool[Symbol.dispose]();
-    assertThrows(() => take(pool, 5, 1), PoolError, "the pool is disposed of");
+    assertThrows(() => acquire(pool, 5, 1), PoolError, "the pool is disposed of");
     using again = open(path)!;
-    assertEquals(take(again, 5, 1), [5, 0, 1]);
+    assertEquals(acquire(again, 5, 1), [5, 0, 1]);
   });
 });
 
@@ -103,7 +103,7 @@ describe("NodePool, what is left of a lease", () => {
   async function setUp(temp: TempDir) {
     const pool = makePool(`${temp.path}/pool`, { mark: 9 });
     const lease = await Promise.resolve(new SequenceLease());
-    pool.take(5, 10, lease);
+    pool.acquire(5, 10, lease);
     return { pool, lease };
   }
 
@@ -112,9 +112,9 @@ describe("NodePool, what is left of a lease", () => {
     const { pool, lease } = await setUp(temp);
     using _pool = pool;
     lease.first = 7;
-    pool.take(5, 5, lease);
+    pool.acquire(5, 5, lease);
     assertEquals([lease.tick, lease.first, lease.end], [5, 7, 12]);
-    pool.take(5, 1000, lease);
+    pool.acquire(5, 1000, lease);
     assertEquals([lease.tick, lease.first, lease.end], [5, 7, 256]);
   });
 
@@ -122,13 +122,13 @@ describe("NodePool, what is left of a lease", () => {
     await using temp = await TempDir.make();
     const { pool, lease } = await setUp(temp);
     using _pool = pool;
-    take(pool, 5, 1);
+    acquire(pool, 5, 1);
     lease.first = 7;
-    pool.take(5, 5, lease);
+    pool.acquire(5, 5, lease);
     assertEquals([lease.tick, lease.first, lease.end], [5, 11, 16]);
-    take(pool, 6, 16);
+    acquire(pool, 6, 16);
     lease.first = 12;
-    pool.take(6, 1, lease);
+    pool.acquire(6, 1, lease);
     assertEquals([lease.tick, lease.first, lease.end], [6, 16, 17], "not the numbers of the tick before");
   });
 
@@ -137,17 +137,17 @@ describe("NodePool, what is left of a lease", () => {
     const { pool, lease } = await setUp(temp);
     using _pool = pool;
     lease.first = 7;
-    pool.giveBack(lease);
-    pool.giveBack(lease); // there is nothing left
+    pool.releaseLease(lease);
+    pool.releaseLease(lease); // there is nothing left
     assertEquals([pool.position, lease.first], [{ tick: 5, taken: 7 }, lease.end]);
-    pool.take(5, 3, lease);
+    pool.acquire(5, 3, lease);
     assertEquals([lease.first, lease.end], [7, 10]);
-    take(pool, 5, 1);
-    pool.giveBack(lease);
+    acquire(pool, 5, 1);
+    pool.releaseLease(lease);
     assertEquals(pool.position, { tick: 5, taken: 11 });
-    pool.take(5, 5, lease);
-    take(pool, 6, lease.end);
-    pool.giveBack(lease);
+    pool.acquire(5, 5, lease);
+    acquire(pool, 6, lease.end);
+    pool.releaseLease(lease);
     assertEquals(pool.position, { tick: 6, taken: 16 });
   });
 });
@@ -160,7 +160,7 @@ describe("NodePool, over and over", () => {
     for (let round = 0; round < 3; round++) {
       using pool = open(path)!;
       assertEquals(pool.holder, "h-1");
-      assertEquals(take(pool, 5, 1), [5, round, round + 1]);
+      assertEquals(acquire(pool, 5, 1), [5, round, round + 1]);
     }
   });
 
@@ -168,29 +168,33 @@ describe("NodePool, over and over", () => {
     await using temp = await TempDir.make();
     const path = `${temp.path}/pool`;
     using before = makePool(path);
-    take(before, 5, 9);
+    acquire(before, 5, 9);
     using after = makePool(path, { holder: "h-2" });
     using opened = open(path)!;
     assertEquals([opened.holder, opened.position], ["h-2", FROM_TICK_0]);
-    assertEquals([take(before, 5, 1), take(after, 5, 1), take(opened, 5, 1)], [[5, 9, 10], [5, 0, 1], [5, 1, 2]]);
+    assertEquals([acquire(before, 5, 1), acquire(after, 5, 1), acquire(opened, 5, 1)], [[5, 9, 10], [5, 0, 1], [
+      5,
+      1,
+      2,
+    ]]);
   });
 
   it("is there without a path, too, for whoever joins a process that has it", () => {
     using pool = NodePool.create(createUnnamedFile(openLibc(), POOL_BYTES), IDENTITY, FROM_TICK_0, 9);
     using joined = NodePool.join(pool.path, SONYFLAKE_LAYOUT);
-    assertEquals([take(pool, 5, 1), take(joined, 5, 1), joined.holder], [[5, 0, 1], [5, 1, 2], "h-1"]);
+    assertEquals([acquire(pool, 5, 1), acquire(joined, 5, 1), joined.holder], [[5, 0, 1], [5, 1, 2], "h-1"]);
   });
 });
 
 describe("NodePool, when a process is killed between any two of the numbers that it stores", () => {
   const changes: [what: string, change: (pool: NodePool, lease: SequenceLease) => void][] = [
-    ["takes some", (pool) => take(pool, 5, 3)],
-    ["takes more after a lease of its own", (pool, lease) => pool.take(5, 3, lease)],
-    ["begins a tick", (pool) => take(pool, 6, 3)],
-    ["begins a tick with as many as it has", (pool) => take(pool, 9, 256)],
-    ["begins a tick with as many as are taken of the one before", (pool) => take(pool, 6, 20)],
-    ["takes none", (pool) => take(pool, 4, 3)],
-    ["gives some back", (pool, lease) => pool.giveBack(lease)],
+    ["takes some", (pool) => acquire(pool, 5, 3)],
+    ["takes more after a lease of its own", (pool, lease) => pool.acquire(5, 3, lease)],
+    ["begins a tick", (pool) => acquire(pool, 6, 3)],
+    ["begins a tick with as many as it has", (pool) => acquire(pool, 9, 256)],
+    ["begins a tick with as many as are taken of the one before", (pool) => acquire(pool, 6, 20)],
+    ["takes none", (pool) => acquire(pool, 4, 3)],
+    ["gives some back", (pool, lease) => pool.releaseLease(lease)],
     ["learns of a mark", (pool) => pool.extend(30)],
     ["becomes its owner", (pool) => pool.own()],
     ["closes it", (pool) => pool.close()],
@@ -210,8 +214,8 @@ describe("NodePool, when a process is killed between any two of the numbers that
         using memory = new PoolMemory(path);
         const lease = new SequenceLease();
         for (const tick of ticks) {
-          take(pool, tick, 10);
-          pool.take(tick, 10, lease);
+          acquire(pool, tick, 10);
+          pool.acquire(tick, 10, lease);
         }
         lease.first += 5;
         states.splice(0);
@@ -253,14 +257,14 @@ describe("NodePool, who owns it and who may close it", () => {
     const path = `${temp.path}/pool`;
     using pool = makePool(path);
     using other = NodePool.join(pool.path, SONYFLAKE_LAYOUT);
-    take(pool, 5, 9);
-    assertEquals([pool.close(), pool.isClosed, other.isClosed, other.endTick], [true, true, true, 0]);
+    acquire(pool, 5, 9);
+    assertEquals([pool.close(), pool.isClosed, other.isClosed, other.mark], [true, true, true, 0]);
     for (const each of [pool, other]) {
-      assertEquals([take(each, 5, 1), take(each, 6, 1), take(each, 4, 1)], [[5, 0, 0], [6, 0, 0], [4, 0, 0]]);
+      assertEquals([acquire(each, 5, 1), acquire(each, 6, 1), acquire(each, 4, 1)], [[5, 0, 0], [6, 0, 0], [4, 0, 0]]);
     }
     pool.extend(2 ** 30);
     assertEquals([pool.own(), other.own(), pool.close(), other.close()], [false, false, false, false]);
-    assertEquals([pool.endTick, take(pool, 7, 1)], [0, [7, 0, 0]]);
+    assertEquals([pool.mark, acquire(pool, 7, 1)], [0, [7, 0, 0]]);
     using opened = open(path)!;
     assertEquals([opened.isClosed, opened.own(), opened.close()], [true, false, false]);
     assertEquals([opened.position, opened.firstUnusedTick], [{ tick: 5, taken: 9 }, 6]);
@@ -277,7 +281,7 @@ describe("NodePool, who owns it and who may close it", () => {
     assertEquals(second.own(), true);
     assertEquals([first.isOwned, second.isOwned], [false, true]);
     assertEquals([first.close(), first.isClosed], [false, false]);
-    assertEquals(take(first, 5, 1), [5, 0, 1]);
+    assertEquals(acquire(first, 5, 1), [5, 0, 1]);
     first.extend(2 ** 30 + 1); // nothing is wrong with that
     assertEquals(first.own(), true);
     assertEquals([second.close(), first.close(), second.isClosed], [false, true, true]);
@@ -418,7 +422,7 @@ describe("generators over the pool, whose requests come in batches", () => {
         }
         const worker = workers[event.who];
         if (event.datagrams !== undefined) { // its batch is over, and answered; the next one has come
-          worker.ids.giveBack();
+          worker.ids.releaseLease();
           answered = Math.max(answered, ...worker.answers.splice(0));
           worker.floor = answered;
           worker.batched.begin(event.datagrams);

@@ -183,7 +183,7 @@ async function run(
   const grant = new IdGrant();
 
   const begin = (worker: Worker, datagrams: number) => {
-    worker.ids.giveBack(); // before the batch is answered
+    worker.ids.releaseLease(); // before the batch is answered
     const holder = holders[rankOf(worker.holder)];
     holder.told = Math.max(holder.told, ...worker.answers.splice(0));
     worker.toldBefore = toldUpTo(worker.holder);

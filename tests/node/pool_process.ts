@@ -28,14 +28,14 @@ if (order === "die") {
   Deno.kill(Deno.pid, "SIGKILL");
 }
 if (order === "once") {
-  pool.take(ticks, 1, lease);
+  pool.acquire(ticks, 1, lease);
   print(lease.tick, lease.first, lease.end);
 }
 if (order === "empty") {
   for (let tick = 0; tick < ticks; tick = Math.max(tick + 1, lease.tick)) {
     // As often as there can be a lease: a pool that never runs out would be wrong, and its test is to end all the same.
     for (let tries = 0; tries <= SONYFLAKE_LAYOUT.maxSequence; tries++) {
-      pool.take(tick, 1, lease);
+      pool.acquire(tick, 1, lease);
       if (lease.end === lease.first) break;
       print(lease.tick, lease.first, lease.end);
       lease.first = lease.end; // it is used

@@ -26,8 +26,8 @@ export function makePool(
 }
 
 /** Takes from a pool as whoever has nothing left of an earlier lease. */
-export function take(pool: NodePool, tick: number, count: number): [tick: number, first: number, end: number] {
+export function acquire(pool: NodePool, tick: number, count: number): [tick: number, first: number, end: number] {
   const lease = new SequenceLease();
-  pool.take(tick, count, lease);
+  pool.acquire(tick, count, lease);
   return [lease.tick, lease.first, lease.end];
 }

@@ -114,12 +114,12 @@ async function run(
     new IdGenerator({
       ...{ nodeId, layout, clock, monotonicClock, clockPolicy: policy },
       ...(pool === undefined
-        ? { subnodeId: index, subnodeCount: generatorCount, reservation: { firstTick, endTick: holder.mark } }
+        ? { subnodeId: index, subnodeCount: generatorCount, reservation: { firstTick, mark: holder.mark } }
         : { sequencePool: pool }),
     });
   const usedTickOf = ({ generators, usedTick }: Party) => Math.max(usedTick, ...generators.map((ids) => ids.lastTick));
   const hear = ({ holder, pool }: Party, generators: IdGenerator[]) => {
-    if (pool !== undefined) pool.endTick = Math.max(pool.endTick, holder.mark);
+    if (pool !== undefined) pool.mark = Math.max(pool.mark, holder.mark);
     else for (const ids of generators) ids.extendReservation(holder.mark);
   };
   const start = async () => {
@@ -131,7 +131,7 @@ async function run(
       monotonicClock,
       name: `holder ${parties.length} ${seen.size} ${store.changes}`,
     };
-    const holder = await ReservationHolder.take(options, policy === "logical");
+    const holder = await ReservationHolder.claim(options, policy === "logical");
     const { firstTick, mark } = holder;
     const pool = leaseSize === 0 ? undefined : new MemorySequencePool(layout, firstTick, mark, leaseSize);
     const generators = Array.from({ length: generatorCount }, (_, i) => generator({ holder, pool }, i));

@@ -261,7 +261,7 @@ export class SimulatedNode implements Disposable {
     };
     const isBehindAllowed = this.policy === "logical";
     if (!this.#hasPool) {
-      return { holder: await ReservationHolder.take(options, isBehindAllowed), pool: undefined, rank: 0, users: 1 };
+      return { holder: await ReservationHolder.claim(options, isBehindAllowed), pool: undefined, rank: 0, users: 1 };
     }
     const { holder, pool, whyFromMark } = await holdNode({
       ...{ ...options, layout, isBehindAllowed, boot: `${poolPath}-${boots}`, poolPath },
@@ -276,7 +276,7 @@ export class SimulatedNode implements Disposable {
     const ids = new IdGenerator({
       ...{ nodeId, layout, clock, monotonicClock: this.#monotonicClock, clockPolicy: this.policy },
       ...(pool === undefined
-        ? { subnodeId, subnodeCount: WORKERS, reservation: { firstTick, endTick: holder.mark } }
+        ? { subnodeId, subnodeCount: WORKERS, reservation: { firstTick, mark: holder.mark } }
         : { sequencePool: pool }),
     });
     tenure.users++;

@@ -87,7 +87,7 @@ class Subject {
   #lastTick: number;
   #lastSequence: number;
   /** The first tick that is not reserved. */
-  #endTick = Infinity;
+  #mark = Infinity;
   /** If there are no ids: how long the clock has to go until there are. */
   #waitMs = 0;
 
@@ -105,10 +105,10 @@ class Subject {
     this.#lastSequence = layout.maxSequence;
     this.clock = new HandClock(this.#startOf(this.#lastTick));
     const isReserved = fuzzer.below(3) === 0;
-    if (isReserved) this.#endTick = this.#lastTick + 1;
+    if (isReserved) this.#mark = this.#lastTick + 1;
     this.#generator = new IdGenerator({
       ...{ ...options, clock: this.clock },
-      ...(isReserved ? { reservation: { firstTick: this.#lastTick + 1, endTick: this.#endTick } } : {}),
+      ...(isReserved ? { reservation: { firstTick: this.#lastTick + 1, mark: this.#mark } } : {}),
     });
     this.respond = createResponder(this.#generator);
   }
@@ -144,10 +144,10 @@ class Subject {
 
   /** Takes the reservation, if there is one, to a few ticks past the last one used, if it is not past them already. */
   moveReservation(fuzzer: Fuzzer): void {
-    if (this.#endTick === Infinity) return;
-    const endTick = Math.min(this.#lastTick + fuzzer.below(8), this.#layout.maxTick) + 1;
-    this.#endTick = Math.max(this.#endTick, endTick);
-    this.#generator.extendReservation(endTick);
+    if (this.#mark === Infinity) return;
+    const mark = Math.min(this.#lastTick + fuzzer.below(8), this.#layout.maxTick) + 1;
+    this.#mark = Math.max(this.#mark, mark);
+    this.#generator.extendReservation(mark);
   }
 
   /** Makes sure that an answer is the right one. */
@@ -213,7 +213,7 @@ class Subject {
     if (now < epochMs || tick < this.#lastTick) return 2;
     this.#waitMs = 0;
     if (tick > maxTick) return 3;
-    if (tick >= this.#endTick) return 5;
+    if (tick >= this.#mark) return 5;
     this.#waitMs = this.#startOf(tick + 1) - now;
     return this.#left() === 0 ? 1 : 0;
   }
