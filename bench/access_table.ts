@@ -10,8 +10,8 @@ import { MAX_AHEAD_MS } from "../lib/access/replay_window.ts";
 import { ConnectedSocket } from "../lib/udp/connected_socket.ts";
 import { RANGE, RANGE_BYTES, SIGNED, SIGNED_BYTES } from "../lib/wire/protocol.ts";
 import { writeRangeRequest } from "../lib/wire/request.ts";
-import { ServerProcess } from "../tests/system/server_process.ts";
-import { TempDir } from "../tests/temp_dir.ts";
+import { ServerProcess } from "../testing/server_process.ts";
+import { TempDir } from "../testing/temp_dir.ts";
 
 const ROUNDS = 5;
 const IN_FLIGHT = 64;

@@ -9,7 +9,7 @@
 import type { BatchResult } from "./compare_process.ts";
 import { type Fault, FAULTS, type Script } from "./compare_faults.ts";
 import { type Subject, SUBJECTS } from "./compare_subjects.ts";
-import { TempDir } from "../tests/temp_dir.ts";
+import { TempDir } from "../testing/temp_dir.ts";
 
 const cells = SUBJECTS.flatMap((subject) => FAULTS.map((fault) => ({ subject, fault, text: "" })));
 const unmeasured = cells.values();

@@ -6,8 +6,8 @@
  *
  * Two workers, the default policy, a client that asks every 2 ms. Once after SIGTERM, then after kill -9 of all processes.
  */
-import { TempDir } from "../tests/temp_dir.ts";
-import { killIfAlive, ServerProcess } from "../tests/system/server_process.ts";
+import { TempDir } from "../testing/temp_dir.ts";
+import { killIfAlive, ServerProcess } from "../testing/server_process.ts";
 import { firstId } from "./report/first_reply.ts";
 
 const FLAGS = ["--workers", "2"];

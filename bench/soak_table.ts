@@ -5,7 +5,7 @@
  *
  * Two workers, 64 requests in flight, from a load process on the CPU of each. Linux with a C compiler only.
  */
-import { ServerProcess } from "../tests/system/server_process.ts";
+import { ServerProcess } from "../testing/server_process.ts";
 import { buildReference } from "./reference/build.ts";
 import { runLoad } from "./reference/run_load.ts";
 import { memoryOf } from "./report/process_stats.ts";

@@ -4,7 +4,7 @@
  * The client is `IdClient` in this process. The layout is Twitter's, which has 4,096,000 ids a second.
  */
 import { IdClient } from "../lib/client/mod.ts";
-import { ServerProcess } from "../tests/system/server_process.ts";
+import { ServerProcess } from "../testing/server_process.ts";
 
 const { state } = await Deno.permissions.query({ name: "run" });
 if (state === "granted") {

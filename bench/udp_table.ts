@@ -4,7 +4,7 @@
  *
  *     deno task bench:udp [workers] [seconds]
  */
-import { ServerProcess } from "../tests/system/server_process.ts";
+import { ServerProcess } from "../testing/server_process.ts";
 
 const workers = numberArg(0, "workers", navigator.hardwareConcurrency);
 const seconds = numberArg(1, "seconds", 10);

@@ -1,4 +1,4 @@
-import { within } from "../../tests/within.ts";
+import { within } from "../../testing/within.ts";
 import { childCommand, type ChildOptions } from "./child_command.ts";
 
 /** How long it may take to end when it is asked to, in ms. */

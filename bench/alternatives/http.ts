@@ -1,4 +1,4 @@
-import { TempDir } from "../../tests/temp_dir.ts";
+import { TempDir } from "../../testing/temp_dir.ts";
 import type { Alternative, AlternativeResult } from "./alternative.ts";
 import { BackgroundProgram } from "./background_program.ts";
 import { missingCommands } from "./find_command.ts";

@@ -1,4 +1,4 @@
-import { TempDir } from "../../tests/temp_dir.ts";
+import { TempDir } from "../../testing/temp_dir.ts";
 import type { Sample } from "./figures.ts";
 import { formatRatio, formatSummary } from "./format.ts";
 import type { Lab } from "./lab.ts";

@@ -1,4 +1,4 @@
-import { TempDir } from "../../tests/temp_dir.ts";
+import { TempDir } from "../../testing/temp_dir.ts";
 import { type LoadResult, runLoad } from "../reference/run_load.ts";
 import type { Sample } from "./figures.ts";
 import type { IdLedger } from "./id_ledger.ts";

@@ -1,5 +1,5 @@
 import { type LayoutName, LAYOUTS } from "../../lib/id/presets.ts";
-import { ServerProcess } from "../../tests/system/server_process.ts";
+import { ServerProcess } from "../../testing/server_process.ts";
 import { type ReferenceServerOptions, startReferenceServer } from "../reference/start_server.ts";
 import { firstId } from "./first_reply.ts";
 import { IdLedger } from "./id_ledger.ts";

@@ -4,7 +4,7 @@ import { setImmediate } from "node:timers";
 import { DenoSocket } from "../../lib/client/_deno_socket.ts";
 import { LibcSocket } from "../../lib/client/_libc_socket.ts";
 import type { RequestSocketEvents } from "../../lib/client/request_socket.ts";
-import { until, within } from "../within.ts";
+import { until, within } from "../../testing/within.ts";
 
 /** Sends every datagram back, with its first byte one higher. */
 class Echo implements AsyncDisposable {

@@ -14,7 +14,7 @@ import {
   type TickRange,
 } from "../../mod.ts";
 import { FlakyStore } from "../reservation/flaky_store.ts";
-import { until } from "../within.ts";
+import { until } from "../../testing/within.ts";
 import { HandClock } from "./hand_clock.ts";
 
 const EPOCH_MS = 1_000_000;

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertGreater, assertMatch } from "@std/assert";
 import { beforeAll, describe, it } from "@std/testing/bdd";
-import { TempDir } from "../temp_dir.ts";
+import { TempDir } from "../../testing/temp_dir.ts";
 
 const MODEL = new URL("node.pml", import.meta.url).pathname;
 

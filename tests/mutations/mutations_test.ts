@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { TempDir } from "../temp_dir.ts";
+import { TempDir } from "../../testing/temp_dir.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
@@ -30,7 +30,7 @@ const PROPERTIES = "tests/reservation/uniqueness_property_test.ts";
 /** What the tests named here need. */
 const COPIED = [
   ...["deno.json", "deno.lock", "mod.ts", "lib", "links"],
-  ...["tests/id", "tests/reservation", "tests/node", "tests/shrinking.ts", "tests/temp_dir.ts", "tests/within.ts"],
+  ...["tests/id", "tests/reservation", "tests/node", "tests/shrinking.ts", "testing"],
 ];
 
 interface Mutation {

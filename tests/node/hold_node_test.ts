@@ -6,7 +6,7 @@ import { PoolError } from "../../lib/node/pool_header.ts";
 import { ForeignFileError } from "../../lib/node/own_file.ts";
 import { IdLayout, LayoutMismatchError, NodeHeldError, type Reservation, type ReservationStore } from "../../mod.ts";
 import { FlakyStore } from "../reservation/flaky_store.ts";
-import { TempDir } from "../temp_dir.ts";
+import { TempDir } from "../../testing/temp_dir.ts";
 import { Machine } from "./machine.ts";
 import { acquire } from "./pools.ts";
 

@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { NodeLock } from "../../lib/node/node_lock.ts";
-import { TempDir } from "../temp_dir.ts";
-import { within } from "../within.ts";
+import { TempDir } from "../../testing/temp_dir.ts";
+import { within } from "../../testing/within.ts";
 
 /** Takes a worker's share of the lock, until it is closed. */
 async function lockAsWorker(path: string): Promise<Deno.FsFile> {

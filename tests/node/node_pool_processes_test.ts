@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { NodePool } from "../../lib/node/node_pool.ts";
-import { TempDir } from "../temp_dir.ts";
-import { until } from "../within.ts";
+import { TempDir } from "../../testing/temp_dir.ts";
+import { until } from "../../testing/within.ts";
 import { PoolMemory, state } from "./pool_memory.ts";
 import { acquire, FROM_TICK_0, IDENTITY, makePool } from "./pools.ts";
 

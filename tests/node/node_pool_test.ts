@@ -10,7 +10,7 @@ import { SequenceLease } from "../../lib/id/sequence_pool.ts";
 import { DEFAULT_LAYOUT, IdGenerator, IdGrant, IdLayout, IdStatus, SONYFLAKE_LAYOUT } from "../../mod.ts";
 import { HandClock } from "../id/hand_clock.ts";
 import { endOnFailure } from "../shrinking.ts";
-import { TempDir } from "../temp_dir.ts";
+import { TempDir } from "../../testing/temp_dir.ts";
 import { HEADER_BYTES, PoolMemory, state } from "./pool_memory.ts";
 import { acquire, FROM_TICK_0, IDENTITY, makePool } from "./pools.ts";
 

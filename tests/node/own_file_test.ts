@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { openLibc } from "../../lib/libc/libc.ts";
 import { createOwnFile, createUnnamedFile, ForeignFileError, openOwnFile } from "../../lib/node/own_file.ts";
-import { TempDir } from "../temp_dir.ts";
+import { TempDir } from "../../testing/temp_dir.ts";
 
 const libc = openLibc();
 

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { allowedCpus } from "../../lib/placement/cpus.ts";
 import { CpuUse } from "../../lib/placement/cpu_use.ts";
-import { until } from "../within.ts";
+import { until } from "../../testing/within.ts";
 
 describe("CpuUse", () => {
   it("tells nothing the first time, and shares from then on", () => {

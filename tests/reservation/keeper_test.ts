@@ -4,7 +4,7 @@ import { IdLayout, NodeHeldError } from "../../mod.ts";
 import { ReservationHolder } from "../../lib/reservation/holder.ts";
 import { type KeeperOptions, ReservationKeeper } from "../../lib/reservation/keeper.ts";
 import { HandClock } from "../id/hand_clock.ts";
-import { until } from "../within.ts";
+import { until } from "../../testing/within.ts";
 import { FlakyStore } from "./flaky_store.ts";
 
 const LAYOUT = new IdLayout({ timeBits: 20, sequenceBits: 2, nodeBits: 2, tickMs: 1000, epochMs: 0 });

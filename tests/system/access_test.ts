@@ -5,9 +5,9 @@ import { DEFAULT_LAYOUT } from "../../mod.ts";
 import { RANGE_BYTES } from "../../lib/wire/protocol.ts";
 import { writeRangeRequest } from "../../lib/wire/request.ts";
 import { type RangeResponse, readRangeResponse } from "../../lib/wire/response.ts";
-import { TempDir } from "../temp_dir.ts";
-import { within } from "../within.ts";
-import { ServerProcess } from "./server_process.ts";
+import { TempDir } from "../../testing/temp_dir.ts";
+import { within } from "../../testing/within.ts";
+import { ServerProcess } from "../../testing/server_process.ts";
 
 const KEY = new Uint8Array(32).fill(9);
 

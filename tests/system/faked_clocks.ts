@@ -1,4 +1,4 @@
-import type { TempDir } from "../temp_dir.ts";
+import type { TempDir } from "../../testing/temp_dir.ts";
 
 /** Where Debian's package faketime has the library that steps a process's clock. */
 const LIBRARIES = ["x86_64", "aarch64"].map((machine) => `/usr/lib/${machine}-linux-gnu/faketime/libfaketime.so.1`);

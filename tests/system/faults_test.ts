@@ -3,10 +3,10 @@ import { describe, it } from "@std/testing/bdd";
 import { writeRangeRequest } from "../../lib/wire/request.ts";
 import { readRangeResponse } from "../../lib/wire/response.ts";
 import { RANGE_BYTES } from "../../lib/wire/protocol.ts";
-import { TempDir } from "../temp_dir.ts";
+import { TempDir } from "../../testing/temp_dir.ts";
 import { FakedClocks, LIBFAKETIME, type Stepped } from "./faked_clocks.ts";
 import { ReceivedIds } from "./load.ts";
-import { ServerProcess } from "./server_process.ts";
+import { ServerProcess } from "../../testing/server_process.ts";
 
 /** Asks a server for ranges for a while, and keeps every id; returns how many there were. */
 async function ask(port: number, ids: ReceivedIds, forMs = 300): Promise<number> {

@@ -3,9 +3,9 @@ import { describe, it } from "@std/testing/bdd";
 import { IdClient } from "../../lib/client/mod.ts";
 import { allowedCpus } from "../../lib/placement/cpus.ts";
 import { SEED } from "../wire/fuzz.ts";
-import { until, within } from "../within.ts";
+import { until, within } from "../../testing/within.ts";
 import { Load, ReceivedIds } from "./load.ts";
-import { ServerProcess } from "./server_process.ts";
+import { ServerProcess } from "../../testing/server_process.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const FUZZ_PROCESS = new URL("./fuzz_process.ts", import.meta.url).href;

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { within } from "../within.ts";
+import { within } from "../../testing/within.ts";
 import { allowedCpus } from "../../lib/placement/cpus.ts";
 
 /** A program that asks for ids, each with a datagram of its own. */

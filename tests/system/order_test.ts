@@ -6,7 +6,7 @@ import { ConnectedSocket } from "../../lib/udp/connected_socket.ts";
 import { writeBasicRequest } from "../../lib/wire/request.ts";
 import { readBasicResponse } from "../../lib/wire/response.ts";
 import { RecordedLoad } from "./recorded_load.ts";
-import { ServerProcess } from "./server_process.ts";
+import { ServerProcess } from "../../testing/server_process.ts";
 import { ThreadCpu } from "./thread_cpu.ts";
 
 /** How many requests are sent by turns. */

@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { allowedCpus } from "../../lib/placement/cpus.ts";
-import { TempDir } from "../temp_dir.ts";
-import { until, within } from "../within.ts";
-import { killIfAlive } from "./server_process.ts";
+import { TempDir } from "../../testing/temp_dir.ts";
+import { until, within } from "../../testing/within.ts";
+import { killIfAlive } from "../../testing/server_process.ts";
 import { RECORD_BYTES, RequestRecords } from "./request_records.ts";
 
 /** Asks with one request in flight a socket, until it is stopped: `asking_process.ts`. */

@@ -3,11 +3,11 @@ import { describe, it } from "@std/testing/bdd";
 import { IdClient, NoResponseError } from "../../lib/client/mod.ts";
 import { allowedCpus } from "../../lib/placement/cpus.ts";
 import { poolPathOf } from "../../lib/node/pool_path.ts";
-import { TempDir } from "../temp_dir.ts";
-import { until } from "../within.ts";
+import { TempDir } from "../../testing/temp_dir.ts";
+import { until } from "../../testing/within.ts";
 import { RecordedLoad } from "./recorded_load.ts";
 import type { RequestRecords } from "./request_records.ts";
-import { cpuTicks, ServerProcess, type ServerProcessOptions } from "./server_process.ts";
+import { cpuTicks, ServerProcess, type ServerProcessOptions } from "../../testing/server_process.ts";
 
 const TIMES = 20;
 

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/a
 import { describe, it } from "@std/testing/bdd";
 import { IdLedger } from "../../bench/report/id_ledger.ts";
 import type { Results } from "../../bench/report/results.ts";
-import { TempDir } from "../temp_dir.ts";
+import { TempDir } from "../../testing/temp_dir.ts";
 
 const SECTIONS = ["replies", "ranges", "in_process", "client", "balance", "idle", "alternatives", "scaling"];
 

@@ -4,10 +4,10 @@ import { uniformInt } from "pure-rand/distribution/uniformInt";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import type { RandomGenerator } from "pure-rand/types/RandomGenerator";
 import { IdClient } from "../../lib/client/mod.ts";
-import { until } from "../within.ts";
-import { TempDir } from "../temp_dir.ts";
+import { until } from "../../testing/within.ts";
+import { TempDir } from "../../testing/temp_dir.ts";
 import { RecordedLoad } from "./recorded_load.ts";
-import { killIfAlive, ServerProcess } from "./server_process.ts";
+import { killIfAlive, ServerProcess } from "../../testing/server_process.ts";
 
 const ROUNDS = 200;
 

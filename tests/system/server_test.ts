@@ -4,10 +4,10 @@ import { IdClient } from "../../lib/client/mod.ts";
 import { allowedCpus } from "../../lib/placement/cpus.ts";
 import type { Backend } from "../../lib/server/serve_options.ts";
 import { DEFAULT_LAYOUT, WIDE_LAYOUT } from "../../mod.ts";
-import { TempDir } from "../temp_dir.ts";
-import { until, within } from "../within.ts";
+import { TempDir } from "../../testing/temp_dir.ts";
+import { until, within } from "../../testing/within.ts";
 import { Load, LOAD_PROCESS, ReceivedIds } from "./load.ts";
-import { cpuTicks, killIfAlive, ServerProcess } from "./server_process.ts";
+import { cpuTicks, killIfAlive, ServerProcess } from "../../testing/server_process.ts";
 
 const TWO_WORKERS = ["--workers", "2", "--layout", "wide"];
 

@@ -2,8 +2,8 @@ import { assert, assertEquals, assertGreater, assertMatch, assertNotMatch } from
 import { describe, it } from "@std/testing/bdd";
 import { IdClient } from "../../lib/client/mod.ts";
 import { poolPathOf } from "../../lib/node/pool_path.ts";
-import { TempDir } from "../temp_dir.ts";
-import { ServerProcess } from "./server_process.ts";
+import { TempDir } from "../../testing/temp_dir.ts";
+import { ServerProcess } from "../../testing/server_process.ts";
 
 const ONE_WORKER = ["--workers", "1"];
 

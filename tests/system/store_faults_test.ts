@@ -4,9 +4,9 @@ import { DatabaseSync } from "node:sqlite";
 import { IdClient, RefusedError } from "../../lib/client/mod.ts";
 import { WireStatus } from "../../lib/wire/protocol.ts";
 import { DEFAULT_LAYOUT } from "../../mod.ts";
-import { TempDir } from "../temp_dir.ts";
-import { until } from "../within.ts";
-import { ServerProcess } from "./server_process.ts";
+import { TempDir } from "../../testing/temp_dir.ts";
+import { until } from "../../testing/within.ts";
+import { ServerProcess } from "../../testing/server_process.ts";
 
 /** A client that does not wait for a server that has no ids, and so tells what the server says. */
 const impatient = (server: ServerProcess) => new IdClient({ port: server.ports[0], deadlineMs: 50 });

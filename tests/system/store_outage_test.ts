@@ -4,9 +4,9 @@ import { DatabaseSync } from "node:sqlite";
 import { IdClient } from "../../lib/client/mod.ts";
 import { DEFAULT_LAYOUT } from "../../mod.ts";
 import { readBasicResponse } from "../../lib/wire/response.ts";
-import { TempDir } from "../temp_dir.ts";
-import { until, within } from "../within.ts";
-import { killIfAlive, ServerProcess } from "./server_process.ts";
+import { TempDir } from "../../testing/temp_dir.ts";
+import { until, within } from "../../testing/within.ts";
+import { killIfAlive, ServerProcess } from "../../testing/server_process.ts";
 
 /** For how long the store is out of reach. */
 const OUTAGE_MS = 10_000;

@@ -4,7 +4,7 @@ import { ConnectedSocket } from "../../lib/udp/connected_socket.ts";
 import { listenDatagram } from "../../lib/udp/listen_datagram.ts";
 import { bindReuseport, type ReuseportOptions } from "../../lib/udp/reuseport.ts";
 import { SLOT_BYTES } from "../../lib/udp/udp_socket.ts";
-import { until } from "../within.ts";
+import { until } from "../../testing/within.ts";
 import type { Backend, FromEchoWorker, ToEchoWorker } from "./echo_worker.ts";
 
 /** A socket that serves in a thread of its own, on a port given by the kernel. */

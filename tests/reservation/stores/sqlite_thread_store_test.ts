@@ -4,8 +4,8 @@ import { DatabaseSync } from "node:sqlite";
 import type { Reservation } from "../../../mod.ts";
 import { SqliteReservationStore } from "../../../lib/reservation/stores/sqlite_store.ts";
 import { SqliteThreadStore } from "../../../lib/reservation/stores/sqlite_thread_store.ts";
-import { TempDir } from "../../temp_dir.ts";
-import { within } from "../../within.ts";
+import { TempDir } from "../../../testing/temp_dir.ts";
+import { within } from "../../../testing/within.ts";
 
 const A: Reservation = { mark: 5, holder: "a", layout: "x" };
 const B: Reservation = { mark: 9, holder: "b", layout: "x" };

@@ -3,7 +3,7 @@ import { describe, it } from "@std/testing/bdd";
 import { MemoryReservationStore, type Reservation, type ReservationStore } from "../../../mod.ts";
 import { SqliteReservationStore } from "../../../lib/reservation/stores/sqlite_store.ts";
 import { SqliteThreadStore } from "../../../lib/reservation/stores/sqlite_thread_store.ts";
-import { TempDir } from "../../temp_dir.ts";
+import { TempDir } from "../../../testing/temp_dir.ts";
 
 const A: Reservation = { mark: 5, holder: "a", layout: "x" };
 const B: Reservation = { mark: 9, holder: "b", layout: "x" };

@@ -1,8 +1,8 @@
 import { assert } from "@std/assert";
-import { TempDir } from "../temp_dir.ts";
-import { until, within } from "../within.ts";
+import { TempDir } from "./temp_dir.ts";
+import { until, within } from "./within.ts";
 
-const ROOT = new URL("../../", import.meta.url).pathname;
+const ROOT = new URL("../", import.meta.url).pathname;
 
 /** How to start a real server. */
 export interface ServerProcessOptions {
