@@ -37,24 +37,27 @@ export function readFlags<S extends string, B extends string, L extends string =
   return flags as { [K in S]?: string } & { [K in B]: boolean } & { [K in L]: string[] };
 }
 
+/** The integers that a flag may have, both bounds included. */
+export interface IntegerBounds {
+  /** The lowest value allowed. */
+  readonly min: number;
+  /** The highest value allowed. */
+  readonly max: number;
+}
+
 /**
  * Reads the value of a flag that is an integer.
  *
  * @param name The flag, without its dashes.
- * @param text Its value, or `undefined` if it was not given.
- * @param min The lowest value allowed.
- * @param max The highest value allowed.
- * @param otherwise The value if it was not given.
- * @throws {UsageError} If it is not such an integer in decimal digits.
+ * @param text Its value, or `undefined` if the flag was not given.
+ * @param bounds The values allowed.
+ * @returns The integer; `undefined` if the flag was not given.
+ * @throws {UsageError} If the value is not such an integer in decimal digits.
  */
-export function integerFlag(
-  name: string,
-  text: string | undefined,
-  min: number,
-  max: number,
-  otherwise: number,
-): number {
-  if (text === undefined) return otherwise;
+export function integerFlag(name: string, text: string, bounds: IntegerBounds): number;
+export function integerFlag(name: string, text: string | undefined, bounds: IntegerBounds): number | undefined;
+export function integerFlag(name: string, text: string | undefined, { min, max }: IntegerBounds): number | undefined {
+  if (text === undefined) return undefined;
   const value = /^[0-9]{1,15}$/.test(text) ? Number(text) : NaN;
   if (value >= min && value <= max) return value;
   throw new UsageError(`--${name} must be an integer from ${min} to ${max}: got ${JSON.stringify(text)}`);
@@ -64,18 +67,13 @@ export function integerFlag(
  * Reads the value of a flag that is one of several words.
  *
  * @param name The flag, without its dashes.
- * @param text Its value, or `undefined` if it was not given.
+ * @param text Its value, or `undefined` if the flag was not given.
  * @param words The words allowed.
- * @param otherwise The value if it was not given.
- * @throws {UsageError} If it is none of them.
+ * @returns The word; `undefined` if the flag was not given.
+ * @throws {UsageError} If the value is none of the words.
  */
-export function wordFlag<W extends string>(
-  name: string,
-  text: string | undefined,
-  words: readonly W[],
-  otherwise: W,
-): W {
-  if (text === undefined) return otherwise;
+export function wordFlag<W extends string>(name: string, text: string | undefined, words: readonly W[]): W | undefined {
+  if (text === undefined) return undefined;
   const word = words.find((word) => word === text);
   if (word !== undefined) return word;
   throw new UsageError(`--${name} must be one of ${words.join(", ")}: got ${JSON.stringify(text)}`);

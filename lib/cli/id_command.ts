@@ -43,14 +43,14 @@ export function parseIdArgs(args: string[]): IdCommand {
     boolean: ["help"],
   });
   if (flags.help) return { kind: "help" };
-  const form = flags.form === undefined ? undefined : wordFlag("form", flags.form, FORMS, "decimal");
-  const layout = wordFlag("layout", flags.layout, Object.keys(LAYOUTS) as LayoutName[], "default");
+  const form = wordFlag("form", flags.form, FORMS);
+  const layout = wordFlag("layout", flags.layout, Object.keys(LAYOUTS) as LayoutName[]) ?? "default";
   if (flags.inspect !== undefined) return { kind: "inspect", id: readId(flags.inspect, form), layout };
   return {
     kind: "print",
     hostname: flags.host ?? "127.0.0.1",
-    ports: (flags.port ?? "9999").split(",").map((port) => integerFlag("port", port, 1, 65_535, 9999)),
-    count: integerFlag("count", flags.count, 1, 1_000_000_000, 1),
+    ports: (flags.port ?? "9999").split(",").map((port) => integerFlag("port", port, { min: 1, max: 65_535 })),
+    count: integerFlag("count", flags.count, { min: 1, max: 1_000_000_000 }) ?? 1,
     form: form ?? "decimal",
     keyFile: flags["key-file"],
   };

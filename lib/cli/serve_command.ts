@@ -73,31 +73,22 @@ export function parseServeArgs(args: string[]): ServeCommand {
   if (flags.help) return { kind: "help" };
   if (flags.version) return { kind: "version" };
 
-  const layout = wordFlag("layout", flags.layout, Object.keys(LAYOUTS) as LayoutName[], "default");
-  const backend = flags.backend === undefined
-    ? undefined
-    : wordFlag<Backend>("backend", flags.backend, ["reuseport", "listen-datagram"], "reuseport");
-  const port = integerFlag("port", flags.port, 0, 65_535, 9999);
-  const workers = flags.workers === undefined ? undefined : integerFlag("workers", flags.workers, 1, MAX_WORKERS, 1);
+  const layout = wordFlag("layout", flags.layout, Object.keys(LAYOUTS) as LayoutName[]) ?? "default";
   return {
     kind: "serve",
     options: {
-      nodeId: integerFlag("node-id", flags["node-id"], 0, LAYOUTS[layout].maxNodeId, 0),
+      nodeId: integerFlag("node-id", flags["node-id"], { min: 0, max: LAYOUTS[layout].maxNodeId }) ?? 0,
       hostname: addressFlag(flags.host ?? "127.0.0.1"),
-      port,
-      workers,
-      backend,
+      port: integerFlag("port", flags.port, { min: 0, max: 65_535 }) ?? 9999,
+      workers: integerFlag("workers", flags.workers, { min: 1, max: MAX_WORKERS }),
+      backend: wordFlag<Backend>("backend", flags.backend, ["reuseport", "listen-datagram"]),
       layout,
-      clockPolicy: wordFlag<ClockPolicy>("clock", flags.clock, ["refuse", "logical"], "refuse"),
-      maxDriftMs: flags["max-drift"] === undefined
-        ? undefined
-        : integerFlag("max-drift", flags["max-drift"], 1, MAX_DRIFT_MS, 1),
+      clockPolicy: wordFlag<ClockPolicy>("clock", flags.clock, ["refuse", "logical"]) ?? "refuse",
+      maxDriftMs: integerFlag("max-drift", flags["max-drift"], { min: 1, max: MAX_DRIFT_MS }),
       stateDir: flags.state,
       allow: flags.allow.length === 0 ? undefined : rangesFlag(flags.allow),
       keyFile: flags["key-file"],
-      sourceShare: flags["source-share"] === undefined
-        ? undefined
-        : integerFlag("source-share", flags["source-share"], 1, 100, 100),
+      sourceShare: integerFlag("source-share", flags["source-share"], { min: 1, max: 100 }),
       isReplacing: flags.replace,
     },
   };

@@ -34,26 +34,26 @@ describe("readFlags", () => {
 
 describe("integerFlag", () => {
   it("reads decimal digits within the range", () => {
-    assertEquals(integerFlag("n", "0", 0, 9, 5), 0);
-    assertEquals(integerFlag("n", "9", 0, 9, 5), 9);
-    assertEquals(integerFlag("n", undefined, 0, 9, 5), 5);
+    assertEquals(integerFlag("n", "0", { min: 0, max: 9 }), 0);
+    assertEquals(integerFlag("n", "9", { min: 0, max: 9 }), 9);
+    assertEquals(integerFlag("n", undefined, { min: 0, max: 9 }), undefined);
   });
 
   for (const text of ["-1", "10", "1.5", "1e0", "0x1", " 1", "one", "999999999999999999999"]) {
     it(`refuses ${JSON.stringify(text)}`, () => {
       const message = `--n must be an integer from 0 to 9: got ${JSON.stringify(text)}`;
-      assertThrows(() => integerFlag("n", text, 0, 9, 5), UsageError, message);
+      assertThrows(() => integerFlag("n", text, { min: 0, max: 9 }), UsageError, message);
     });
   }
 });
 
 describe("wordFlag", () => {
   it("reads one of the words", () => {
-    assertEquals(wordFlag("w", "b", ["a", "b"], "a"), "b");
-    assertEquals(wordFlag("w", undefined, ["a", "b"], "a"), "a");
+    assertEquals(wordFlag("w", "b", ["a", "b"]), "b");
+    assertEquals(wordFlag("w", undefined, ["a", "b"]), undefined);
   });
 
   it("refuses any other", () => {
-    assertThrows(() => wordFlag("w", "c", ["a", "b"], "a"), UsageError, '--w must be one of a, b: got "c"');
+    assertThrows(() => wordFlag("w", "c", ["a", "b"]), UsageError, '--w must be one of a, b: got "c"');
   });
 });
