@@ -41,8 +41,8 @@ export function parseReportArgs(args: string[]): ReportOptions | undefined {
   const flags = readFlags(args, { string: ["rounds", "seconds", "only", "out"], boolean: ["quick", "help"] });
   if (flags.help) return undefined;
   return {
-    rounds: integerFlag("rounds", flags.rounds, 1, 100, flags.quick ? 1 : 5),
-    seconds: integerFlag("seconds", flags.seconds, 1, 60, flags.quick ? 1 : 3),
+    rounds: integerFlag("rounds", flags.rounds, { min: 1, max: 100 }) ?? (flags.quick ? 1 : 5),
+    seconds: integerFlag("seconds", flags.seconds, { min: 1, max: 60 }) ?? (flags.quick ? 1 : 3),
     isQuick: flags.quick,
     sections: flags.only === undefined ? SECTIONS : sectionsFlag(flags.only),
     out: flags.out ?? DEFAULT_OUT,

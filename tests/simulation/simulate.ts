@@ -8,9 +8,9 @@ import { simulate } from "./cluster.ts";
 
 try {
   const flags = readFlags(Deno.args, { string: ["seed", "hours", "nodes"], boolean: [] });
-  const seed = integerFlag("seed", flags.seed, 0, 2 ** 31 - 1, 1);
-  const hours = integerFlag("hours", flags.hours, 1, 24, 1);
-  const nodes = integerFlag("nodes", flags.nodes, 1, 1024, 1024);
+  const seed = integerFlag("seed", flags.seed, { min: 0, max: 2 ** 31 - 1 }) ?? 1;
+  const hours = integerFlag("hours", flags.hours, { min: 1, max: 24 }) ?? 1;
+  const nodes = integerFlag("nodes", flags.nodes, { min: 1, max: 1024 }) ?? 1024;
   const { ids, continued, nodeSeconds, recovered, recoverable } = await simulate(seed, nodes, hours * 3600);
   console.log(
     `seed ${seed}: ${nodes} nodes, ${nodeSeconds.toLocaleString("en")} node seconds, ${
