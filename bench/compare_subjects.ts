@@ -1,4 +1,5 @@
-import config from "../deno.json" with { type: "json" };
+import own from "../deno.json" with { type: "json" };
+import config from "./deno.json" with { type: "json" };
 import { type IdGenerator, OutOfIdsError } from "../mod.ts";
 
 /** An id in any form that tells ids apart. */
@@ -54,7 +55,7 @@ function waiting(ids: IdGenerator): IdSource {
 export const SUBJECTS: readonly Subject[] = [
   {
     name: "global-id, plain",
-    version: config.version,
+    version: own.version,
     guarantee: "node ids kept apart, clock never set back while down",
     idsPerTick: 2 ** 17,
     async make({ nodeId }) {
@@ -64,7 +65,7 @@ export const SUBJECTS: readonly Subject[] = [
   },
   {
     name: "global-id, with a store",
-    version: config.version,
+    version: own.version,
     guarantee: "ticks reserved in a durable store",
     idsPerTick: 2 ** 17,
     async make({ nodeId, stateDir }) {
@@ -211,7 +212,7 @@ export const SUBJECTS: readonly Subject[] = [
   },
 ];
 
-/** The version that deno.json pins. */
+/** The version that bench/deno.json pins. */
 function pinned(name: keyof typeof config.imports): string {
   return config.imports[name].split("@").at(-1)!;
 }

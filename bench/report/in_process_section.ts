@@ -73,10 +73,14 @@ interface BenchReport {
 }
 
 async function runBench(lab: Lab, file: string): Promise<Record<string, Sample>> {
-  const path = new URL(`../${file}`, import.meta.url).pathname;
   const { signal } = lab.options;
   const { success, stdout, stderr } = await unlessStopped(
-    new Deno.Command(Deno.execPath(), { args: ["bench", "--json", "-A", path], stdin: "null", signal }).output(),
+    new Deno.Command(Deno.execPath(), {
+      args: ["bench", "--json", "-P", file],
+      cwd: new URL("../", import.meta.url),
+      stdin: "null",
+      signal,
+    }).output(),
     signal,
   );
   if (!success) throw new Error(`${file} has failed: ${new TextDecoder().decode(stderr)}`);

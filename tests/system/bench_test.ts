@@ -1,10 +1,12 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import benchConfig from "../../bench/deno.json" with { type: "json" };
+import config from "../../deno.json" with { type: "json" };
 
 /** Runs a program of bench/ as its task does, and returns the lines it prints. */
 async function run(args: string[]): Promise<string[]> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", ...args],
+    args: ["run", "--quiet", "--config", "deno.json", ...args],
     cwd: new URL("../../", import.meta.url),
     env: { NO_COLOR: "1" },
   }).output();
@@ -41,5 +43,13 @@ describe("the tables of the benchmarks", () => {
       // Clients count by their own clock reads, so that an id of a second's end may be counted in the next one.
       assert(sums(row).ok > 0 && sums(row).ok < 2 * 131_072, row);
     }
+  });
+});
+
+describe("bench/deno.json", () => {
+  it("has the same versions of what the library imports, and the same compiler options", () => {
+    const versions: Record<string, string> = config.imports;
+    for (const [name, version] of Object.entries(benchConfig.imports)) assertEquals(version, versions[name] ?? version);
+    assertEquals(benchConfig.compilerOptions, config.compilerOptions);
   });
 });

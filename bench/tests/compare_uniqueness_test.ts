@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { FAULTS } from "../../bench/compare_faults.ts";
-import { SUBJECTS } from "../../bench/compare_subjects.ts";
+import { FAULTS } from "../compare_faults.ts";
+import { SUBJECTS } from "../compare_subjects.ts";
 
 /** Runs the comparison as its task does, and returns the cells of its table: by generator, then by column. */
 async function compare(): Promise<Map<string, Map<string, string>>> {

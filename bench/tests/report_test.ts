@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { IdLedger } from "../../bench/report/id_ledger.ts";
-import type { Results } from "../../bench/report/results.ts";
+import { IdLedger } from "../report/id_ledger.ts";
+import type { Results } from "../report/results.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 
 const SECTIONS = ["replies", "ranges", "in_process", "client", "balance", "idle", "alternatives", "scaling"];
