@@ -49,4 +49,5 @@ export {
   WIDE_LAYOUT,
 } from "./lib/id/presets.ts";
 export { SequenceLease, type SequencePool } from "./lib/id/sequence_pool.ts";
+export { shardOf } from "./lib/id/shard_of.ts";
 export { formatId, type IdForm, parseId } from "./lib/id/text.ts";

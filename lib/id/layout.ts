@@ -164,6 +164,60 @@ export class IdLayout {
   timestampOf(id: bigint): Date {
     return new Date(this.epochMs + this.unpack(id).tick * this.tickMs);
   }
+
+  /**
+   * Returns the lowest id of the tick that a time lies in, whichever node makes it. The ids of a span of time, from `from` to before `to`
+   * (in whole ticks), are those with `id >= lowestIdAt(from)` and `id < lowestIdAt(to)`.
+   *
+   * @param time The time: a `Date`, or milliseconds since the Unix epoch.
+   * @returns The id.
+   * @throws {TypeError} If the time is neither.
+   * @throws {RangeError} If the time is before the layout's epoch, or after its last tick.
+   *
+   * @example The ids of one day
+   * ```ts
+   * import { DEFAULT_LAYOUT } from "@global-id/global-id";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const from = DEFAULT_LAYOUT.lowestIdAt(new Date("2030-05-01T00:00:00Z"));
+   * const to = DEFAULT_LAYOUT.lowestIdAt(new Date("2030-05-02T00:00:00Z"));
+   * assertEquals(DEFAULT_LAYOUT.timestampOf(from).toISOString(), "2030-05-01T00:00:00.000Z");
+   * assertEquals(DEFAULT_LAYOUT.timestampOf(to - 1n).toISOString(), "2030-05-01T23:59:59.000Z");
+   * ```
+   */
+  lowestIdAt(time: Date | number): bigint {
+    return this.pack({ tick: this.#tickAt(time), sequence: 0, nodeId: 0 });
+  }
+
+  /**
+   * Returns the highest id of the tick that a time lies in, whichever node makes it.
+   *
+   * @param time The time: a `Date`, or milliseconds since the Unix epoch.
+   * @returns The id.
+   * @throws {TypeError} If the time is neither.
+   * @throws {RangeError} If the time is before the layout's epoch, or after its last tick.
+   *
+   * @example Everything up to a second
+   * ```ts
+   * import { DEFAULT_LAYOUT } from "@global-id/global-id";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const last = DEFAULT_LAYOUT.highestIdAt(new Date("2030-05-01T12:00:00Z"));
+   * assertEquals(last + 1n, DEFAULT_LAYOUT.lowestIdAt(new Date("2030-05-01T12:00:01Z")));
+   * ```
+   */
+  highestIdAt(time: Date | number): bigint {
+    return this.pack({ tick: this.#tickAt(time), sequence: this.maxSequence, nodeId: this.maxNodeId });
+  }
+
+  #tickAt(time: Date | number): number {
+    const ms = time instanceof Date ? time.getTime() : time;
+    if (typeof ms !== "number") throw new TypeError(`time must be a Date or milliseconds: got ${describe(time)}`);
+    const tick = Math.floor((ms - this.epochMs) / this.tickMs);
+    if (tick >= 0 && tick <= this.maxTick) return tick;
+    const last = this.epochMs + (this.maxTick + 1) * this.tickMs - 1;
+    throw new RangeError(`time must be from ${timeText(this.epochMs)} to ${timeText(last)}: got ${timeText(ms)}`);
+  }
 }
 
 /**
@@ -177,4 +231,9 @@ export function checkId(id: bigint, bits = 64): bigint {
   const max = MAX_ID >> BigInt(64 - bits);
   if (id < 0n || id > max) throw new RangeError(`id must be from 0 to ${max} (${bits} bits): got ${id}`);
   return id;
+}
+
+/** A time as people read it, or the number of milliseconds where no `Date` can hold it. */
+function timeText(ms: number): string {
+  return Math.abs(ms) <= MAX_DATE_MS ? new Date(ms).toISOString() : `${ms} ms`;
 }

@@ -142,4 +142,39 @@ describe("the presets", () => {
     });
     assert(LAYOUTS.number.pack({ tick: 2 ** 32 - 1, sequence: 8191, nodeId: 255 }) === BigInt(Number.MAX_SAFE_INTEGER));
   });
+
+  it("has a lowest and a highest id of every time", () => {
+    for (const layout of Object.values(LAYOUTS)) {
+      const { epochMs, tickMs, maxTick, totalBits } = layout;
+      for (const tick of [0, 1, 2, 12_345, 2 ** 31, maxTick - 1, maxTick].filter((tick) => tick <= maxTick)) {
+        const beginMs = epochMs + tick * tickMs;
+        const [lowest, highest] = [layout.lowestIdAt(beginMs), layout.highestIdAt(beginMs)];
+        assertEquals(layout.unpack(lowest), { tick, sequence: 0, nodeId: 0 });
+        assertEquals(layout.unpack(highest), { tick, sequence: layout.maxSequence, nodeId: layout.maxNodeId });
+        assertEquals(layout.lowestIdAt(beginMs + tickMs - 0.5), lowest);
+        assertEquals(layout.highestIdAt(beginMs + tickMs - 0.5), highest);
+        if (tick < maxTick) {
+          assertEquals(layout.lowestIdAt(beginMs + tickMs), highest + 1n, "no id lies between two ticks");
+        }
+      }
+      assertEquals(layout.lowestIdAt(epochMs), 0n);
+      assertEquals(layout.highestIdAt(epochMs + maxTick * tickMs), 2n ** BigInt(totalBits) - 1n);
+    }
+  });
+
+  it("takes a Date or milliseconds, and refuses times that it has no ids for", () => {
+    const layout = new IdLayout(SMALL);
+    assertEquals(layout.lowestIdAt(new Date(1010)), layout.lowestIdAt(1010));
+    const allowed = "time must be from 1970-01-01T00:00:01.000Z to 1970-01-01T00:00:01.079Z";
+    assertThrows(() => layout.lowestIdAt(999), RangeError, `${allowed}: got 1970-01-01T00:00:00.999Z`);
+    assertThrows(() => layout.highestIdAt(new Date(1080)), RangeError, `${allowed}: got 1970-01-01T00:00:01.080Z`);
+    assertThrows(() => layout.lowestIdAt(NaN), RangeError, `${allowed}: got NaN ms`);
+    assertThrows(() => layout.lowestIdAt(new Date("no date")), RangeError, `${allowed}: got NaN ms`);
+    assertThrows(() => layout.highestIdAt(1e300), RangeError, `${allowed}: got 1e+300 ms`);
+    assertThrows(
+      () => layout.lowestIdAt("2030" as unknown as Date),
+      TypeError,
+      'time must be a Date or milliseconds: got "2030"',
+    );
+  });
 });
