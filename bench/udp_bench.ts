@@ -3,15 +3,15 @@
  *
  * The client is `IdClient` in this process. The layout is Twitter's, which has 4,096,000 ids a second.
  */
-import { IdClient } from "../lib/client/mod.ts";
+import { IdClient } from "../client.ts";
 import { ServerProcess } from "../testing/server_process.ts";
 
 const { state } = await Deno.permissions.query({ name: "run" });
 if (state === "granted") {
   const server = await ServerProcess.start({ flags: ["--layout", "twitter"] });
   addEventListener("unload", () => server.kill("SIGTERM"));
-  const client = new IdClient({ ports: server.ports });
-  const prefetching = new IdClient({ ports: server.ports, prefetch: 1000 });
+  const client = new IdClient({ port: server.ports });
+  const prefetching = new IdClient({ port: server.ports, prefetch: 1000 });
 
   Deno.bench("nextId()", { group: "UDP", baseline: true }, async () => void await client.nextId());
   Deno.bench("64 times nextId() at once", { group: "UDP" }, async () => {

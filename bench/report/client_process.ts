@@ -5,7 +5,7 @@
  * Arguments: the server's port, ids a request (prefetch), calls under way at once, seconds to measure, how far the server's ids
  * are apart, and the file to write all of them to, as ranges (see `IdLedger`).
  */
-import { IdClient } from "../../lib/client/mod.ts";
+import { IdClient } from "../../client.ts";
 import { IdLedger } from "./id_ledger.ts";
 
 const WARM_UP_SECONDS = 1;

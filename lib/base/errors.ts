@@ -14,3 +14,18 @@ export abstract class RetryableError extends GlobalIdError {
   /** After how many ms a retry makes sense, a whole number; 0: at once. */
   abstract readonly retryAfterMs: number;
 }
+
+/** What the call was made on is closed. */
+export class ClosedError extends GlobalIdError {
+  /** The name of the class. */
+  override name = "ClosedError";
+
+  /**
+   * Makes the error.
+   *
+   * @param subject The closed object, as the message begins: `"the client"`.
+   */
+  constructor(subject: string) {
+    super(`${subject} is closed`);
+  }
+}

@@ -1,5 +1,6 @@
 import { explainKeyFileError, readKeyFile } from "../access/key_file.ts";
-import { GlobalIdError, IdClient } from "../client/mod.ts";
+import { GlobalIdError } from "../base/errors.ts";
+import { IdClient } from "../client/id_client.ts";
 import type { IdLayout } from "../id/layout.ts";
 import { type LayoutName, LAYOUTS } from "../id/presets.ts";
 import { formatId, type IdForm, parseId } from "../id/text.ts";
@@ -104,7 +105,7 @@ export async function runIdCommand(args: string[]): Promise<number> {
       console.log(inspectId(command.id, LAYOUTS[command.layout]));
     } else {
       const key = command.keyFile === undefined ? {} : { key: await readKey(command.keyFile) };
-      using client = new IdClient({ hostname: command.hostname, ports: command.ports, ...key });
+      using client = new IdClient({ hostname: command.hostname, port: command.ports, ...key });
       for (let left = command.count; left > 0; left -= CHUNK) {
         const ids = await client.nextIds(Math.min(left, CHUNK));
         console.log(ids.map((id) => formatId(id, command.form)).join("\n"));

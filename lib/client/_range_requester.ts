@@ -1,9 +1,11 @@
 import { Mac } from "../access/mac.ts";
+import { ClosedError } from "../base/errors.ts";
 import { RANGE, RANGE_BYTES, SIGNED_BYTES, WireStatus } from "../wire/protocol.ts";
 import { writeRangeRequest } from "../wire/request.ts";
 import { type RangeResponse, readRangeResponse } from "../wire/response.ts";
+import { isFinal, type Refusal, toError } from "./_refusal.ts";
 import { RequestTable } from "./_request_table.ts";
-import { ClientClosedError, NoResponseError, RefusedError } from "./errors.ts";
+import { NoResponseError } from "./errors.ts";
 import { openRequestSocket } from "./open_request_socket.ts";
 import type { RequestSocket } from "./request_socket.ts";
 
@@ -11,17 +13,17 @@ import type { RequestSocket } from "./request_socket.ts";
 export interface RangeRequesterOptions {
   /** The server's host. */
   readonly hostname: string;
-  /** The ports of its workers, asked in turn; or its one port. */
+  /** The server's port, or the ports of its workers, which the requester asks in turn. */
   readonly ports: readonly number[];
-  /** How long to wait for a response before the request is sent again, in ms; twice as long each time. */
-  readonly timeoutMs: number;
+  /** After how many ms without a response the requester sends a request again. The interval doubles each time. */
+  readonly retransmitMs: number;
   /** How long a request may take altogether, in ms. */
-  readonly deadlineMs: number;
-  /** The key that requests are signed with; `undefined`: they are not. */
+  readonly timeoutMs: number;
+  /** The key that signs the requests; `undefined`: nothing signs them. */
   readonly key: Uint8Array | undefined;
 }
 
-/** How often in a row a server may say that a request's time is wrong: each of its workers can have a time of its own. */
+/** How many times in a row a server may call a request stale: each of its workers can have a clock of its own. */
 const MAX_STALE = 16;
 
 /** Where random numbers are put on their way into a request. */
@@ -30,53 +32,62 @@ const nonce = new Uint32Array(2);
 /** Where requests are written before they are sent. */
 const scratch = new DataView(new ArrayBuffer(SIGNED_BYTES));
 
-/** One array for all requests, since most are never refused. */
-const NONE: readonly RangeResponse[] = [];
+/** One array for all requests, since servers refuse few of them. */
+const NO_REFUSALS: readonly Refusal[] = [];
 
-/** A request that waits for its response, or for its time to be sent again. */
-class Pending {
+/** A request that waits for its response, or for the time to send it again. */
+export class Pending {
+  /** The upper 32 bits of the tag. */
   tagHigh = 0;
+  /** The lower 32 bits of the tag. */
   tagLow = 0;
-  /** How often it was sent. */
+  /** How many times it was sent. */
   tries = 0;
   /** Whether it waits for a response. */
-  isAsking = false;
-  /** When it is to be sent again, or given up, in ms on the monotonic clock. */
+  isAsking = true;
+  /** When to send it again, or to give it up, in ms on the monotonic clock. */
   dueMs = 0;
-  /** As it was sent last, if it is signed. */
+  /** The request as it was sent last, if it is signed. */
   signed: DataView | undefined;
-  /** What the workers that were asked have said since it last waited. */
-  refused = NONE;
-  /** How often in a row its time was wrong. */
+  /** The refusals since it was last held back, one from each worker that was asked. */
+  refusals = NO_REFUSALS;
+  /** How many times in a row a server called it stale. */
   stale = 0;
 
+  /** Describes a request before it is sent for the first time. */
   constructor(
     readonly count: number,
     readonly deadlineMs: number,
-    public timeoutMs: number,
+    public retransmitMs: number,
     readonly resolve: (response: RangeResponse) => void,
     readonly reject: (error: Error) => void,
   ) {}
 }
 
-/** Asks a server for ranges of ids, any number of requests at once on one socket, and asks again until it gets them. */
+/** Asks a server for ranges of ids, any number of requests at once on one socket, and retransmits unanswered requests. */
 export class RangeRequester {
   readonly #options: RangeRequesterOptions;
   readonly #mac: Mac | undefined;
   readonly #socket: RequestSocket;
   #closed = false;
-  /** Which of the ports is asked next. */
+  /** The index of the port to ask next. */
   #turn = 0;
   /** The requests under way. */
   readonly #pending = new RequestTable<Pending>();
-  /** Wakes whichever request is due first: one timer for all, since most requests are answered long before it. */
+  /** Goes off when the first request is due: one timer for all, since most responses arrive long before it. */
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerMs = Infinity;
-  /** How far the server's clock is ahead of ours, in ms, as far as it matters for signed requests. */
+  /** How far the server's clock is ahead of this machine's, in ms, as far as it matters for signed requests. */
   #serverAheadMs = 0;
-  /** Why the last send that failed did; that may be why there is no response. */
+  /** Why the last attempt to send failed. It may explain a missing response. */
   #sendError: Error | undefined;
 
+  /**
+   * Opens the socket.
+   *
+   * @throws {RangeError} If the key is too short.
+   * @throws {TypeError | Deno.errors.NotCapable} If there is no socket: see {@linkcode openRequestSocket}.
+   */
   constructor(options: RangeRequesterOptions) {
     this.#options = options;
     this.#mac = options.key === undefined ? undefined : new Mac(options.key);
@@ -87,27 +98,49 @@ export class RangeRequester {
     });
   }
 
-  /** Asks for a range until it is granted, or it is certain that it will not be before the deadline. */
-  request(count: number): Promise<RangeResponse> {
-    return new Promise((resolve, reject) => this.begin(count, resolve, reject));
-  }
-
-  /** The same without a promise: where every id has one of its own, a second one would take a tenth of the client's time. */
-  begin(count: number, resolve: (response: RangeResponse) => void, reject: (error: Error) => void): void {
-    if (this.#closed) return reject(new ClientClosedError());
-    const { timeoutMs, deadlineMs } = this.#options;
+  /**
+   * Asks for a range until a server grants it, or certainly will not in time. It takes functions instead of returning a promise: where
+   * every id has a promise of its own, a second one would take a tenth of the client's time. It calls neither before it returns.
+   *
+   * @param count How many ids to ask for. The response may grant fewer.
+   * @param resolve Gets the response that grants ids.
+   * @param reject Gets the error.
+   * @param startMs When the call that needs the range began, in ms on the monotonic clock: its time-out runs from then on. Left out:
+   * now.
+   * @returns The request, to be given up if need be.
+   */
+  begin(
+    count: number,
+    resolve: (response: RangeResponse) => void,
+    reject: (error: Error) => void,
+    startMs?: number,
+  ): Pending {
+    const { retransmitMs, timeoutMs } = this.#options;
     const nowMs = performance.now();
-    const request = new Pending(count, nowMs + deadlineMs, timeoutMs, resolve, reject);
+    const deadlineMs = (startMs ?? nowMs) + timeoutMs;
+    const request = new Pending(count, deadlineMs, retransmitMs, resolve, reject);
+    if (this.#closed) {
+      queueMicrotask(() => reject(new ClosedError("the client")));
+      return request;
+    }
     this.#pending.add(request);
-    this.#ask(request, nowMs);
+    if (nowMs < deadlineMs) this.#ask(request, nowMs);
+    else this.#wakeAt(request, deadlineMs, nowMs);
+    return request;
   }
 
-  /** Closes the socket; requests under way fail with `ClientClosedError`. */
+  /** Gives up a request that is still under way: it neither resolves nor rejects. */
+  giveUp(request: Pending): void {
+    this.#pending.delete(request);
+    if (this.#pending.size === 0) this.#clearTimer();
+  }
+
+  /** Closes the socket; requests under way fail with `ClosedError`. */
   close(): void {
     this.#closed = true;
     this.#socket.close();
-    clearTimeout(this.#timer);
-    this.#pending.forEach((request) => this.#fail(request, new ClientClosedError()));
+    this.#clearTimer();
+    this.#pending.forEach((request) => this.#fail(request, new ClosedError("the client")));
   }
 
   #ask(request: Pending, nowMs: number): void {
@@ -116,11 +149,11 @@ export class RangeRequester {
     this.#turn = (this.#turn + 1) % ports.length;
     request.tries++;
     request.isAsking = true;
-    this.#wakeAt(request, Math.min(nowMs + request.timeoutMs, request.deadlineMs), nowMs);
+    this.#wakeAt(request, Math.min(nowMs + request.retransmitMs, request.deadlineMs), nowMs);
     this.#socket.send(scratch, this.#write(request), port);
   }
 
-  /** Writes the request as it is to be sent now: with a key, it is another one each time. Returns its length in bytes. */
+  /** Writes the request as it is to be sent now: a signed one differs each time. Returns its length in bytes. */
   #write(request: Pending): number {
     const length = writeRangeRequest(scratch, request.count, request.tagHigh, request.tagLow);
     if (this.#mac === undefined) return length;
@@ -141,40 +174,40 @@ export class RangeRequester {
       this.#pending.delete(request);
       request.resolve(response);
     } else {
-      this.#onRefusal(request, response);
+      this.#onRefusal(request, { status: response.status, retryAfterMs: response.retryAfterMs });
     }
   }
 
   /** Reads a response, if it is one, and with a key, if it is genuine. */
   #read(datagram: DataView, length: number, request: Pending): RangeResponse | undefined {
     if (this.#mac === undefined) return readRangeResponse(datagram, length);
-    if (!this.#mac.verifyResponse(datagram, length, request.signed!)) return undefined;
+    if (request.signed === undefined || !this.#mac.verifyResponse(datagram, length, request.signed)) return undefined;
     datagram.setUint8(0, RANGE);
     return readRangeResponse(datagram, RANGE_BYTES);
   }
 
-  #onRefusal(request: Pending, response: RangeResponse): void {
+  #onRefusal(request: Pending, refusal: Refusal): void {
     const nowMs = performance.now();
-    if (response.status === WireStatus.STALE && ++request.stale < MAX_STALE) {
-      this.#serverAheadMs = response.retryAfterMs - Date.now();
+    if (refusal.status === WireStatus.STALE && ++request.stale < MAX_STALE) {
+      this.#serverAheadMs = refusal.retryAfterMs - Date.now();
       return this.#ask(request, nowMs);
     }
-    if (response.status !== WireStatus.STALE) request.stale = 0;
-    if (isFinal(response.status)) return this.#fail(request, new RefusedError(response.status, 0));
+    if (refusal.status !== WireStatus.STALE) request.stale = 0;
+    if (isFinal(refusal)) return this.#fail(request, toError(refusal));
 
     // As long as there are workers not asked yet, one of them may have ids.
-    request.refused = [...request.refused, response];
-    if (request.refused.length < this.#options.ports.length) return this.#ask(request, nowMs);
-    const { status, retryAfterMs } = request.refused.reduce((a, b) => a.retryAfterMs <= b.retryAfterMs ? a : b);
-    const againMs = nowMs + Math.max(retryAfterMs, 1);
-    if (againMs > request.deadlineMs) return this.#fail(request, new RefusedError(status, retryAfterMs));
-    request.refused = NONE;
+    request.refusals = [...request.refusals, refusal];
+    if (request.refusals.length < this.#options.ports.length) return this.#ask(request, nowMs);
+    const soonest = request.refusals.reduce((a, b) => a.retryAfterMs <= b.retryAfterMs ? a : b);
+    const againMs = nowMs + Math.max(soonest.retryAfterMs, 1);
+    if (againMs > request.deadlineMs) return this.#fail(request, toError(soonest));
+    request.refusals = NO_REFUSALS;
     request.isAsking = false;
     this.#wakeAt(request, againMs, nowMs);
   }
 
   #onSendError(error: Error): void {
-    // Where there is no way to the server now, or no address for its name, there may be by the next try.
+    // Where there is no route to the server now, or no address for its name, there may be one by the next try.
     this.#sendError = error;
     if (!(error instanceof Deno.errors.NotCapable)) return;
     this.#pending.forEach((request) => this.#fail(request, error));
@@ -188,7 +221,12 @@ export class RangeRequester {
     this.#timer = setTimeout(() => this.#onTime(), Math.max(Math.ceil(dueMs - nowMs), 1));
   }
 
-  /** Sees to all requests that are due. */
+  #clearTimer(): void {
+    clearTimeout(this.#timer);
+    this.#timerMs = Infinity;
+  }
+
+  /** Handles all requests that are due. */
   #onTime(): void {
     this.#timerMs = Infinity;
     const nowMs = performance.now();
@@ -200,23 +238,19 @@ export class RangeRequester {
 
   #onDue(request: Pending, nowMs: number): void {
     if (request.isAsking) {
-      request.timeoutMs *= 2;
-      if (nowMs >= request.deadlineMs) {
-        const { hostname, ports } = this.#options;
-        const server = ports.map((port) => `${hostname}:${port}`).join(", ");
-        return this.#fail(request, new NoResponseError(server, request.tries, this.#sendError));
-      }
+      request.retransmitMs *= 2;
+      if (nowMs >= request.deadlineMs) return this.#fail(request, this.#noResponse(request));
     }
     this.#ask(request, nowMs);
+  }
+
+  #noResponse({ tries }: Pending): NoResponseError {
+    const { hostname, ports } = this.#options;
+    return new NoResponseError(ports.map((port) => `${hostname}:${port}`).join(", "), tries, this.#sendError);
   }
 
   #fail(request: Pending, error: Error): void {
     this.#pending.delete(request);
     request.reject(error);
   }
-}
-
-/** Whether there is no point in asking again after a response that grants nothing. */
-function isFinal(status: WireStatus): boolean {
-  return status === WireStatus.OUT_OF_TIME || status === WireStatus.BAD_REQUEST || status === WireStatus.STALE;
 }

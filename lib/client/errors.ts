@@ -1,37 +1,120 @@
-import { GlobalIdError } from "../base/errors.ts";
-import { WireStatus } from "../wire/protocol.ts";
+import { GlobalIdError, RetryableError } from "../base/errors.ts";
 
-/** No server answered in time: it is not there, or all datagrams were lost on the way. */
-export class NoResponseError extends GlobalIdError {
+/**
+ * The time-out passed without a response. The server is down, it does not let this client in, or the network lost the datagrams.
+ *
+ * @example The server is down
+ * ```ts
+ * import { IdClient, NoResponseError } from "@global-id/global-id/client";
+ *
+ * using client = new IdClient({ port: 9, retransmitMs: 5, timeoutMs: 20 });
+ * try {
+ *   await client.nextId();
+ * } catch (error) {
+ *   if (!(error instanceof NoResponseError)) throw error;
+ *   console.log(error.message); // no response from 127.0.0.1:9 to 3 requests: is a server running there, …
+ * }
+ * ```
+ */
+export class NoResponseError extends RetryableError {
   /** The name of the class. */
   override name = "NoResponseError";
+  /** 0: the client has waited already. */
+  readonly retryAfterMs = 0;
 
   /**
    * Makes the error.
    *
-   * @param server The address that was asked, as `host:port`, or several of them.
-   * @param tries How many requests were sent.
-   * @param cause Why sending one failed, if one did.
+   * @param server The address that the client asked, as `host:port`, or several of them.
+   * @param tries How many times the client sent the request. 0: the time-out passed before the client asked for the rest of its ids.
+   * @param cause Why the client could not send the request, if the last attempt failed.
    */
   constructor(readonly server: string, readonly tries: number, cause?: unknown) {
-    const why = cause instanceof Error
-      ? `sending failed: ${cause.message}`
-      : "is a server running there, and does it let us in?";
-    super(`no response from ${server} to ${tries} requests: ${why}`, { cause });
+    super(explainSilence(server, tries, cause), { cause });
   }
 }
 
-/** What the statuses mean, for the message. */
-const MEANING: Record<Exclude<WireStatus, 0>, string> = {
-  [WireStatus.OUT_OF_IDS]: "it is out of ids until the next tick",
-  [WireStatus.CLOCK_BEHIND]: "its clock is behind the last tick that it used",
-  [WireStatus.OUT_OF_TIME]: "its layout's time is over",
-  [WireStatus.BAD_REQUEST]: "it takes this for a bad request",
-  [WireStatus.NOT_SERVING]: "it is not serving now",
-  [WireStatus.STALE]: "it takes this for a request of another time, again and again",
+function explainSilence(server: string, tries: number, cause: unknown): string {
+  if (tries === 0) return `the time-out passed before ${server} had granted all ids`;
+  const why = cause instanceof Error
+    ? `sending failed: ${cause.message}`
+    : "is a server running there, and does it let us in?";
+  return `no response from ${server} to ${tries} requests: ${why}`;
+}
+
+/** Why a server has no ids for now: see {@linkcode UnavailableError}. */
+export type UnavailableReason = "out-of-ids" | "clock-behind" | "not-serving";
+
+const UNAVAILABLE: Record<UnavailableReason, string> = {
+  "out-of-ids": "it is out of ids until the next tick",
+  "clock-behind": "its clock is behind the last tick that it used",
+  "not-serving": "it is not serving now",
 };
 
-/** A server answered that it has no ids, and waiting for them would take longer than the deadline, or for ever. */
+/**
+ * The server has no ids for now, and will not have any before the time-out.
+ *
+ * @example Wait as long as the server says
+ * ```ts
+ * import { type IdClient, UnavailableError } from "@global-id/global-id/client";
+ *
+ * async function patientId(client: IdClient): Promise<bigint> {
+ *   try {
+ *     return await client.nextId();
+ *   } catch (error) {
+ *     if (!(error instanceof UnavailableError)) throw error;
+ *     await new Promise((resolve) => setTimeout(resolve, error.retryAfterMs));
+ *     return patientId(client);
+ *   }
+ * }
+ * ```
+ */
+export class UnavailableError extends RetryableError {
+  /** The name of the class. */
+  override name = "UnavailableError";
+
+  /**
+   * Makes the error.
+   *
+   * @param reason Why the server has no ids: it has used up those of the tick, its clock is behind the last tick that it used, or it has
+   * no reservation for the tick.
+   * @param retryAfterMs After how many ms the server expects to have ids.
+   */
+  constructor(readonly reason: UnavailableReason, readonly retryAfterMs: number) {
+    super(`the server has no ids: ${UNAVAILABLE[reason]}; try again in ${retryAfterMs} ms`);
+  }
+}
+
+/** Why a server refuses a request for good: see {@linkcode RefusedError}. */
+export type RefusedReason = "out-of-time" | "bad-request" | "stale";
+
+const REFUSED: Record<RefusedReason, string> = {
+  "out-of-time": "its layout's time is over",
+  "bad-request": "it takes this for a bad request",
+  "stale": "it takes this for a request of another time, again and again",
+};
+
+/**
+ * The server refused the request, and would refuse it again.
+ *
+ * @example Tell the reasons apart
+ * ```ts
+ * import { RefusedError } from "@global-id/global-id/client";
+ *
+ * function advise(error: RefusedError): string {
+ *   switch (error.reason) {
+ *     case "out-of-time":
+ *       return "give the server a layout with more time bits";
+ *     case "bad-request":
+ *       return "the server is of another version than the client";
+ *     case "stale":
+ *       return "something between client and server repeats old responses, or the server's clock jumps";
+ *   }
+ * }
+ *
+ * console.log(advise(new RefusedError("out-of-time")));
+ * ```
+ */
 export class RefusedError extends GlobalIdError {
   /** The name of the class. */
   override name = "RefusedError";
@@ -39,24 +122,10 @@ export class RefusedError extends GlobalIdError {
   /**
    * Makes the error.
    *
-   * @param status The status of the server's response, 1 to 6: see the wire protocol.
-   * @param retryAfterMs After how many ms a retry makes sense, according to the server; 0 if never.
+   * @param reason Why: the clock is past the last tick of the server's layout, the server does not understand the request, or the server
+   * kept saying that the request's time is wrong.
    */
-  constructor(readonly status: number, readonly retryAfterMs: number) {
-    super(
-      `the server gave no id: ${MEANING[status as keyof typeof MEANING]}` +
-        (retryAfterMs > 0 ? `; try again in ${retryAfterMs} ms` : ""),
-    );
-  }
-}
-
-/** The client was closed before the id came, or before it was asked for. */
-export class ClientClosedError extends GlobalIdError {
-  /** The name of the class. */
-  override name = "ClientClosedError";
-
-  /** Makes the error. */
-  constructor() {
-    super("the client is closed");
+  constructor(readonly reason: RefusedReason) {
+    super(`the server refuses to give ids: ${REFUSED[reason]}`);
   }
 }

@@ -1,26 +1,81 @@
-import { checkInteger } from "../base/check.ts";
-import { RangeRequester } from "./_range_requester.ts";
-import { ClientClosedError } from "./errors.ts";
+import { checkInteger, describe } from "../base/check.ts";
+import { ClosedError } from "../base/errors.ts";
+import type { RangeResponse } from "../wire/response.ts";
+import { abortable } from "./_abortable.ts";
+import { PrefetchedIds } from "./_prefetched_ids.ts";
+import { type Pending, RangeRequester } from "./_range_requester.ts";
 
-/** What an {@linkcode IdClient} is made from. */
+/**
+ * What an {@linkcode IdClient} is made from.
+ *
+ * @example A server on another machine
+ * ```ts
+ * import { IdClient, type IdClientOptions } from "@global-id/global-id/client";
+ *
+ * const options: IdClientOptions = { hostname: "192.0.2.1", prefetch: 100, timeoutMs: 1000 };
+ * using client = new IdClient(options);
+ * ```
+ */
 export interface IdClientOptions {
-  /** The server's host: an IP address or a name. Default: `"127.0.0.1"`. */
-  hostname?: string;
-  /** The server's port. Default: 9999. */
-  port?: number;
-  /** Instead of `port`: all ports of a server whose workers have a port each. They are asked in turn. */
-  ports?: readonly number[];
   /**
-   * How many ids `nextId` asks for at a time, 1 to 2^32 - 1; those not needed yet are kept in memory for later calls, and
-   * so may be older than the call. Default: 1.
+   * The server's host: an IP address or a name.
+   *
+   * @default {"127.0.0.1"}
+   */
+  hostname?: string;
+  /**
+   * The server's port, 1 to 65,535. For a server whose workers have a port each, all of their ports: the client asks them in turn.
+   *
+   * @default {9999}
+   */
+  port?: number | readonly number[];
+  /**
+   * How many ids `nextId` fetches at a time, 1 to 2^32 - 1. The client keeps the others in memory for later calls, so an id may be older
+   * than the call that gets it.
+   *
+   * @default {1}
    */
   prefetch?: number;
-  /** How long to wait for a response before the request is sent again, in ms; twice as long each time. Default: 200. */
+  /**
+   * After how many ms without a response the client sends a request again, 1 to 2^31 - 1. The interval doubles each time.
+   *
+   * @default {200}
+   */
+  retransmitMs?: number;
+  /**
+   * How long a call may take altogether, in ms, before it fails, 1 to 2^31 - 1.
+   *
+   * @default {5000}
+   */
   timeoutMs?: number;
-  /** How long a request may take altogether, in ms, before it fails. Default: 5000. */
-  deadlineMs?: number;
-  /** The key that the server wants requests to be signed with, at least 32 bytes. Default: none; requests are not signed. */
+  /**
+   * The key that signs the requests, at least 32 bytes, for a server with `--key-file`. Without a key, the requests are not signed.
+   *
+   * @default {undefined}
+   */
   key?: Uint8Array;
+}
+
+/**
+ * How one call of an {@linkcode IdClient} differs from others.
+ *
+ * @example A call that takes no longer than 50 ms
+ * ```ts
+ * import { type IdCallOptions, IdClient } from "@global-id/global-id/client";
+ *
+ * using client = new IdClient();
+ * const options: IdCallOptions = { signal: AbortSignal.timeout(50) };
+ * await client.nextId(options).catch((error) => console.log(error.name)); // TimeoutError, unless a server responds
+ * ```
+ */
+export interface IdCallOptions {
+  /**
+   * Aborts the call, which then rejects with the signal's reason. Ids that a server grants to the call all the same are lost, never
+   * repeated, unless other calls wait for them too.
+   *
+   * @default {undefined}
+   */
+  signal?: AbortSignal;
 }
 
 const MAX_COUNT = 2 ** 32 - 1;
@@ -29,15 +84,15 @@ const MAX_MS = 2 ** 31 - 1; // as far as timers go
 /**
  * Gets ids from a server over UDP. Any number of calls may be under way at once, all on one socket.
  *
- * A request that stays without response is sent again; one that finds the server out of ids waits as long as the server
- * says. A response that was lost costs ids, never uniqueness. It needs Deno with the flag `--unstable-net` and the
- * permission `--allow-net`. With `--allow-ffi`, on Linux, it makes more than ten times as many requests a second.
+ * The client retransmits unanswered requests. When the server is out of ids, the client waits as long as the server says. A lost
+ * response costs ids, never uniqueness. The client needs Deno with the flag `--unstable-net` and the permission `--allow-net`. With
+ * `--allow-ffi`, on Linux, it makes more than ten times as many requests a second.
  *
  * @example It needs a server: `deno task serve`
  * ```ts
  * import { IdClient, NoResponseError } from "@global-id/global-id/client";
  *
- * using client = new IdClient({ hostname: "127.0.0.1", port: 9999, prefetch: 100, deadlineMs: 20 });
+ * using client = new IdClient({ hostname: "127.0.0.1", port: 9999, prefetch: 100, timeoutMs: 20 });
  * try {
  *   console.log(await client.nextId());
  *   console.log(await client.nextIds(10));
@@ -48,17 +103,9 @@ const MAX_MS = 2 ** 31 - 1; // as far as timers go
  * ```
  */
 export class IdClient implements AsyncIterable<bigint>, Disposable {
-  readonly #prefetch: number;
   readonly #requester: RangeRequester;
+  readonly #prefetched: PrefetchedIds | undefined;
   #closed = false;
-
-  /** The ids in memory: the next one, the distance to the one after it, and how many there are. */
-  #next = 0n;
-  #step = 0n;
-  #left = 0;
-  /** The request that fetches more of them, if one is under way, and how many calls are waiting for it. */
-  #refill: Promise<void> | undefined;
-  #waiting = 0;
 
   /**
    * Makes a client and opens its socket.
@@ -68,54 +115,67 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
    * @throws {Deno.errors.NotCapable} If the permission `--allow-net` is missing.
    */
   constructor(options: IdClientOptions = {}) {
-    const { hostname = "127.0.0.1", prefetch = 1, timeoutMs = 200, deadlineMs = 5000 } = options;
-    if (options.port !== undefined && options.ports !== undefined) {
-      throw new TypeError("port and ports cannot both be given: ports is for a server whose workers have a port each");
-    }
-    const ports = options.ports ?? [options.port ?? 9999];
-    if (ports.length === 0) throw new RangeError("ports must not be empty");
-    this.#prefetch = checkInteger("prefetch", prefetch, 1, MAX_COUNT);
+    const { hostname = "127.0.0.1", port = 9999, prefetch = 1, retransmitMs = 200, timeoutMs = 5000, key } = options;
+    checkInteger("prefetch", prefetch, 1, MAX_COUNT);
     this.#requester = new RangeRequester({
       hostname,
-      ports: ports.map((port) => checkInteger("port", port, 1, 65_535)),
+      ports: checkPorts(port),
+      retransmitMs: checkInteger("retransmitMs", retransmitMs, 1, MAX_MS),
       timeoutMs: checkInteger("timeoutMs", timeoutMs, 1, MAX_MS),
-      deadlineMs: checkInteger("deadlineMs", deadlineMs, 1, MAX_MS),
-      key: options.key,
+      key,
     });
+    this.#prefetched = prefetch === 1 ? undefined : new PrefetchedIds(this.#requester, prefetch);
   }
 
   /**
    * Gets one id.
    *
+   * @param options How this call differs from others.
    * @returns The id. Ids of calls that do not wait for each other come in no certain order.
-   * @throws {NoResponseError} If no response came before the deadline.
-   * @throws {RefusedError} If the server has no ids before the deadline.
-   * @throws {ClientClosedError} If the client is closed.
+   * @throws {NoResponseError} If no response came before the time-out.
+   * @throws {UnavailableError} If the server has no ids before the time-out.
+   * @throws {RefusedError} If the server will not give ids later either.
+   * @throws {ClosedError} If the client is closed.
    */
-  nextId(): Promise<bigint> {
-    if (this.#closed) return Promise.reject(new ClientClosedError());
-    if (this.#prefetch === 1) {
-      return new Promise((resolve, reject) => this.#requester.begin(1, ({ first }) => resolve(first), reject));
-    }
-    if (this.#left > 0) return Promise.resolve(this.#take());
-    return this.#takeAfterRefill();
+  nextId(options?: IdCallOptions): Promise<bigint> {
+    if (this.#closed) return Promise.reject(new ClosedError("the client"));
+    const signal = options?.signal;
+    const prefetched = this.#prefetched;
+    if (prefetched === undefined) return abortable(this.#requestId, this.#giveUp, signal);
+    if (prefetched.size > 0 && !signal?.aborted) return Promise.resolve(prefetched.take());
+    return abortable(
+      (resolve, reject) => prefetched.wait(resolve, reject),
+      (waiter) => prefetched.giveUp(waiter),
+      signal,
+    );
   }
 
   /**
    * Gets many ids, in as few requests as the server's ticks allow.
    *
+   * If the call fails or is aborted, the ids that it has got so far are lost, never repeated.
+   *
    * @param count How many, 0 to 2^32 - 1.
+   * @param options How this call differs from others.
    * @returns As many ids, ascending unless the server's workers have a port each.
    * @throws {TypeError | RangeError} If the count is not such an integer.
-   * @throws {NoResponseError} If no response came before the deadline, which begins anew with every response.
-   * @throws {RefusedError} If the server has no ids before the deadline.
-   * @throws {ClientClosedError} If the client is closed.
+   * @throws {NoResponseError} If the time-out passed before all ids came.
+   * @throws {UnavailableError} If the server has not enough ids before the time-out.
+   * @throws {RefusedError} If the server will not give ids later either.
+   * @throws {ClosedError} If the client is closed.
    */
-  async nextIds(count: number): Promise<bigint[]> {
+  async nextIds(count: number, options?: IdCallOptions): Promise<bigint[]> {
     checkInteger("count", count, 0, MAX_COUNT);
+    const signal = options?.signal;
+    signal?.throwIfAborted();
+    const startMs = performance.now();
     const ids: bigint[] = [];
     while (ids.length < count) {
-      const { first, step, granted } = await this.#requester.request(count - ids.length);
+      const { first, step, granted } = await abortable<RangeResponse, Pending>(
+        (resolve, reject) => this.#requester.begin(count - ids.length, resolve, reject, startMs),
+        this.#giveUp,
+        signal,
+      );
       for (let i = 0, id = first; i < granted; i++, id += step) ids.push(id);
     }
     return ids;
@@ -126,11 +186,10 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
     while (!this.#closed) yield await this.nextId();
   }
 
-  /** Closes the socket. Calls under way fail with `ClientClosedError`; ids in memory are given up. */
+  /** Closes the socket. Calls under way fail with `ClosedError`; the ids in memory are lost, never repeated. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#left = 0;
     this.#requester.close();
   }
 
@@ -139,29 +198,14 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
     this.close();
   }
 
-  #take(): bigint {
-    const id = this.#next;
-    this.#next += this.#step;
-    this.#left--;
-    return id;
-  }
+  // Made once for all calls: a function for each call would cost time.
+  readonly #requestId = (resolve: (id: bigint) => void, reject: (error: Error) => void): Pending =>
+    this.#requester.begin(1, ({ first }) => resolve(first), reject);
+  readonly #giveUp = (request: Pending): void => this.#requester.giveUp(request);
+}
 
-  async #takeAfterRefill(): Promise<bigint> {
-    this.#waiting++;
-    try {
-      while (this.#left === 0) {
-        this.#refill ??= this.#fetch().finally(() => this.#refill = undefined);
-        await this.#refill;
-      }
-      return this.#take();
-    } finally {
-      this.#waiting--;
-    }
-  }
-
-  async #fetch(): Promise<void> {
-    const { first, step, granted } = await this.#requester.request(Math.max(this.#prefetch, this.#waiting));
-    if (this.#closed) throw new ClientClosedError();
-    [this.#next, this.#step, this.#left] = [first, step, granted];
-  }
+function checkPorts(port: number | readonly number[]): readonly number[] {
+  const ports = [port].flat();
+  if (ports.length === 0) throw new RangeError(`port must be at least one port: got ${describe(port)}`);
+  return ports.map((port) => checkInteger("port", port, 1, 65_535));
 }

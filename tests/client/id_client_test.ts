@@ -1,21 +1,25 @@
-import { assert, assertEquals, assertGreater, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertLess, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import {
-  ClientClosedError,
+  ClosedError,
   GlobalIdError,
   IdClient,
   type IdClientOptions,
   NoResponseError,
   RefusedError,
-} from "../../lib/client/mod.ts";
+  RetryableError,
+  UnavailableError,
+} from "../../client.ts";
 import { WireStatus } from "../../lib/wire/protocol.ts";
 import { grant, refuse, ScriptedServer, type SeenRequest } from "./scripted_server.ts";
 
+const delay = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
 /** Long enough for any response on loopback, so that only what a script leaves out is asked for again. */
-const PATIENT = { timeoutMs: 60_000, deadlineMs: 120_000 };
+const PATIENT = { retransmitMs: 60_000, timeoutMs: 120_000 };
 
 /** Asks again soon, and never gives up within a test. */
-const EAGER = { timeoutMs: 10, deadlineMs: 120_000 };
+const EAGER = { retransmitMs: 10, timeoutMs: 120_000 };
 
 describe("IdClient", () => {
   it("asks for one id at a time, and gives out what the server granted", async () => {
@@ -85,9 +89,9 @@ describe("IdClient", () => {
     assertEquals(new Set(server.requests.map(({ tagLow }) => tagLow)).size, 1);
   });
 
-  it("gives up at the deadline, and says whom it asked and how often", async () => {
+  it("gives up at the time-out, and names the server and the number of tries", async () => {
     await using server = new ScriptedServer(() => []);
-    using client = new IdClient({ port: server.port, timeoutMs: 10, deadlineMs: 100 });
+    using client = new IdClient({ port: server.port, retransmitMs: 10, timeoutMs: 100 });
     const error = await assertRejects(() => client.nextId(), NoResponseError);
     assert(error instanceof GlobalIdError);
     assertEquals(error.server, `127.0.0.1:${server.port}`);
@@ -95,13 +99,19 @@ describe("IdClient", () => {
   });
 
   it("says why it could not send", async () => {
-    using client = new IdClient({ hostname: "host.invalid", timeoutMs: 10, deadlineMs: 30 });
+    using client = new IdClient({ hostname: "host.invalid", retransmitMs: 10, timeoutMs: 30 });
     const error = await assertRejects(() => client.nextId(), NoResponseError, "host.invalid:9999");
     assertGreater(error.tries, 0);
   });
 
-  for (const status of [WireStatus.OUT_OF_IDS, WireStatus.CLOCK_BEHIND, WireStatus.NOT_SERVING]) {
-    it(`waits out status ${status} as long as the server says`, async () => {
+  for (
+    const [reason, status] of [
+      ["out-of-ids", WireStatus.OUT_OF_IDS],
+      ["clock-behind", WireStatus.CLOCK_BEHIND],
+      ["not-serving", WireStatus.NOT_SERVING],
+    ] as const
+  ) {
+    it(`waits out "${reason}" as long as the server says`, async () => {
       const answeredMs: number[] = [];
       await using server = new ScriptedServer((request) => {
         answeredMs.push(performance.now());
@@ -114,20 +124,28 @@ describe("IdClient", () => {
       for (const i of [1, 2]) assertGreater(answeredMs[i] - answeredMs[i - 1], 28);
     });
 
-    it(`does not wait out status ${status} past the deadline`, async () => {
+    it(`does not wait out "${reason}" past the time-out`, async () => {
       await using server = new ScriptedServer((request) => [refuse(request, status, 121_000)]);
       using client = new IdClient({ port: server.port, ...PATIENT });
-      const error = await assertRejects(() => client.nextId(), RefusedError, "the server gave no id");
-      assertEquals([error.status, error.retryAfterMs], [status, 121_000]);
+      const error = await assertRejects(() => client.nextId(), UnavailableError, "the server has no ids");
+      assert(error instanceof RetryableError);
+      assertEquals([error.reason, error.retryAfterMs], [reason, 121_000]);
       assertEquals(server.requests.length, 1);
     });
   }
 
-  for (const status of [WireStatus.OUT_OF_TIME, WireStatus.BAD_REQUEST]) {
-    it(`fails at once on status ${status}, against which waiting does not help`, async () => {
+  for (
+    const [reason, status] of [["out-of-time", WireStatus.OUT_OF_TIME], [
+      "bad-request",
+      WireStatus.BAD_REQUEST,
+    ]] as const
+  ) {
+    it(`fails at once on "${reason}", against which waiting does not help`, async () => {
       await using server = new ScriptedServer((request) => [refuse(request, status, 0)]);
       using client = new IdClient({ port: server.port, ...PATIENT });
-      assertEquals((await assertRejects(() => client.nextId(), RefusedError)).status, status);
+      const error = await assertRejects(() => client.nextId(), RefusedError);
+      assert(!(error instanceof RetryableError));
+      assertEquals(error.reason, reason);
       assertEquals(server.requests.length, 1);
     });
   }
@@ -184,11 +202,52 @@ describe("IdClient, prefetch", () => {
   });
 });
 
+describe("IdClientOptions.timeoutMs", () => {
+  /** No retransmission, and a time-out after two or three responses of the server. */
+  const HASTY = { retransmitMs: 60_000, timeoutMs: 150 };
+
+  /** Grants one id a request, 60 ms after it. */
+  function slowServer(): ScriptedServer {
+    return new ScriptedServer(async (request) => {
+      await delay(60);
+      return [grant(request, BigInt(request.index), 1)];
+    });
+  }
+
+  it("limits nextIds as a whole, however many responses come", async () => {
+    await using server = slowServer();
+    using client = new IdClient({ port: server.port, ...HASTY });
+    const startMs = performance.now();
+    await assertRejects(() => client.nextIds(10), NoResponseError);
+    assertLess(performance.now() - startMs, 400);
+  });
+
+  it("limits nextIds where responses come without a pause", async () => {
+    await using server = new ScriptedServer((request) => [grant(request, BigInt(request.index), 1)]);
+    using client = new IdClient({ port: server.port, ...HASTY });
+    const startMs = performance.now();
+    await assertRejects(() => client.nextIds(1_000_000), NoResponseError);
+    assertLess(performance.now() - startMs, 400);
+  });
+
+  it("limits each nextId with prefetch, however many refills the calls before it took", async () => {
+    await using server = slowServer();
+    using client = new IdClient({ port: server.port, prefetch: 2, ...HASTY });
+    const startMs = performance.now();
+    const results = await Promise.allSettled(Array.from({ length: 10 }, () => client.nextId()));
+    assertLess(performance.now() - startMs, 400);
+    const ids = results.filter((result) => result.status === "fulfilled").map(({ value }) => value);
+    assertGreater(ids.length, 0);
+    assertEquals(ids, ids.map((_, i) => BigInt(i)), "the oldest calls come first");
+    for (const result of results) assert(result.status === "fulfilled" || result.reason instanceof NoResponseError);
+  });
+});
+
 describe("IdClient, several ports", () => {
   it("asks them in turn", async () => {
     await using first = new ScriptedServer((request) => [grant(request, 1n)]);
     await using second = new ScriptedServer((request) => [grant(request, 2n)]);
-    using client = new IdClient({ ports: [first.port, second.port], ...PATIENT });
+    using client = new IdClient({ port: [first.port, second.port], ...PATIENT });
     const ids: bigint[] = [];
     for (let i = 0; i < 4; i++) ids.push(await client.nextId());
     assertEquals(ids, [1n, 2n, 1n, 2n]);
@@ -201,7 +260,7 @@ describe("IdClient, several ports", () => {
     await using second = new ScriptedServer((request) => [
       request.index === 0 ? refuse(request, WireStatus.OUT_OF_IDS, 1) : grant(request, 2n),
     ]);
-    using client = new IdClient({ ports: [first.port, second.port], ...PATIENT });
+    using client = new IdClient({ port: [first.port, second.port], ...PATIENT });
     // Both refuse; then it waits for the sooner of the two, and the first, whose turn it is, has ids.
     assertEquals(await client.nextId(), 1n);
     assertEquals([first.requests.length, second.requests.length], [2, 1]);
@@ -210,7 +269,7 @@ describe("IdClient, several ports", () => {
   it("goes on to the next when one is silent", async () => {
     await using silent = new ScriptedServer(() => []);
     await using server = new ScriptedServer((request) => [grant(request, 2n)]);
-    using client = new IdClient({ ports: [silent.port, server.port], ...EAGER });
+    using client = new IdClient({ port: [silent.port, server.port], ...EAGER });
     assertEquals(await client.nextId(), 2n);
   });
 });
@@ -228,10 +287,10 @@ describe("IdClient, closed", () => {
     client.close();
     client.close();
     for (const result of await calls) {
-      assert(result.status === "rejected" && result.reason instanceof ClientClosedError);
+      assert(result.status === "rejected" && result.reason instanceof ClosedError);
     }
-    await assertRejects(() => client.nextId(), ClientClosedError, "the client is closed");
-    await assertRejects(() => client.nextIds(2), ClientClosedError);
+    await assertRejects(() => client.nextId(), ClosedError, "the client is closed");
+    await assertRejects(() => client.nextIds(2), ClosedError);
     for await (const _ of client) throw new Error("there is no next id");
   });
 
@@ -240,7 +299,7 @@ describe("IdClient, closed", () => {
     const client = new IdClient({ port: server.port, prefetch: 10, ...PATIENT });
     await client.nextId();
     client.close();
-    await assertRejects(() => client.nextId(), ClientClosedError);
+    await assertRejects(() => client.nextId(), ClosedError);
   });
 });
 
@@ -248,12 +307,11 @@ describe("IdClient, its arguments", () => {
   const refused: [IdClientOptions, string][] = [
     [{ port: 0 }, "port must be an integer from 1 to 65535: got 0"],
     [{ port: 65_536 }, "port must be an integer from 1 to 65535: got 65536"],
-    [{ ports: [] }, "ports must not be empty"],
-    [{ ports: [1, -1] }, "port must be an integer from 1 to 65535: got -1"],
-    [{ port: 1, ports: [1] }, "port and ports cannot both be given"],
+    [{ port: [] }, "port must be at least one port"],
+    [{ port: [1, -1] }, "port must be an integer from 1 to 65535: got -1"],
     [{ prefetch: 0 }, "prefetch must be an integer from 1 to 4294967295: got 0"],
-    [{ timeoutMs: 0 }, "timeoutMs must be an integer from 1 to 2147483647: got 0"],
-    [{ deadlineMs: 1.5 }, "deadlineMs must be an integer from 1 to 2147483647: got 1.5"],
+    [{ retransmitMs: 0 }, "retransmitMs must be an integer from 1 to 2147483647: got 0"],
+    [{ timeoutMs: 1.5 }, "timeoutMs must be an integer from 1 to 2147483647: got 1.5"],
   ];
   for (const [options, message] of refused) {
     it(`refuses: ${message}`, () => {

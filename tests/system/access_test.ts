@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertNotMatch, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { IdClient, NoResponseError } from "../../lib/client/mod.ts";
+import { IdClient, NoResponseError } from "../../client.ts";
 import { DEFAULT_LAYOUT } from "../../mod.ts";
 import { RANGE_BYTES } from "../../lib/wire/protocol.ts";
 import { writeRangeRequest } from "../../lib/wire/request.ts";
@@ -12,7 +12,7 @@ import { ServerProcess } from "../../testing/server_process.ts";
 const KEY = new Uint8Array(32).fill(9);
 
 /** For asking a server that is not to answer. */
-const IMPATIENT = { timeoutMs: 20, deadlineMs: 200 };
+const IMPATIENT = { retransmitMs: 20, timeoutMs: 200 };
 
 /** Asks from an address of one's choice: all of 127.0.0.0/8 is this machine. */
 class Source implements Disposable {

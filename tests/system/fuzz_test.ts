@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { IdClient } from "../../lib/client/mod.ts";
+import { IdClient } from "../../client.ts";
 import { allowedCpus } from "../../lib/placement/cpus.ts";
 import { SEED } from "../wire/fuzz.ts";
 import { until, within } from "../../testing/within.ts";
@@ -130,7 +130,7 @@ describe("a server that anybody sends anything to", () => {
       assertEquals(workers.length, 2);
       const ids = new ReceivedIds();
       await using load = await Load.start(ids, server.ports, 1);
-      using client = new IdClient({ ports: server.ports, deadlineMs: DEADLINE_MS });
+      using client = new IdClient({ port: server.ports, timeoutMs: DEADLINE_MS });
       const good = new GoodClient(client, ids);
       await ids.more(1000);
       const fuzzing = await Fuzzing.start(server.ports);
@@ -146,7 +146,7 @@ describe("a server that anybody sends anything to", () => {
       await load.stop();
       await good.stop();
       ids.assertUnique();
-      using another = new IdClient({ ports: server.ports, deadlineMs: DEADLINE_MS });
+      using another = new IdClient({ port: server.ports, timeoutMs: DEADLINE_MS });
       assertEquals((await another.nextIds(100)).length, 100);
       assertEquals(await server.workerPids(), workers);
       assert(!server.printed.includes("died"), server.printed);

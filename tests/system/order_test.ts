@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertGreaterOrEqual } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { IdClient } from "../../lib/client/mod.ts";
+import { IdClient } from "../../client.ts";
 import { allowedCpus } from "../../lib/placement/cpus.ts";
 import { ConnectedSocket } from "../../lib/udp/connected_socket.ts";
 import { writeBasicRequest } from "../../lib/wire/request.ts";

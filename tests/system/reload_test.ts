@@ -1,6 +1,6 @@
 import { assertEquals, assertGreater, assertLessOrEqual, assertMatch, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { IdClient, NoResponseError } from "../../lib/client/mod.ts";
+import { IdClient, NoResponseError } from "../../client.ts";
 import { allowedCpus } from "../../lib/placement/cpus.ts";
 import { poolPathOf } from "../../lib/node/pool_path.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
@@ -311,7 +311,7 @@ async function needsKey(port: number, byte: number): Promise<void> {
   using client = new IdClient({ port, key: keyOf(byte) });
   await client.nextId();
   for (const key of [{}, { key: keyOf(3 - byte) }]) {
-    using stranger = new IdClient({ port, ...key, timeoutMs: 20, deadlineMs: 100 });
+    using stranger = new IdClient({ port, ...key, retransmitMs: 20, timeoutMs: 100 });
     await assertRejects(() => stranger.nextId(), NoResponseError);
   }
 }

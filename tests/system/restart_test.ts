@@ -3,7 +3,7 @@ import { describe, it } from "@std/testing/bdd";
 import { uniformInt } from "pure-rand/distribution/uniformInt";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import type { RandomGenerator } from "pure-rand/types/RandomGenerator";
-import { IdClient } from "../../lib/client/mod.ts";
+import { IdClient } from "../../client.ts";
 import { until } from "../../testing/within.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 import { RecordedLoad } from "./recorded_load.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { IdClient } from "../../lib/client/mod.ts";
+import { IdClient } from "../../client.ts";
 import { allowedCpus } from "../../lib/placement/cpus.ts";
 import type { Backend } from "../../lib/server/serve_options.ts";
 import { DEFAULT_LAYOUT, WIDE_LAYOUT } from "../../mod.ts";
@@ -130,7 +130,7 @@ describe("a server, its backends", () => {
   it("listen-datagram: a port for every worker, and a client that asks them all", async () => {
     await using server = await ServerProcess.start({ flags: [...TWO_WORKERS, "--backend", "listen-datagram"] });
     assertEquals(server.ports.length, 2);
-    using client = new IdClient({ ports: server.ports });
+    using client = new IdClient({ port: server.ports });
     const ids = new ReceivedIds();
     for (let i = 0; i < 200; i++) ids.add(await client.nextId());
     ids.assertUnique();
@@ -166,7 +166,7 @@ describe("a server, its backends", () => {
     await using server = await ServerProcess.start({ flags: TWO_WORKERS, deno: ["-P=serve", "--deny-ffi"] });
     assertMatch(server.printed, /without the permission --allow-ffi, every worker has a port of its own/);
     assertMatch(server.printed, /2 workers \(listen-datagram/);
-    using client = new IdClient({ ports: server.ports });
+    using client = new IdClient({ port: server.ports });
     assertEquals((await client.nextIds(5)).length, 5);
   });
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertGreater, assertMatch, assertNotMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { IdClient } from "../../lib/client/mod.ts";
+import { IdClient } from "../../client.ts";
 import { poolPathOf } from "../../lib/node/pool_path.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 import { ServerProcess } from "../../testing/server_process.ts";

@@ -1,15 +1,14 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { DatabaseSync } from "node:sqlite";
-import { IdClient, RefusedError } from "../../lib/client/mod.ts";
-import { WireStatus } from "../../lib/wire/protocol.ts";
+import { IdClient, UnavailableError } from "../../client.ts";
 import { DEFAULT_LAYOUT } from "../../mod.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 import { until } from "../../testing/within.ts";
 import { ServerProcess } from "../../testing/server_process.ts";
 
 /** A client that does not wait for a server that has no ids, and so tells what the server says. */
-const impatient = (server: ServerProcess) => new IdClient({ port: server.ports[0], deadlineMs: 50 });
+const impatient = (server: ServerProcess) => new IdClient({ port: server.ports[0], timeoutMs: 50 });
 
 /** The mark on record, and the latest tick of the ids that a server gives. */
 async function tickOf(client: IdClient): Promise<number> {
@@ -31,7 +30,7 @@ async function runsDry(client: IdClient, path: string): Promise<void> {
       assert(await tickOf(client) < mark, "an id that is not covered");
       return false;
     } catch (error) {
-      return error instanceof RefusedError && error.status === WireStatus.NOT_SERVING;
+      return error instanceof UnavailableError && error.reason === "not-serving";
     }
   });
 }

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertGreater, assertLess, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { DatabaseSync } from "node:sqlite";
-import { IdClient } from "../../lib/client/mod.ts";
+import { IdClient } from "../../client.ts";
 import { DEFAULT_LAYOUT } from "../../mod.ts";
 import { readBasicResponse } from "../../lib/wire/response.ts";
 import { TempDir } from "../../testing/temp_dir.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertGreater } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { IdClient } from "../../lib/client/mod.ts";
+import { IdClient } from "../../client.ts";
 import { readBasicResponse, readRangeResponse } from "../../lib/wire/response.ts";
 import { grant, ScriptedServer, type SeenRequest } from "../client/scripted_server.ts";
 import { hex } from "./bytes.ts";
@@ -158,7 +158,7 @@ function rightIds(server: HostileServer, requests: number, count = 1): bigint[] 
 
 describe("IdClient, against a server that sends what it should not", () => {
   /** Long enough for any response on loopback, so that only what gets no answer is asked for again. */
-  const PATIENT = { timeoutMs: 60_000, deadlineMs: 120_000 };
+  const PATIENT = { retransmitMs: 60_000, timeoutMs: 120_000 };
 
   it(`gives out the right ids only, one by one (seed ${SEED})`, async () => {
     await using server = new HostileServer(SEED);
@@ -185,7 +185,7 @@ describe("IdClient, against a server that sends what it should not", () => {
       silent.add(tagHigh);
       return !isFirst;
     });
-    using client = new IdClient({ port: server.port, timeoutMs: 10, deadlineMs: 120_000 });
+    using client = new IdClient({ port: server.port, retransmitMs: 10, timeoutMs: 120_000 });
     const ids: bigint[] = [];
     for (let i = 0; i < 30; i++) ids.push(await client.nextId());
     assertEquals(ids, rightIds(server, 30));

@@ -1,0 +1,16 @@
+/**
+ * Gets ids from a global-id server over UDP: see {@linkcode IdClient}.
+ *
+ * It needs Deno with the flag `--unstable-net`, and a server: `deno task serve`.
+ *
+ * @module
+ */
+export { ClosedError, GlobalIdError, RetryableError } from "./lib/base/errors.ts";
+export {
+  NoResponseError,
+  RefusedError,
+  type RefusedReason,
+  UnavailableError,
+  type UnavailableReason,
+} from "./lib/client/errors.ts";
+export { type IdCallOptions, IdClient, type IdClientOptions } from "./lib/client/id_client.ts";

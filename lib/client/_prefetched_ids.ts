@@ -1,0 +1,94 @@
+import type { RangeResponse } from "../wire/response.ts";
+import type { Pending, RangeRequester } from "./_range_requester.ts";
+
+/** A call that waits for an id. */
+export interface Waiter {
+  /** When the call began, in ms on the monotonic clock. */
+  readonly startMs: number;
+  readonly resolve: (id: bigint) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** Ids that a client has fetched ahead, and the calls that wait for more. */
+export class PrefetchedIds {
+  readonly #requester: RangeRequester;
+  readonly #prefetch: number;
+
+  /** The ids in memory: the next one, the distance to the one after it, and how many there are. */
+  #next = 0n;
+  #step = 0n;
+  #size = 0;
+  /** The calls that wait, the oldest first; while any does, there are no ids in memory. */
+  #waiters: Waiter[] = [];
+  /** The request for more ids that is under way. */
+  #refill: Pending | undefined;
+
+  /**
+   * Begins without ids.
+   *
+   * @param requester What fetches the ids.
+   * @param prefetch How many ids to fetch at a time; more where more calls wait.
+   */
+  constructor(requester: RangeRequester, prefetch: number) {
+    this.#requester = requester;
+    this.#prefetch = prefetch;
+  }
+
+  /** How many ids are in memory. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Takes an id out of memory. Only while {@linkcode size} is not 0. */
+  take(): bigint {
+    const id = this.#next;
+    this.#next += this.#step;
+    this.#size--;
+    return id;
+  }
+
+  /**
+   * Waits for an id. Calls that wait at the same time share a refill, and its error. A refill begins with the time that the oldest call
+   * has left, so no call waits for longer than its time-out.
+   */
+  wait(resolve: (id: bigint) => void, reject: (error: Error) => void): Waiter {
+    const waiter = { startMs: performance.now(), resolve, reject };
+    this.#waiters.push(waiter);
+    if (this.#refill === undefined) this.#beginRefill();
+    return waiter;
+  }
+
+  /** Gives up a call that waits. The last one to be given up takes the refill with it. */
+  giveUp(waiter: Waiter): void {
+    const index = this.#waiters.indexOf(waiter);
+    if (index < 0) return;
+    this.#waiters.splice(index, 1);
+    if (this.#waiters.length > 0 || this.#refill === undefined) return;
+    this.#requester.giveUp(this.#refill);
+    this.#refill = undefined;
+  }
+
+  #beginRefill(): void {
+    this.#refill = this.#requester.begin(
+      Math.max(this.#prefetch, this.#waiters.length),
+      (response) => this.#onRange(response),
+      (error) => this.#onError(error),
+      this.#waiters[0].startMs,
+    );
+  }
+
+  #onRange({ first, step, granted }: RangeResponse): void {
+    this.#refill = undefined;
+    [this.#next, this.#step, this.#size] = [first, step, granted];
+    const served = this.#waiters.splice(0, granted);
+    for (const { resolve } of served) resolve(this.take());
+    if (this.#waiters.length > 0) this.#beginRefill();
+  }
+
+  #onError(error: Error): void {
+    this.#refill = undefined;
+    const failed = this.#waiters;
+    this.#waiters = [];
+    for (const { reject } of failed) reject(error);
+  }
+}
