@@ -24,12 +24,7 @@ export type { Clock } from "./lib/base/clock.ts";
 export { GlobalIdError, RetryableError } from "./lib/base/errors.ts";
 export { ClockError, NotReservedError, OutOfIdsError, OutOfTimeError } from "./lib/id/errors.ts";
 export { IdGenerator } from "./lib/id/id_generator.ts";
-export type {
-  ClockPolicy,
-  IdGeneratorOpenOptions,
-  IdGeneratorOptions,
-  TickRange,
-} from "./lib/id/id_generator_options.ts";
+export type { ClockPolicy, IdGeneratorOpenOptions, IdGeneratorOptions } from "./lib/id/id_generator_options.ts";
 export { IdGrant, IdStatus } from "./lib/id/id_grant.ts";
 export { LayoutMismatchError, NodeHeldError } from "./lib/reservation/errors.ts";
 export { MemoryReservationStore } from "./lib/reservation/stores/memory_store.ts";
@@ -48,6 +43,5 @@ export {
   TWITTER_LAYOUT,
   WIDE_LAYOUT,
 } from "./lib/id/presets.ts";
-export { SequenceLease, type SequencePool } from "./lib/id/sequence_pool.ts";
 export { shardOf } from "./lib/id/shard_of.ts";
 export { formatId, type IdForm, parseId } from "./lib/id/text.ts";

@@ -38,7 +38,10 @@ export class ClockError extends RetryableError {
   }
 }
 
-/** The clock's tick is not reserved: the reservation ran out, since the store is out of reach or another holder has the node. */
+/**
+ * The clock's tick is not reserved: the reservation ran out, since the store is out of reach or another holder has the
+ * node.
+ */
 export class NotReservedError extends RetryableError {
   /** The name of the class. */
   override name = "NotReservedError";

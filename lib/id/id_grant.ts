@@ -16,8 +16,8 @@ export const IdStatus = {
 export type IdStatus = typeof IdStatus[keyof typeof IdStatus];
 
 /**
- * Where {@linkcode IdGenerator.tryRange} writes its answer. Its user makes one and hands it to every call, so that a call
- * allocates nothing; an id is two 32-bit words in it for the same reason.
+ * Where {@linkcode IdGenerator.tryRange} writes its answer. Its user makes one and hands it to every call, so that a
+ * call allocates nothing; an id is two 32-bit words in it for the same reason.
  */
 export class IdGrant {
   /** How many ids were granted; 0 on any status but OK. */

@@ -166,8 +166,8 @@ export class IdLayout {
   }
 
   /**
-   * Returns the lowest id of the tick that a time lies in, whichever node makes it. The ids of a span of time, from `from` to before `to`
-   * (in whole ticks), are those with `id >= lowestIdAt(from)` and `id < lowestIdAt(to)`.
+   * Returns the lowest id of the tick that a time lies in, whichever node makes it. The ids of a span of time, from
+   * `from` to before `to` (in whole ticks), are those with `id >= lowestIdAt(from)` and `id < lowestIdAt(to)`.
    *
    * @param time The time: a `Date`, or milliseconds since the Unix epoch.
    * @returns The id.

@@ -32,8 +32,8 @@ export const WIDE_LAYOUT: IdLayout = new IdLayout({
 });
 
 /**
- * A layout for few nodes that hand out ids by the million: 67,108,864 ids a second on each of 64 nodes, until the year 2156. As
- * a signed 64-bit integer its ids stay non-negative until the year 2088.
+ * A layout for few nodes that hand out ids by the million: 67,108,864 ids a second on each of 64 nodes, until the year
+ * 2156. As a signed 64-bit integer its ids stay non-negative until the year 2088.
  *
  *     | time 32 bits | sequence 26 bits | node id 6 bits |
  */
@@ -60,8 +60,8 @@ export const NUMBER_LAYOUT: IdLayout = new IdLayout({
 });
 
 /**
- * Twitter's Snowflake: 4,096 ids a millisecond on each of 1024 workers (5 bits of data centre, 5 of worker), until 2080. Its ids have 63
- * bits, so that a signed 64-bit integer holds them all.
+ * Twitter's Snowflake: 4,096 ids a millisecond on each of 1024 workers (5 bits of data centre, 5 of worker), until
+ * 2080. Its ids have 63 bits, so that a signed 64-bit integer holds them all.
  *
  *     | time 41 bits | node id 10 bits | sequence 12 bits |
  *
@@ -78,8 +78,8 @@ export const TWITTER_LAYOUT: IdLayout = new IdLayout({
 });
 
 /**
- * Discord's snowflakes: 4,096 ids a millisecond on each of 1024 nodes (5 bits of worker, 5 of process), until 2154. As a signed 64-bit
- * integer its ids stay non-negative until the year 2084.
+ * Discord's snowflakes: 4,096 ids a millisecond on each of 1024 nodes (5 bits of worker, 5 of process), until 2154. As
+ * a signed 64-bit integer its ids stay non-negative until the year 2084.
  *
  *     | time 42 bits | node id 10 bits | sequence 12 bits |
  *
@@ -113,8 +113,8 @@ export const SONYFLAKE_LAYOUT: IdLayout = new IdLayout({
 });
 
 /**
- * Instagram's ids: 1,024 a millisecond in each of 8,192 logical shards, until 2081. As a signed 64-bit integer its ids stay non-negative
- * until the year 2046.
+ * Instagram's ids: 1,024 a millisecond in each of 8,192 logical shards, until 2081. As a signed 64-bit integer its ids
+ * stay non-negative until the year 2046.
  *
  *     | time 41 bits | node id (shard) 13 bits | sequence 10 bits |
  *

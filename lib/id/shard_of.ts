@@ -7,12 +7,14 @@ const MAX_SHARDS = 2 ** 32;
 /**
  * Says which of a number of shards an id belongs to, evenly for any ids.
  *
- * The remainder of an id itself spreads badly: its lowest bits are the node id, or the sequence number, which begins at 0 in every tick.
- * With the default layout, all ids of a node have the same `id % 1024n`. So the id's bits are mixed first, and the remainder is that of
- * the mixed number. The same id always has the same shard; another number of shards moves most ids to another one.
+ * The remainder of an id itself spreads badly: its lowest bits are the node id, or the sequence number, which begins at
+ * 0 in every tick. With the default layout, all ids of a node have the same `id % 1024n`. So the id's bits are mixed
+ * first, and the remainder is that of the mixed number. The same id always has the same shard; another number of shards
+ * moves most ids to another one.
  *
- * The mixing function is the one of SplitMix64 (variant 13 of David Stafford's "Better Bit Mixing", 2011; Steele, Lea and Flood, "Fast
- * Splittable Pseudorandom Number Generators", 2014), which standard libraries of other languages have as well.
+ * The mixing function is the one of SplitMix64 (variant 13 of David Stafford's "Better Bit Mixing", 2011; Steele, Lea
+ * and Flood, "Fast Splittable Pseudorandom Number Generators", 2014), which standard libraries of other languages have
+ * as well.
  *
  * @param id The id, from 0 to 2^64 - 1.
  * @param shardCount How many shards there are, 1 to 2^32.

@@ -3,8 +3,8 @@ import { describe } from "../base/check.ts";
 import { checkId } from "./layout.ts";
 
 /**
- * A text form of an id. All are of a fixed width and sort like the ids: by code units, as `Array.prototype.sort` does, or
- * a database column with the collation "C".
+ * A text form of an id. All are of a fixed width and sort like the ids: by code units, as `Array.prototype.sort` does,
+ * or a database column with the collation "C".
  *
  * - `"decimal"`: 20 digits
  * - `"hex"`: 16 digits, lower case
@@ -79,8 +79,8 @@ export function formatId(id: bigint, form: IdForm = "decimal"): string {
 }
 
 /**
- * Reads an id from text. Letter case matters for `"base62"` only; decimal digits may be fewer than 20; `"hex"` may begin
- * with `0x`; and in `"base32"` the letters o, i and l are read as the digits that they look like.
+ * Reads an id from text. Letter case matters for `"base62"` only; decimal digits may be fewer than 20; `"hex"` may
+ * begin with `0x`; and in `"base32"` the letters o, i and l are read as the digits that they look like.
  *
  * @param text The text.
  * @param form The text form. Default: `"decimal"`.

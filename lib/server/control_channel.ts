@@ -10,7 +10,8 @@
  * @module
  */
 import type { AccessOptions } from "../access/guarded_responder.ts";
-import type { ClockPolicy, TickRange } from "../id/id_generator_options.ts";
+import type { ClockPolicy } from "../id/id_generator_options.ts";
+import type { TickRange } from "../id/id_sequencer_options.ts";
 import type { LayoutName } from "../id/presets.ts";
 import type { Traffic } from "../udp/reuseport.ts";
 import type { Backend } from "./serve_options.ts";

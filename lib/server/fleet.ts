@@ -1,5 +1,5 @@
 import type { AccessOptions } from "../access/guarded_responder.ts";
-import type { TickRange } from "../id/id_generator_options.ts";
+import type { TickRange } from "../id/id_sequencer_options.ts";
 import { LAYOUTS } from "../id/presets.ts";
 import type { Traffic } from "../udp/reuseport.ts";
 import type { WorkerConfig } from "./control_channel.ts";

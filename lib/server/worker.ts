@@ -1,5 +1,5 @@
 import { createGuardedResponder } from "../access/guarded_responder.ts";
-import { IdGenerator } from "../id/id_generator.ts";
+import { IdSequencer } from "../id/id_sequencer.ts";
 import { LAYOUTS } from "../id/presets.ts";
 import { listenDatagram } from "../udp/listen_datagram.ts";
 import { bindReuseport, type ReuseportSocket } from "../udp/reuseport.ts";
@@ -37,7 +37,7 @@ export async function runWorker(workersPath: string): Promise<void> {
     let started: Started | undefined;
     for await (const message of readMessages<ToWorker>(Deno.stdin.readable)) {
       if (message.type === "start") started = start(message.config);
-      else if (message.type === "mark") started?.generator.extendReservation(message.mark);
+      else if (message.type === "mark") started?.sequencer.extendReservation(message.mark);
       else if (message.type === "take") started?.socket.setIncomingCpu?.(message.incomingCpu);
       else if (message.type === "drain") drain(started);
       else end(started);
@@ -56,7 +56,7 @@ function leaveSignalsToSupervisor(): void {
 }
 
 interface Started {
-  readonly generator: IdGenerator;
+  readonly sequencer: IdSequencer;
   readonly socket: WorkerSocket;
 }
 
@@ -72,22 +72,22 @@ function start(config: WorkerConfig): Started {
     ? { subnodeId: worker, subnodeCount: share.workerCount, reservation: share.reservation }
     : { sequencePool: pool! };
   const clock = { now: () => socket.receivedMs };
-  const generator = new IdGenerator({ nodeId, layout, clockPolicy, clock, ...part });
+  const sequencer = new IdSequencer({ nodeId, layout, clockPolicy, clock, ...part });
   // It is bound, so from now on nothing gets lost; to serve begins with a wait for the first datagram.
   say({ type: "ready", port: socket.port });
-  const respond = createResponder(generator, () => socket.readClock());
+  const respond = createResponder(sequencer, () => socket.readClock());
   const listener = pool &&
-    { onBatch: (datagrams: number) => pool.begin(datagrams), onBatchEnd: () => generator.releaseLease() };
+    { onBatch: (datagrams: number) => pool.begin(datagrams), onBatchEnd: () => sequencer.releaseLease() };
   socket.serve(createGuardedResponder(respond, config.access, layout), listener).catch(fail);
 
-  let reportedTick = generator.lastTick;
+  let reportedTick = sequencer.lastTick;
   setInterval(() => {
-    const [usedTick, traffic] = [generator.lastTick, socket.takeTraffic?.()];
+    const [usedTick, traffic] = [sequencer.lastTick, socket.takeTraffic?.()];
     if (usedTick === reportedTick && !traffic?.messages) return;
     say({ type: "report", usedTick, traffic });
     reportedTick = usedTick;
   }, REPORT_INTERVAL_MS);
-  return { generator, socket };
+  return { sequencer, socket };
 }
 
 /** Gets no new datagrams, answers what it has, and ends. */
@@ -104,7 +104,7 @@ function drain(started: Started | undefined): void {
 function end(started: Started | undefined): never {
   if (started !== undefined) {
     started.socket.close();
-    say({ type: "ended", usedTick: started.generator.lastTick });
+    say({ type: "ended", usedTick: started.sequencer.lastTick });
   }
   Deno.exit(0);
 }

@@ -1,4 +1,4 @@
-import type { IdGenerator } from "../id/id_generator.ts";
+import type { IdSequencer } from "../id/id_sequencer.ts";
 import { IdGrant, IdStatus } from "../id/id_grant.ts";
 import {
   BASIC,
@@ -13,23 +13,23 @@ import {
 import { writeRangeError } from "./range_error.ts";
 
 /**
- * Makes the function that answers datagrams with a generator's ids. It writes the answer over the request and allocates
+ * Makes the function that answers datagrams with a sequencer's ids. It writes the answer over the request and allocates
  * nothing, and it has an answer to every datagram but a server's own errors.
  *
- * @param generator Where the ids come from.
- * @param readClock Reads the generator's clock again, where that is not read for every request, and returns whether it has gone on: nobody
+ * @param sequencer Where the ids come from.
+ * @param readClock Reads the sequencer's clock again, where that is not read for every request, and returns whether it has gone on: nobody
  * is refused because of an old reading. Default: there is nothing to read again.
  * @returns The function. Its arguments are a view of at least 32 bytes that begins with the datagram, and the datagram's
  * length (of one that was longer than the view, any length above 32 will do); it returns the length of the answer, or 0
  * if there is to be none.
  */
 export function createResponder(
-  generator: IdGenerator,
+  sequencer: IdSequencer,
   readClock: () => boolean = () => false,
 ): (datagram: DataView, length: number) => number {
   const grant = new IdGrant();
-  const stepHigh = Number(generator.step >> 32n);
-  const stepLow = Number(BigInt.asUintN(32, generator.step));
+  const stepHigh = Number(sequencer.step >> 32n);
+  const stepLow = Number(BigInt.asUintN(32, sequencer.step));
 
   return function respond(datagram: DataView, length: number): number {
     if (length === RANGE_BYTES && datagram.getUint8(0) === RANGE) return respondRange(datagram);
@@ -44,11 +44,11 @@ export function createResponder(
 
   /** What came of a try; or if it failed, of a second one, in case that the clock has gone on. */
   function orRetry(status: IdStatus, count: number): IdStatus {
-    return status === IdStatus.OK || !readClock() ? status : generator.tryRange(count, grant);
+    return status === IdStatus.OK || !readClock() ? status : sequencer.tryRange(count, grant);
   }
 
   function respondBasic(datagram: DataView): number {
-    if (orRetry(generator.tryRange(1, grant), 1) !== IdStatus.OK) {
+    if (orRetry(sequencer.tryRange(1, grant), 1) !== IdStatus.OK) {
       datagram.setUint8(0, BASIC_ERROR);
       return BASIC_ERROR_BYTES;
     }
@@ -64,7 +64,7 @@ export function createResponder(
       if (isErrorResponse(datagram)) return 0;
       return writeRangeError(datagram, WireStatus.BAD_REQUEST, 0);
     }
-    const status = orRetry(generator.tryRange(count, grant), count);
+    const status = orRetry(sequencer.tryRange(count, grant), count);
     if (status !== IdStatus.OK) return writeRangeError(datagram, status, grant.retryAfterMs);
 
     // The bytes 0 to 3 and the tag are already what the response says.

@@ -5,7 +5,8 @@ import { SourceLimit } from "../../lib/access/source_limit.ts";
 import { writeBasicRequest, writeRangeRequest } from "../../lib/wire/request.ts";
 import { createResponder } from "../../lib/wire/responder.ts";
 import { readBasicResponse, readRangeResponse } from "../../lib/wire/response.ts";
-import { DEFAULT_LAYOUT, IdGenerator } from "../../mod.ts";
+import { IdSequencer } from "../../lib/id/id_sequencer.ts";
+import { DEFAULT_LAYOUT } from "../../mod.ts";
 import { HandClock } from "../id/hand_clock.ts";
 import { source } from "./sources.ts";
 
@@ -14,7 +15,7 @@ const [a, b] = [source("192.0.2.1"), source("192.0.2.2")];
 /** A server that lets every source have 10 ids a tick; 300 ms of the first tick have passed. */
 function serve() {
   const clock = new HandClock(DEFAULT_LAYOUT.epochMs + 300);
-  const generator = new IdGenerator({ nodeId: 0, clock, reservation: { firstTick: 0, mark: 2 } });
+  const generator = new IdSequencer({ nodeId: 0, clock, reservation: { firstTick: 0, mark: 2 } });
   const limit = new SourceLimit({ idsPerWindow: 10 });
   const respond = createLimitedResponder(createResponder(generator), limit, DEFAULT_LAYOUT, clock);
   const view = new DataView(new ArrayBuffer(64));

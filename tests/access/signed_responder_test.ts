@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { DEFAULT_LAYOUT, IdGenerator } from "../../mod.ts";
+import { IdSequencer } from "../../lib/id/id_sequencer.ts";
+import { DEFAULT_LAYOUT } from "../../mod.ts";
 import { Mac } from "../../lib/access/mac.ts";
 import { MAX_AGE_MS, ReplayWindow } from "../../lib/access/replay_window.ts";
 import { createSignedResponder } from "../../lib/access/signed_responder.ts";
@@ -24,7 +25,7 @@ const random = new Random(5);
 /** A server with the key, two seconds after it was started. */
 function serve(key = KEY) {
   const clock = new HandClock(START_MS);
-  const respondUnsigned = createResponder(new IdGenerator({ nodeId: 5, clock }));
+  const respondUnsigned = createResponder(new IdSequencer({ nodeId: 5, clock }));
   const window = new ReplayWindow(clock.ms);
   const respond = createSignedResponder(respondUnsigned, new Mac(key), window, clock);
   clock.ms += 2000;

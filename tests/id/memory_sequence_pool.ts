@@ -1,4 +1,5 @@
-import type { IdLayout, SequenceLease, SequencePool } from "../../mod.ts";
+import type { SequenceLease, SequencePool } from "../../lib/id/sequence_pool.ts";
+import type { IdLayout } from "../../mod.ts";
 
 /** A pool for the generators of one process. It leases what it is asked for or, given a lease size, at least so many. */
 export class MemorySequencePool implements SequencePool {

@@ -9,9 +9,11 @@ import { TempDir } from "../../testing/temp_dir.ts";
 const ROOT = new URL("../../", import.meta.url).pathname;
 
 const GENERATOR = "lib/id/id_generator.ts";
+const SEQUENCER = "lib/id/id_sequencer.ts";
 const RULES = "tests/id/id_generator_test.ts";
-const RESERVED = "tests/id/reserved_generator_test.ts";
-const POOLED = "tests/id/pooled_generator_test.ts";
+const RESERVED = "tests/id/reserved_sequencer_test.ts";
+const POOLED = "tests/id/pooled_sequencer_test.ts";
+const OPENED = "tests/id/opened_generator_test.ts";
 
 const POOL = "lib/node/node_pool.ts";
 const POOL_HEADER = "lib/node/pool_header.ts";
@@ -44,70 +46,70 @@ interface Mutation {
 const MUTATIONS: Mutation[] = [
   {
     rule: "1: the clock is not behind the epoch",
-    file: GENERATOR,
+    file: SEQUENCER,
     from: "if (!(tick >= 0) || tick < this.#tick) {",
     to: "if (tick < this.#tick) {",
     killer: RULES,
   },
   {
     rule: "2: no tick before the last one used",
-    file: GENERATOR,
+    file: SEQUENCER,
     from: "if (!(tick >= 0) || tick < this.#tick) {",
     to: "if (!(tick >= 0)) {",
     killer: RULES,
   },
   {
     rule: "3: no tick past the layout's last",
-    file: GENERATOR,
+    file: SEQUENCER,
     from: "if (tick > layout.maxTick) return",
     to: "if (tick > layout.maxTick + 1) return",
     killer: RULES,
   },
   {
     rule: "3: no tick at the mark",
-    file: GENERATOR,
-    from: "if (tick >= this.#firstUnreservedTick) return",
-    to: "if (tick > this.#firstUnreservedTick) return",
+    file: SEQUENCER,
+    from: "if (tick >= this.mark) return",
+    to: "if (tick > this.mark) return",
     killer: PROPERTIES,
   },
   {
     rule: "3: the mark is never lowered",
-    file: GENERATOR,
+    file: SEQUENCER,
     from: "if (mark > this.#mark && !this.#isClosed)",
     to: "if (!this.#isClosed)",
     killer: RESERVED,
   },
   {
     rule: "4: no sequence number past the last",
-    file: GENERATOR,
+    file: SEQUENCER,
     from: "if (this.#sequence >= this.#endSequence || count > 1 &&",
     to: "if (this.#sequence > this.#endSequence || count > 1 &&",
     killer: RULES,
   },
   {
     rule: "4: a range ends with the tick's last sequence number",
-    file: GENERATOR,
+    file: SEQUENCER,
     from: "Math.ceil((this.#endSequence - sequence) / subnodeCount)",
     to: "Math.ceil((this.#endSequence + 1 - sequence) / subnodeCount)",
     killer: RULES,
   },
   {
     rule: "4: sequence numbers go in steps of the number of subnodes",
-    file: GENERATOR,
+    file: SEQUENCER,
     from: "this.#sequence = sequence + count * subnodeCount;",
     to: "this.#sequence = sequence + count;",
     killer: RULES,
   },
   {
     rule: "4: and begin with the subnode's own",
-    file: GENERATOR,
+    file: SEQUENCER,
     from: "this.#sequence = this.subnodeId;",
     to: "this.#sequence = 0;",
     killer: PROPERTIES,
   },
   {
     rule: "4: all of a range counts as used",
-    file: GENERATOR,
+    file: SEQUENCER,
     from: "this.#sequence = sequence + count * subnodeCount;",
     to: "this.#sequence = sequence + subnodeCount;",
     killer: PROPERTIES,
@@ -121,56 +123,56 @@ const MUTATIONS: Mutation[] = [
   },
   {
     rule: "5: the tick it was made in counts as used up",
-    file: GENERATOR,
+    file: SEQUENCER,
     from: "this.#sequence = this.#endSequence = layout.maxSequence + 1;",
     to: "[this.#sequence, this.#endSequence] = [subnodeId, layout.maxSequence + 1];",
     killer: RULES,
   },
   {
     rule: "5: the tick before the first one reserved is not its own",
-    file: GENERATOR,
+    file: SEQUENCER,
     from: "0, layout.maxTick + 1) - 1;",
     to: "0, layout.maxTick + 1) - 2;",
     killer: PROPERTIES,
   },
   {
     rule: "closed: the generator has no ids any more",
-    file: GENERATOR,
+    file: SEQUENCER,
     from: "    this.#mark = 0;\n",
     to: "",
-    killer: RESERVED,
+    killer: OPENED,
   },
   {
     rule: "closed: what is given back begins after the last tick used",
     file: GENERATOR,
     from: "release(this.lastTick + 1)",
     to: "release(this.lastTick)",
-    killer: RESERVED,
+    killer: OPENED,
   },
   {
     rule: "pool: what was taken in one tick is not for the next",
-    file: GENERATOR,
+    file: SEQUENCER,
     from: "this.#endSequence = this.#pool === undefined ? layout.maxSequence + 1 : 0;",
     to: "if (this.#pool === undefined) this.#endSequence = layout.maxSequence + 1;",
     killer: POOLED,
   },
   {
     rule: "pool: no tick that another generator has left",
-    file: GENERATOR,
-    from: "if (lease.tick > this.#tick) return this.#follow(lease.tick, count, now, grant);",
-    to: "",
+    file: SEQUENCER,
+    from: "while (lease.tick > this.#tick) {",
+    to: "while (false) {",
     killer: POOLED,
   },
   {
     rule: "pool: what is left of a batch's ids is not kept",
-    file: GENERATOR,
+    file: SEQUENCER,
     from: "if (this.#sequence >= this.#endSequence || this.#pool === undefined) return;",
     to: "return;",
     killer: POOLS,
   },
   {
     rule: "pool: what was given back is not used",
-    file: GENERATOR,
+    file: SEQUENCER,
     from: "this.#sequence = this.#endSequence;",
     to: "",
     killer: POOLS,
@@ -439,7 +441,7 @@ const MUTATIONS: Mutation[] = [
   },
   {
     rule: "logical: no more ticks than time passes",
-    file: GENERATOR,
+    file: SEQUENCER,
     from: "return isUsedUp && this.#logicalWaitMs() <= 0 ?",
     to: "return isUsedUp ?",
     killer: RESERVED,

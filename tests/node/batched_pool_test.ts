@@ -2,9 +2,11 @@ import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { BatchedPool } from "../../lib/node/batched_pool.ts";
 import { SequenceLease } from "../../lib/id/sequence_pool.ts";
-import { IdGenerator, IdGrant, IdLayout, IdStatus } from "../../mod.ts";
+import { IdSequencer } from "../../lib/id/id_sequencer.ts";
+import { IdGrant, IdLayout, IdStatus } from "../../mod.ts";
 import { HandClock } from "../id/hand_clock.ts";
 import { MemorySequencePool } from "../id/memory_sequence_pool.ts";
+import { takeRange } from "../id/take_range.ts";
 
 /** 256 ids a tick. */
 const LAYOUT = new IdLayout({ timeBits: 30, sequenceBits: 8, nodeBits: 0, tickMs: 1000, epochMs: 0 });
@@ -24,7 +26,7 @@ function setUp() {
   const pool = new NotingPool(LAYOUT, 5, 9);
   const batched = new BatchedPool(pool);
   const clock = new HandClock(5000);
-  const ids = new IdGenerator({ nodeId: 0, layout: LAYOUT, clock, sequencePool: batched });
+  const ids = new IdSequencer({ nodeId: 0, layout: LAYOUT, clock, sequencePool: batched });
   const grant = new IdGrant();
   return {
     pool,
@@ -79,7 +81,7 @@ describe("BatchedPool", () => {
 
   it("takes one at a time where it was never told of a batch", () => {
     const { ids, taken } = setUp();
-    for (let i = 0; i < 4; i++) ids.nextId();
+    for (let i = 0; i < 4; i++) takeRange(ids, 1).first;
     assertEquals(taken(), [1, 1, 1, 1]);
   });
 
@@ -102,7 +104,7 @@ describe("BatchedPool", () => {
     const { batched, ids, answer, takeBeside } = setUp();
     answer(4, ...singles(4));
     batched.begin(4);
-    assertEquals(LAYOUT.unpack(ids.nextId()).sequence, 4);
+    assertEquals(LAYOUT.unpack(takeRange(ids, 1).first).sequence, 4);
     assertEquals(takeBeside(1), 8);
     ids.releaseLease();
     assertEquals(answer(4, 1), [9]);
@@ -112,9 +114,9 @@ describe("BatchedPool", () => {
     const { batched, ids, clock, pool, answer } = setUp();
     answer(4, ...singles(4));
     batched.begin(4);
-    ids.nextId();
+    takeRange(ids, 1).first;
     clock.ms += 1000;
-    assertEquals(LAYOUT.unpack(ids.nextId()), { tick: 6, sequence: 0, nodeId: 0 });
+    assertEquals(LAYOUT.unpack(takeRange(ids, 1).first), { tick: 6, sequence: 0, nodeId: 0 });
     ids.releaseLease();
     assertEquals(answer(2, 1, 1), [1, 2]);
     assertEquals(batched.mark, 9);

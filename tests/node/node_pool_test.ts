@@ -7,7 +7,8 @@ import { PoolError } from "../../lib/node/pool_header.ts";
 import { createUnnamedFile, ForeignFileError } from "../../lib/node/own_file.ts";
 import { openLibc } from "../../lib/libc/libc.ts";
 import { SequenceLease } from "../../lib/id/sequence_pool.ts";
-import { DEFAULT_LAYOUT, IdGenerator, IdGrant, IdLayout, IdStatus, SONYFLAKE_LAYOUT } from "../../mod.ts";
+import { IdSequencer } from "../../lib/id/id_sequencer.ts";
+import { DEFAULT_LAYOUT, IdGrant, IdLayout, IdStatus, SONYFLAKE_LAYOUT } from "../../mod.ts";
 import { HandClock } from "../id/hand_clock.ts";
 import { endOnFailure } from "../shrinking.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
@@ -409,7 +410,7 @@ describe("generators over the pool, whose requests come in batches", () => {
       const clock = new HandClock(5000);
       const workers = Array.from({ length: 3 }, () => {
         const batched = new BatchedPool(pool);
-        const ids = new IdGenerator({ nodeId: 0, layout: LAYOUT, clock, sequencePool: batched });
+        const ids = new IdSequencer({ nodeId: 0, layout: LAYOUT, clock, sequencePool: batched });
         return { batched, ids, answers: [] as number[], floor: -1 };
       });
       const seen = new Set<number>();

@@ -7,7 +7,8 @@ import { type NodePool, POOL_BYTES } from "../../lib/node/node_pool.ts";
 import { PoolError } from "../../lib/node/pool_header.ts";
 import { cString, openLibc } from "../../lib/libc/libc.ts";
 import { createOwnFile } from "../../lib/node/own_file.ts";
-import { type ClockPolicy, IdGenerator, IdGrant, IdLayout, IdStatus, NodeHeldError } from "../../mod.ts";
+import { IdSequencer } from "../../lib/id/id_sequencer.ts";
+import { type ClockPolicy, IdGrant, IdLayout, IdStatus, NodeHeldError } from "../../mod.ts";
 import { type Fate, FlakyStore } from "../reservation/flaky_store.ts";
 import { endOnFailure } from "../shrinking.ts";
 import { Machine } from "./machine.ts";
@@ -96,7 +97,7 @@ const anyCase = fc.record({
 
 /** A process that takes from a pool, until it dies. */
 interface Worker {
-  ids: IdGenerator;
+  ids: IdSequencer;
   batched: BatchedPool;
   /** The holder whose pool it is. */
   holder: string;
@@ -208,7 +209,7 @@ async function run(
     const batched = new BatchedPool(pool);
     const worker: Worker = {
       ...{ batched, holder: pool.holder, offMs: 0, answers: [], toldBefore: -1 },
-      ids: new IdGenerator({
+      ids: new IdSequencer({
         ...{ nodeId: layout.maxNodeId, layout, monotonicClock, clockPolicy: policy, sequencePool: batched },
         clock: { now: () => machine.clock.ms + worker.offMs },
       }),

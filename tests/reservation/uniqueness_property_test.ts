@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import fc from "fast-check";
-import { type ClockPolicy, IdGenerator, IdGrant, IdLayout, IdStatus, NodeHeldError } from "../../mod.ts";
+import { IdSequencer } from "../../lib/id/id_sequencer.ts";
+import { type ClockPolicy, IdGrant, IdLayout, IdStatus, NodeHeldError } from "../../mod.ts";
 import { ReservationHolder } from "../../lib/reservation/holder.ts";
 import { HandClock } from "../id/hand_clock.ts";
 import { endOnFailure } from "../shrinking.ts";
@@ -84,7 +85,7 @@ const anyCase = fc.record({
 /** One holder and its generators, as a supervisor and its workers are. */
 interface Party {
   holder: ReservationHolder;
-  generators: IdGenerator[];
+  generators: IdSequencer[];
   pool: MemorySequencePool | undefined;
   /** The last tick that a generator used that is no more. */
   usedTick: number;
@@ -111,14 +112,14 @@ async function run(
     index: number,
     firstTick = holder.firstTick,
   ) =>
-    new IdGenerator({
+    new IdSequencer({
       ...{ nodeId, layout, clock, monotonicClock, clockPolicy: policy },
       ...(pool === undefined
         ? { subnodeId: index, subnodeCount: generatorCount, reservation: { firstTick, mark: holder.mark } }
         : { sequencePool: pool }),
     });
   const usedTickOf = ({ generators, usedTick }: Party) => Math.max(usedTick, ...generators.map((ids) => ids.lastTick));
-  const hear = ({ holder, pool }: Party, generators: IdGenerator[]) => {
+  const hear = ({ holder, pool }: Party, generators: IdSequencer[]) => {
     if (pool !== undefined) pool.mark = Math.max(pool.mark, holder.mark);
     else for (const ids of generators) ids.extendReservation(holder.mark);
   };

@@ -1,4 +1,5 @@
-import { type ClockPolicy, IdGenerator, IdGrant, type IdLayout, IdStatus, NodeHeldError } from "../../mod.ts";
+import { IdSequencer } from "../../lib/id/id_sequencer.ts";
+import { type ClockPolicy, IdGrant, type IdLayout, IdStatus, NodeHeldError } from "../../mod.ts";
 import { holdNode } from "../../lib/node/hold_node.ts";
 import type { NodePool } from "../../lib/node/node_pool.ts";
 import { type HolderOptions, ReservationHolder } from "../../lib/reservation/holder.ts";
@@ -33,7 +34,7 @@ interface Machine {
 
 /** A worker process: it goes on with what it was told until it is dead, whatever becomes of its supervisor. */
 interface Worker {
-  readonly ids: IdGenerator;
+  readonly ids: IdSequencer;
   readonly tenure: Tenure;
   lastId: number;
   isAlive: boolean;
@@ -273,7 +274,7 @@ export class SimulatedNode implements Disposable {
   #worker(tenure: Tenure, clock: { now(): number }, subnodeId: number, firstTick: number): Worker {
     const { nodeId, layout } = this;
     const { holder, pool } = tenure;
-    const ids = new IdGenerator({
+    const ids = new IdSequencer({
       ...{ nodeId, layout, clock, monotonicClock: this.#monotonicClock, clockPolicy: this.policy },
       ...(pool === undefined
         ? { subnodeId, subnodeCount: WORKERS, reservation: { firstTick, mark: holder.mark } }

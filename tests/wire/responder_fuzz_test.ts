@@ -2,7 +2,8 @@ import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { DEFAULT_LAYOUT, IdGenerator, IdLayout, LAYOUTS } from "../../mod.ts";
+import { IdSequencer } from "../../lib/id/id_sequencer.ts";
+import { DEFAULT_LAYOUT, IdLayout, LAYOUTS } from "../../mod.ts";
 import { createResponder } from "../../lib/wire/responder.ts";
 import { HandClock } from "../id/hand_clock.ts";
 import { hex } from "./bytes.ts";
@@ -78,7 +79,7 @@ class Subject {
   readonly clock: HandClock;
   readonly respond: (datagram: DataView, length: number) => number;
 
-  readonly #generator: IdGenerator;
+  readonly #generator: IdSequencer;
   readonly #layout: IdLayout;
   readonly #nodeId: number;
   readonly #subnodeId: number;
@@ -106,7 +107,7 @@ class Subject {
     this.clock = new HandClock(this.#startOf(this.#lastTick));
     const isReserved = fuzzer.below(3) === 0;
     if (isReserved) this.#mark = this.#lastTick + 1;
-    this.#generator = new IdGenerator({
+    this.#generator = new IdSequencer({
       ...{ ...options, clock: this.clock },
       ...(isReserved ? { reservation: { firstTick: this.#lastTick + 1, mark: this.#mark } } : {}),
     });

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { DEFAULT_LAYOUT, IdGenerator, IdLayout } from "../../mod.ts";
+import { IdSequencer } from "../../lib/id/id_sequencer.ts";
+import { DEFAULT_LAYOUT, IdLayout } from "../../mod.ts";
 import { createResponder } from "../../lib/wire/responder.ts";
 import { HandClock } from "../id/hand_clock.ts";
 import { bytes, hex } from "./bytes.ts";
@@ -10,7 +11,7 @@ const TAG = "0123456789abcdef";
 
 /** A node 5, subnode 1 of 2, of the default layout, 0x1234 seconds after its epoch, behind the wire. */
 function serve(clock = new HandClock(EPOCH_MS - 1)) {
-  const generator = new IdGenerator({ nodeId: 5, subnodeId: 1, subnodeCount: 2, clock });
+  const generator = new IdSequencer({ nodeId: 5, subnodeId: 1, subnodeCount: 2, clock });
   clock.ms = EPOCH_MS + 0x1234 * 1000;
   return { clock, generator, respond: createResponder(generator) };
 }
@@ -63,7 +64,7 @@ describe("createResponder, against bytes written out by hand", () => {
 
   it("refuses nobody because of an old reading of the clock", () => {
     let readMs = EPOCH_MS + 0x1233 * 1000;
-    const generator = new IdGenerator({ nodeId: 5, clock: { now: () => readMs } });
+    const generator = new IdSequencer({ nodeId: 5, clock: { now: () => readMs } });
     let nowMs = readMs;
     const respond = createResponder(generator, () => readMs !== (readMs = nowMs));
     assertEquals(ask(respond, "00"), "01", "the tick that it was made in");
@@ -148,7 +149,7 @@ describe("createResponder, against bytes written out by hand", () => {
     for (const order of ["sequence-node", "node-sequence"] as const) {
       const layout = new IdLayout({ timeBits: 20, sequenceBits: 24, nodeBits: 20, tickMs: 1000, epochMs: 0, order });
       const clock = new HandClock(0);
-      const generator = new IdGenerator({ nodeId: 0xabcde, subnodeId: 2, subnodeCount: 0x10001, layout, clock });
+      const generator = new IdSequencer({ nodeId: 0xabcde, subnodeId: 2, subnodeCount: 0x10001, layout, clock });
       clock.ms = 0xfedcb * 1000;
       const respond = createResponder(generator);
       for (let i = 0; i < 100; i++) {
