@@ -2,15 +2,16 @@ import type { AccessOptions } from "../access/guarded_responder.ts";
 import { explainKeyFileError, readKeyFile } from "../access/key_file.ts";
 import { LAYOUTS } from "../id/presets.ts";
 import { isLoopback, parseIpAddress } from "../udp/ip_address.ts";
-import { ServeError, type ServeLog } from "./serve_error.ts";
+import { ServeError } from "./serve_error.ts";
+import type { ServeLog } from "./serve_log.ts";
 import type { ServeOptions } from "./serve_options.ts";
 
 /**
- * What the workers are to be told of who gets ids.
+ * Reads which clients get ids, as the workers need it.
  *
  * @param options What to serve.
- * @param workers How many workers there are: an address may have its share of each one's ids.
- * @throws {ServeError} If there is no key in the file that is to have one.
+ * @param workers How many workers share the ids of a tick: an address may have its share of each worker's part.
+ * @throws {ServeError} If the key file cannot be read, or holds no key.
  */
 export async function readAccess(options: ServeOptions, workers: number): Promise<AccessOptions> {
   const { allow, keyFile, sourceShare, layout } = options;
@@ -26,15 +27,17 @@ async function readKeyHex(path: string): Promise<string> {
   try {
     return (await readKeyFile(path)).toHex();
   } catch (error) {
-    throw new ServeError(explainKeyFileError(error, path));
+    throw new ServeError(explainKeyFileError(error, path), { cause: error });
   }
 }
 
-/** Says so if other machines can have ids without being asked who they are. */
+/** Warns if clients on other machines get ids without being authenticated. */
 export function warnIfOpen({ hostname, allow, keyFile }: ServeOptions, log: ServeLog): void {
-  if (allow !== undefined || keyFile !== undefined || isLoopback(parseIpAddress(hostname)!)) return;
+  const address = parseIpAddress(hostname);
+  const isLocal = address !== undefined && isLoopback(address);
+  if (allow !== undefined || keyFile !== undefined || isLocal) return;
   log.warn(
-    `whoever reaches ${hostname} gets ids: let in only those you know with --allow RANGE, or with --key-file FILE those ` +
-      "who have a key",
+    `every client that reaches ${hostname} gets ids: restrict it by address with --allow RANGE, or by key with ` +
+      "--key-file FILE",
   );
 }

@@ -1,9 +1,11 @@
+import { messageOf } from "../base/message_of.ts";
+
 /**
- * Says why a socket could not be bound, and what to do about it.
+ * Explains why a socket could not be bound, and how to repair it.
  *
- * @param error What binding it threw.
- * @param hostname The address that it was to have.
- * @param port The port that it was to have.
+ * @param error What binding threw.
+ * @param hostname The address to bind.
+ * @param port The port to bind.
  */
 export function explainBindError(error: unknown, hostname: string, port: number): string {
   const where = `udp port ${port} of ${hostname}`;
@@ -13,5 +15,5 @@ export function explainBindError(error: unknown, hostname: string, port: number)
     return `the system does not let this user have ${where}: choose a --port above 1023`;
   }
   if (error instanceof Deno.errors.NotCapable) return `the permission --allow-net=${hostname}:${port} is missing`;
-  return `${where}: ${error instanceof Error ? error.message : error}`;
+  return `${where}: ${messageOf(error)}`;
 }

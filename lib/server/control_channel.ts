@@ -1,11 +1,15 @@
 /**
- * What supervisor and worker tell each other: JSON, a message a line, over the worker's stdin and stdout.
+ * The control channel between supervisor and worker: JSON, a message a line, over the worker's stdin and stdout.
  *
- * The worker says `hello` once it holds its lock, is told to `start`, and says `ready` or `failed`. From then on it is told whose
- * datagrams to `take` and, where it has no pool to read it in, every `mark`; and it gives a `report` of the last tick that it used, and
- * of its traffic where the socket knows it. Told to `drain`, it gets no new datagrams, answers those it has, and ends. Told to `stop`,
- * it ends at once. In both cases its last words are `ended`: it has used no later tick, and will not. When its stdin ends, the
- * supervisor is gone, and the worker ends too.
+ * 1. The worker says `hello` once it holds its lock. The supervisor answers with `start`, the worker with `ready` or
+ *    `failed`.
+ * 2. While the worker serves, the supervisor sends `setIncomingCpu` when other datagrams become the worker's, and, to a
+ *    worker without a pool, `mark` after every renewal of the reservation. The worker sends a `report` with the last
+ *    tick that it used, and with its traffic if the socket counts it.
+ * 3. On `drain`, the worker gets no new datagrams, answers those it has, and ends. On `stop`, it ends at once. Its last
+ *    message is `ended`: it has used no later tick, and never will.
+ *
+ * The end of the worker's stdin means that the supervisor is gone. The worker ends then, too.
  *
  * @module
  */
@@ -16,15 +20,15 @@ import type { LayoutName } from "../id/presets.ts";
 import type { Traffic } from "../udp/reuseport.ts";
 import type { Backend } from "./serve_options.ts";
 
-/** What a worker is to do. */
+/** The configuration of one worker. */
 export interface WorkerConfig {
-  /** The node whose ids it hands out. */
+  /** The node whose ids the worker hands out. */
   nodeId: number;
   /** The worker's number, from 0. */
   worker: number;
-  /** Which of the node's ids. */
+  /** Where the worker's ids come from. */
   share: WorkerShare;
-  /** How the ids are laid out. */
+  /** How ids are laid out. */
   layout: LayoutName;
   /** The kind of socket. */
   backend: Backend;
@@ -32,17 +36,19 @@ export interface WorkerConfig {
   hostname: string;
   /** The port to bind, or 0 for one that the system chooses. */
   port: number;
-  /** The CPU that it is pinned to, if it is pinned. */
+  /** The CPU to pin the worker to; `undefined`: none. */
   cpu: number | undefined;
-  /** The CPU whose datagrams it is to take, if it is pinned: see `Placement`. */
+  /** The CPU whose datagrams the worker answers, if it is pinned: see `Placement`. */
   incomingCpu: number | undefined;
   /** What to do while the clock is behind. */
   clockPolicy: ClockPolicy;
-  /** Who gets ids from it. */
+  /** Which clients get ids. */
   access: AccessOptions;
 }
 
-/** What a worker takes from the pool at this path, or has to itself: those of the subnode of its number, in the ticks reserved. */
+/**
+ * Where a worker's ids come from: the pool at this path, or the subnode of the worker's number, in the ticks reserved.
+ */
 export type WorkerShare =
   | { kind: "pool"; path: string }
   | { kind: "subnode"; workerCount: number; reservation: TickRange };
@@ -51,7 +57,7 @@ export type WorkerShare =
 export type ToWorker =
   | { type: "start"; config: WorkerConfig }
   | { type: "mark"; mark: number }
-  | { type: "take"; incomingCpu: number }
+  | { type: "setIncomingCpu"; incomingCpu: number }
   | { type: "drain" }
   | { type: "stop" };
 
@@ -63,19 +69,19 @@ export type FromWorker =
   | { type: "ended"; usedTick: number }
   | { type: "failed"; message: string };
 
-/** A message as it goes over the channel. */
+/** Encodes a message for the channel. */
 export function encodeMessage(message: ToWorker | FromWorker): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(JSON.stringify(message) + "\n");
 }
 
-/** The messages that come over the channel, until it ends. What comes after the last end of line is not a message. */
+/** Reads messages until the channel ends. A last line without an end was cut off with its sender, and is dropped. */
 export async function* readMessages<M extends ToWorker | FromWorker>(
   stream: ReadableStream<Uint8Array<ArrayBuffer>>,
 ): AsyncGenerator<M> {
   let rest = "";
   for await (const text of stream.pipeThrough(new TextDecoderStream())) {
     const lines = (rest + text).split("\n");
-    rest = lines.pop()!;
+    rest = lines.pop() ?? "";
     for (const line of lines) yield JSON.parse(line);
   }
 }

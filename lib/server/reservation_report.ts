@@ -1,11 +1,12 @@
+import { messageOf } from "../base/message_of.ts";
 import { LAYOUTS } from "../id/presets.ts";
-import type { ServeLog } from "./serve_error.ts";
+import type { ServeLog } from "./serve_log.ts";
 import type { ServeOptions } from "./serve_options.ts";
 
-/** A mark that is further ahead of the clock than it would be set now, by this much in ms, says that the clock is not what it was. */
+/** How much further ahead of the clock than a new mark a mark may be, in ms, before the clock counts as behind. */
 const TOLERANCE_MS = 5000;
 
-/** Tells the operator when the reservation is not as it should be, and when it is again: a line each. */
+/** Tells the operator, in a line each, when the reservation runs into trouble, and when the trouble is over. */
 export class ReservationReport {
   readonly #options: ServeOptions;
   readonly #log: ServeLog;
@@ -16,48 +17,52 @@ export class ReservationReport {
    * Makes a report.
    *
    * @param options What is being served.
-   * @param log Where its lines go.
+   * @param log Receives the lines.
    */
   constructor(options: ServeOptions, log: ServeLog) {
     this.#options = options;
     this.#log = log;
   }
 
-  /** Takes note of a reservation that went well, and how far ahead of the clock it was to be, in ms. */
-  onMark(mark: number, reservedMs: number): void {
+  /**
+   * Takes note of a renewal that succeeded.
+   *
+   * @param mark The mark of the reservation.
+   * @param aheadMs How far ahead of the clock a new mark is set, in ms.
+   */
+  onMark(mark: number, aheadMs: number): void {
     if (this.#isFailing) this.#log.info("the reservation store is back");
     this.#isFailing = false;
 
-    const { nodeId, clockPolicy } = this.#options;
-    const aheadMs = this.#timeOf(mark) - Date.now() - reservedMs;
-    const isBehind = aheadMs > TOLERANCE_MS;
+    const behindMs = this.#timeOf(mark) - Date.now() - aheadMs;
+    const isBehind = behindMs > TOLERANCE_MS;
     if (isBehind && !this.#isBehind) {
-      const seconds = Math.ceil(aheadMs / 1000);
-      const consequence = clockPolicy === "logical"
-        ? "ids go on, and their time is ahead of the clock until it has caught up"
-        : "there are no ids until it has caught up; to have them now, put the clock right if it is wrong, " +
-          "or take --clock logical or another --node-id";
-      this.#log.warn(
-        `the clock is ${seconds} s behind what has been reserved for node ${nodeId} (until ${
-          this.#isoTimeOf(mark)
-        }): ` +
-          "an earlier server could not give that back, or the clock stepped back, or was ahead before; " +
-          consequence,
-      );
+      this.#log.warn(this.#describeBehind(mark, behindMs));
     } else if (!isBehind && this.#isBehind) {
-      this.#log.info("the clock has caught up with what has been reserved");
+      this.#log.info("the clock has caught up with the reservation");
     }
     this.#isBehind = isBehind;
   }
 
-  /** Takes note of a reservation that failed. */
+  /** Takes note of a renewal that failed, and of the mark until which ids go on. */
   onError(error: unknown, mark: number): void {
     if (this.#isFailing) return;
     this.#isFailing = true;
     this.#log.warn(
-      `ticks cannot be reserved: ${error instanceof Error ? error.message : error}; ids are there until ` +
-        `${this.#isoTimeOf(mark)}, and again when the store is back`,
+      `ticks cannot be reserved: ${messageOf(error)}; ids are there until ${this.#isoTimeOf(mark)}, ` +
+        "and again when the store is back",
     );
+  }
+
+  #describeBehind(mark: number, behindMs: number): string {
+    const { nodeId, clockPolicy } = this.#options;
+    const consequence = clockPolicy === "logical"
+      ? "ids go on, and their time is ahead of the clock until it has caught up"
+      : "there are no ids until it has caught up; to have them now, put the clock right if it is wrong, " +
+        "or take --clock logical or another --node-id";
+    return `the clock is ${Math.ceil(behindMs / 1000)} s behind the reservation of node ${nodeId} ` +
+      `(until ${this.#isoTimeOf(mark)}): an earlier server could not give its unused ticks back, ` +
+      `or the clock stepped back, or was ahead before; ${consequence}`;
   }
 
   #timeOf(tick: number): number {

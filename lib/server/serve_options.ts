@@ -1,35 +1,35 @@
 import type { ClockPolicy } from "../id/id_generator_options.ts";
 import type { LayoutName } from "../id/presets.ts";
 
-/** Which kind of socket the workers have: see `lib/udp/`. */
+/** The kind of the workers' sockets: see `lib/udp/`. */
 export type Backend = "reuseport" | "listen-datagram";
 
-/** What the server was asked to do. */
+/** What a server is asked to do. The command line gives every option a value: see `lib/cli/serve_command.ts`. */
 export interface ServeOptions {
-  /** The node whose ids it hands out. */
+  /** The node whose ids the server hands out. */
   nodeId: number;
   /** The IP address to bind. */
   hostname: string;
-  /** The port; with the backend listen-datagram, the first worker's. 0: let the system choose. */
+  /** The port; with the backend `listen-datagram`, the first worker's. 0: let the system choose. */
   port: number;
-  /** How many worker processes; `undefined`: one for every CPU that this process may use. */
+  /** How many worker processes to run; `undefined`: one for every CPU that this process may use. */
   workers: number | undefined;
-  /** The kind of socket; `undefined`: the best that works here. */
+  /** The kind of the workers' sockets; `undefined`: the best that works here. */
   backend: Backend | undefined;
-  /** How the ids are laid out. */
+  /** How ids are laid out. */
   layout: LayoutName;
   /** What to do while the clock is behind. */
   clockPolicy: ClockPolicy;
-  /** By how much the clock may be off, in ms, as far as the system can tell; `undefined`: by any. */
+  /** By how much the clock may be off, in ms, as far as the system can tell; `undefined`: by any amount. */
   maxDriftMs: number | undefined;
-  /** The directory of the reservations and locks; `undefined`: `.global-id` in the home directory. */
+  /** The directory of reservations and locks; `undefined`: `.global-id` in the home directory. */
   stateDir: string | undefined;
-  /** The ranges of addresses that are let in; `undefined`: all. */
+  /** The ranges of client addresses that get ids; `undefined`: all. */
   allow: string[] | undefined;
-  /** The file of the key that requests must be signed with; `undefined`: none is needed. */
+  /** The file of the key that requests must be signed with; `undefined`: requests need no signature. */
   keyFile: string | undefined;
-  /** How many of a worker's ids of a tick one address may have, in percent; `undefined`: all. */
+  /** How many of a worker's ids of a tick one address may get, in percent; `undefined`: all. */
   sourceShare: number | undefined;
-  /** Whether to take the place of a server that has the node. */
+  /** Whether to take over from a running server of the node. */
   isReplacing: boolean;
 }

@@ -1,12 +1,20 @@
-import { NodeLock } from "../node/node_lock.ts";
+import type { NodeLock } from "../node/node_lock.ts";
 import { explainBindError } from "./bind_error.ts";
-import { ServeError, type ServeLog } from "./serve_error.ts";
+import { checkDrift, ClockDriftError, type ClockSync, readClockSync } from "./clock_sync.ts";
+import { ServeError } from "./serve_error.ts";
+import type { ServeLog } from "./serve_log.ts";
 import type { Backend, ServeOptions } from "./serve_options.ts";
 
 /**
- * Makes sure that this process may start workers at all.
+ * How long a starting server waits for workers of an earlier one, in ms. Workers notice within a tenth of a second that
+ * their supervisor is gone.
+ */
+const WORKERS_TIMEOUT_MS = 1000;
+
+/**
+ * Checks that this process may start workers at all.
  *
- * @throws {ServeError} If it may not.
+ * @throws {ServeError} If the permission is missing.
  */
 export function checkRunPermission(): void {
   const mayRun = (command: string) => Deno.permissions.querySync({ name: "run", command }).state === "granted";
@@ -16,9 +24,11 @@ export function checkRunPermission(): void {
 }
 
 /**
- * The best backend that works here, unless one was asked for.
+ * Chooses the backend.
  *
- * @throws {ServeError} If the one that was asked for does not work here.
+ * @param asked The backend that the operator asked for; `undefined`: the best that works here.
+ * @param log Receives a warning if that is not the best one there is.
+ * @throws {ServeError} If the backend that was asked for does not work here.
  */
 export function chooseBackend(asked: Backend | undefined, log: ServeLog): Backend {
   if (asked === "listen-datagram") return asked;
@@ -37,9 +47,9 @@ export function chooseBackend(asked: Backend | undefined, log: ServeLog): Backen
 }
 
 /**
- * Makes sure that there is a port for every worker.
+ * Checks that there is a port for every worker.
  *
- * @throws {ServeError} If there is not.
+ * @throws {ServeError} If the workers' ports would go past the last one.
  */
 export function checkPorts({ port }: ServeOptions, backend: Backend, workers: number): void {
   if (backend === "listen-datagram" && port > 0 && port + workers - 1 > 65_535) {
@@ -48,52 +58,67 @@ export function checkPorts({ port }: ServeOptions, backend: Backend, workers: nu
 }
 
 /**
- * Makes sure that nobody has the port. Sockets that share a port can be bound next to each other's without an error, so
- * that a server of another node on the same port would go unnoticed.
+ * Checks that the clock is as true as the operator demands.
  *
- * @throws {ServeError} If somebody has it, or this process may not.
+ * @returns The kernel's knowledge about the clock.
+ * @throws {ServeError} If the clock may be off by more.
+ */
+export function checkClock({ maxDriftMs }: ServeOptions): ClockSync | undefined {
+  const sync = readClockSync();
+  try {
+    checkDrift(maxDriftMs, sync);
+    return sync;
+  } catch (error) {
+    if (!(error instanceof ClockDriftError)) throw error;
+    throw new ServeError(error.message, { cause: error });
+  }
+}
+
+/**
+ * Checks that no other process has the port. Sockets that share a port are bound beside each other without an error, so
+ * a server of another node on the same port would go unnoticed.
+ *
+ * @throws {ServeError} If another process has the port, or this one may not bind it.
  */
 export function checkPortIsFree({ hostname, port }: ServeOptions): void {
   try {
     Deno.listenDatagram({ hostname, port, transport: "udp" }).close();
   } catch (error) {
-    throw new ServeError(explainBindError(error, hostname, port));
+    throw new ServeError(explainBindError(error, hostname, port), { cause: error });
   }
 }
 
 /**
- * `.global-id` in the home directory: one place for all servers of a user, wherever they are started.
+ * Checks that the running server of the node may be taken over, and can be.
  *
- * @throws {ServeError} If there is no home directory.
+ * @param lock The lock, which the running server holds.
+ * @throws {ServeError} If the operator did not ask for a takeover, or the backend cannot share the port.
  */
-export function defaultStateDir(): string {
-  const home = env("HOME") ?? env("USERPROFILE");
-  if (home === undefined) throw new ServeError("there is no home directory to keep locks in: choose one with --state");
-  return `${home}/.global-id`;
-}
-
-function env(name: string): string | undefined {
-  return Deno.permissions.querySync({ name: "env", variable: name }).state === "granted"
-    ? Deno.env.get(name)
-    : undefined;
-}
-
-/**
- * Opens the lock of a node.
- *
- * @throws {ServeError} If the state directory cannot be used.
- */
-export async function openLock(stateDir: string, nodeId: number): Promise<NodeLock> {
-  if (stateDir.includes(",")) {
-    // Workers may read their lock there, and Deno takes what is allowed as a list.
-    throw new ServeError(`the state directory must not have a comma in its path: got ${stateDir}`);
+export async function checkTakeover(options: ServeOptions, backend: Backend, lock: NodeLock): Promise<void> {
+  const { nodeId, isReplacing } = options;
+  if (!isReplacing) {
+    throw new ServeError(
+      `node ${nodeId} is being served already, by process ${await lock.holder()}: ` +
+        "stop that one, replace it with --replace, or choose another --node-id",
+    );
   }
-  try {
-    return await NodeLock.open(stateDir, nodeId);
-  } catch (error) {
-    const message = error instanceof Deno.errors.NotCapable
-      ? `needs permissions: --allow-read=${stateDir} --allow-write=${stateDir}`
-      : `cannot be used: ${error instanceof Error ? error.message : error}`;
-    throw new ServeError(`the state directory ${stateDir} ${message}`);
+  if (backend !== "reuseport") throw new ServeError(`--replace needs the backend reuseport, and this is ${backend}`);
+}
+
+/** Waits for the workers of an earlier server to end, which still have the port for a moment, and checks the port. */
+export async function awaitEarlierWorkers(
+  options: ServeOptions,
+  backend: Backend,
+  lock: NodeLock,
+  log: ServeLog,
+): Promise<void> {
+  const haveEnded = await lock.workersEnded(WORKERS_TIMEOUT_MS);
+  if (!haveEnded) {
+    log.warn(
+      `workers of an earlier server of node ${options.nodeId} still run (they hold ${lock.workersPath}): ` +
+        "requests that reach them may go unanswered until they end",
+    );
+  } else if (backend === "reuseport" && options.port > 0) {
+    checkPortIsFree(options);
   }
 }

@@ -1,46 +1,54 @@
 import { createGuardedResponder } from "../access/guarded_responder.ts";
+import { messageOf } from "../base/message_of.ts";
 import { IdSequencer } from "../id/id_sequencer.ts";
+import type { PooledSequence, SplitSequence } from "../id/id_sequencer_options.ts";
+import type { IdLayout } from "../id/layout.ts";
 import { LAYOUTS } from "../id/presets.ts";
+import { BatchedPool } from "../node/batched_pool.ts";
+import { lockAsWorker } from "../node/node_lock.ts";
+import { NodePool } from "../node/node_pool.ts";
+import { NO_CPU } from "../placement/placement.ts";
 import { listenDatagram } from "../udp/listen_datagram.ts";
 import { bindReuseport, type ReuseportSocket } from "../udp/reuseport.ts";
 import type { UdpSocket } from "../udp/udp_socket.ts";
 import { createResponder } from "../wire/responder.ts";
 import { explainBindError } from "./bind_error.ts";
 import { encodeMessage, type FromWorker, readMessages, type ToWorker, type WorkerConfig } from "./control_channel.ts";
-import { NO_CPU } from "../placement/placement.ts";
-import { lockAsWorker } from "../node/node_lock.ts";
-import { BatchedPool } from "../node/batched_pool.ts";
-import { NodePool } from "../node/node_pool.ts";
+import { ServeError } from "./serve_error.ts";
 
 /**
- * How often the supervisor gets a report while there is something to report, in ms: more often than it renews the reservation. In one
- * message, since every one that wakes up the supervisor takes a CPU from workers and clients for 0.2 to 0.8 ms.
+ * How often a worker reports to the supervisor while it has something to report, in ms: more often than the supervisor
+ * renews the reservation. A report is one message, since every message that wakes the supervisor up takes a CPU from
+ * workers and clients for 0.2 to 0.8 ms.
  */
 const REPORT_INTERVAL_MS = 500;
 
-/** For how long a worker that is replaced answers what it has received before it ends, in ms. */
+/** For how long a worker that is being replaced answers the datagrams that it has received, in ms. */
 const DRAIN_MS = 300;
 
+/** When a draining worker leaves its port's group of sockets, in ms after it has given up its CPU's datagrams. */
+const LEAVE_GROUP_MS = DRAIN_MS / 10;
+
 /**
- * Is a worker: hands out ids of the node until the supervisor is gone. Its stdin and stdout are the control channel.
+ * Runs a worker: hands out ids of the node until the supervisor is gone. Stdin and stdout are the control channel.
  *
- * It takes its lock before it says hello, and is told to start only afterwards: so whatever it ever hands out, it holds the
- * lock that a next supervisor waits for, even if this one dies in between.
+ * The worker locks its file before it says hello, and is told to start only after that. So any id that it hands out is
+ * covered by the lock that the next supervisor waits for, even if the present one dies in between.
  *
- * @param workersPath The file of that lock.
+ * @param workersPath The lock file of the node's workers.
  */
 export async function runWorker(workersPath: string): Promise<void> {
   leaveSignalsToSupervisor();
   try {
     await lockAsWorker(workersPath);
     say({ type: "hello" });
-    let started: Started | undefined;
+    let running: RunningWorker | undefined;
     for await (const message of readMessages<ToWorker>(Deno.stdin.readable)) {
-      if (message.type === "start") started = start(message.config);
-      else if (message.type === "mark") started?.sequencer.extendReservation(message.mark);
-      else if (message.type === "take") started?.socket.setIncomingCpu?.(message.incomingCpu);
-      else if (message.type === "drain") drain(started);
-      else end(started);
+      if (message.type === "start") running = start(message.config);
+      else if (message.type === "mark") running?.sequencer.extendReservation(message.mark);
+      else if (message.type === "setIncomingCpu") running?.socket.setIncomingCpu?.(message.incomingCpu);
+      else if (message.type === "drain") drain(running);
+      else end(running);
     }
   } catch (error) {
     fail(error);
@@ -48,38 +56,59 @@ export async function runWorker(workersPath: string): Promise<void> {
   Deno.exit(0);
 }
 
-/** Ctrl-C, or a service manager, may send a signal to all processes at once: the supervisor tells its workers what follows from it. */
+/**
+ * Ignores the signals that a terminal or a service manager may send to all processes at once: the supervisor acts on
+ * them.
+ */
 function leaveSignalsToSupervisor(): void {
   const isWindows = Deno.build.os === "windows";
   const signals: Deno.Signal[] = isWindows ? ["SIGINT", "SIGBREAK"] : ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR2"];
   for (const signal of signals) Deno.addSignalListener(signal, () => {});
 }
 
-interface Started {
+/** A worker after its start. */
+interface RunningWorker {
   readonly sequencer: IdSequencer;
   readonly socket: WorkerSocket;
 }
 
-/** Of the backend `listen-datagram`, it has a port of its own, and nothing to choose. */
+/** A socket of either backend: only those that share a port are dealt datagrams by CPU, and form a group. */
 type WorkerSocket = UdpSocket & Partial<ReuseportSocket>;
 
-function start(config: WorkerConfig): Started {
+function start(config: WorkerConfig): RunningWorker {
   const socket = bind(config);
+  const { nodeId, clockPolicy } = config;
   const layout = LAYOUTS[config.layout];
-  const { nodeId, clockPolicy, share, worker } = config;
-  const pool = share.kind === "pool" ? new BatchedPool(NodePool.join(share.path, layout)) : undefined;
-  const part = share.kind === "subnode"
-    ? { subnodeId: worker, subnodeCount: share.workerCount, reservation: share.reservation }
-    : { sequencePool: pool! };
+  const { part, pool } = sourceOf(config, layout);
   const clock = { now: () => socket.receivedMs };
   const sequencer = new IdSequencer({ nodeId, layout, clockPolicy, clock, ...part });
-  // It is bound, so from now on nothing gets lost; to serve begins with a wait for the first datagram.
+  // The bound socket already queues datagrams. Serving begins with a wait for the first one, so ready is said before.
   say({ type: "ready", port: socket.port });
   const respond = createResponder(sequencer, () => socket.readClock());
-  const listener = pool &&
+  const batches = pool &&
     { onBatch: (datagrams: number) => pool.begin(datagrams), onBatchEnd: () => sequencer.releaseLease() };
-  socket.serve(createGuardedResponder(respond, config.access, layout), listener).catch(fail);
+  socket.serve(createGuardedResponder(respond, config.access, layout), batches).catch(fail);
+  reportFrom(sequencer, socket);
+  return { sequencer, socket };
+}
 
+/** Where a worker's sequence numbers come from. A pool wants to know of each batch of datagrams. */
+interface SequenceSource {
+  readonly part: SplitSequence | PooledSequence;
+  readonly pool?: BatchedPool;
+}
+
+function sourceOf({ share, worker }: WorkerConfig, layout: IdLayout): SequenceSource {
+  if (share.kind === "subnode") {
+    const { workerCount, reservation } = share;
+    return { part: { subnodeId: worker, subnodeCount: workerCount, reservation } };
+  }
+  const pool = new BatchedPool(NodePool.join(share.path, layout));
+  return { part: { sequencePool: pool }, pool };
+}
+
+/** Reports the last tick used and the traffic at intervals, as long as they change. */
+function reportFrom(sequencer: IdSequencer, socket: WorkerSocket): void {
   let reportedTick = sequencer.lastTick;
   setInterval(() => {
     const [usedTick, traffic] = [sequencer.lastTick, socket.takeTraffic?.()];
@@ -87,24 +116,24 @@ function start(config: WorkerConfig): Started {
     say({ type: "report", usedTick, traffic });
     reportedTick = usedTick;
   }, REPORT_INTERVAL_MS);
-  return { sequencer, socket };
 }
 
-/** Gets no new datagrams, answers what it has, and ends. */
-function drain(started: Started | undefined): void {
-  const socket = started?.socket;
-  if (socket?.setIncomingCpu === undefined) return end(started);
-  // What is dealt by CPU goes to the successor from here on, so that little is left when the socket is taken from the group.
+/** Lets others get the new datagrams, answers those it has, and ends. */
+function drain(running: RunningWorker | undefined): void {
+  const socket = running?.socket;
+  if (socket?.setIncomingCpu === undefined) return end(running);
+  // From here on, the successor gets the datagrams that are dealt by CPU, so that few are queued when the socket
+  // leaves.
   socket.setIncomingCpu(NO_CPU);
-  setTimeout(() => socket.leaveGroup!(), DRAIN_MS / 10);
-  setTimeout(() => end(started), DRAIN_MS);
+  setTimeout(() => socket.leaveGroup?.(), LEAVE_GROUP_MS);
+  setTimeout(() => end(running), DRAIN_MS);
 }
 
-/** Ends, and says what it has used, and so what it has not. */
-function end(started: Started | undefined): never {
-  if (started !== undefined) {
-    started.socket.close();
-    say({ type: "ended", usedTick: started.sequencer.lastTick });
+/** Ends, and says which ticks the worker has used, and so which it has not. */
+function end(running: RunningWorker | undefined): never {
+  if (running !== undefined) {
+    running.socket.close();
+    say({ type: "ended", usedTick: running.sequencer.lastTick });
   }
   Deno.exit(0);
 }
@@ -114,20 +143,20 @@ function bind({ backend, hostname, port, incomingCpu }: WorkerConfig): WorkerSoc
     if (backend === "listen-datagram") return listenDatagram({ hostname, port });
     return bindReuseport({ hostname, port, ...(incomingCpu === undefined ? {} : { incomingCpu }) });
   } catch (error) {
-    throw new Error(explainBindError(error, hostname, port));
+    throw new ServeError(explainBindError(error, hostname, port), { cause: error });
   }
 }
 
 function fail(error: unknown): never {
-  say({ type: "failed", message: error instanceof Error ? error.message : String(error) });
+  say({ type: "failed", message: messageOf(error) });
   Deno.exit(1);
 }
 
-/** One write of less than a pipe's buffer: it is whole or not at all. */
+/** Writes a message that is shorter than a pipe's buffer, and so arrives whole or not at all. */
 function say(message: FromWorker): void {
   try {
     Deno.stdout.writeSync(encodeMessage(message));
   } catch {
-    // The supervisor is gone, which the end of stdin says as well.
+    // The supervisor is gone. The end of stdin says so, too.
   }
 }

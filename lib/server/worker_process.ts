@@ -1,49 +1,47 @@
 import type { Traffic } from "../udp/reuseport.ts";
 import { encodeMessage, type FromWorker, readMessages, type ToWorker, type WorkerConfig } from "./control_channel.ts";
 
-/** How long a worker has to end when it is told to, in ms, before it is made to. */
+/** How long a worker has to end after `stop`, in ms, before it is killed. */
 const STOP_TIMEOUT_MS = 500;
 
-/** The same for one that is to answer first what it has: longer than it does so. */
+/** How long a worker has to end after `drain`, in ms, before it is killed. A worker drains for 300 ms. */
 const DRAIN_TIMEOUT_MS = 5000;
 
 /** How workers are run. */
 export interface WorkerProgram {
-  /** The module that is a worker when its first argument is `worker`. */
+  /** The module that runs as a worker when its first argument is `worker`. */
   readonly entryPoint: string;
-  /** The file of the lock that every worker takes. */
+  /** The lock file that every worker locks. */
   readonly workersPath: string;
 }
 
 /** The supervisor's side of one worker process. */
 export class WorkerProcess {
-  /** Its process id. */
+  /** The process id. */
   readonly pid: number;
-  /** The port that it serves, once it does; `undefined` if it ends before. */
+  /** The port of the worker, once it serves; `undefined` if it ends before. */
   readonly ready: Promise<number | undefined>;
-  /** How it ended, once it has. */
+  /** The exit status of the worker, once it has ended. */
   readonly exited: Promise<Deno.CommandStatus>;
-  /** What it said about why it is about to end, if it could. */
+  /** Why the worker is about to end, if it could say so. */
   lastWords: string | undefined;
-  /** The last tick that it said it used; -1 if it has not said yet. */
+  /** The last tick that the worker reported as used; -1 before its first report. */
   usedTick = -1;
-  /** Whether it said that it will use no later one. */
+  /** Whether the worker has said that it will use no tick after {@linkcode usedTick}. */
   isDone = false;
-  /** Whether it was told to end by itself. */
-  isDraining = false;
-  /** What it said it received since {@linkcode takeTraffic}. */
+  /** What the worker reported as received since the last {@linkcode takeTraffic}. */
   #traffic: Traffic = { messages: 0, receives: 0 };
 
   readonly #child: Deno.ChildProcess;
   readonly #stdin: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
-  /** How far its ticks are reserved; 0 as long as that is what it was started with. */
+  /** The mark that the supervisor sent last; 0 as long as the mark of the worker's configuration holds. */
   #mark = 0;
 
   /**
    * Starts a worker.
    *
    * @param program How workers are run.
-   * @param config What this one is to do.
+   * @param config The configuration of this one.
    */
   constructor(program: WorkerProgram, config: WorkerConfig) {
     this.#child = spawn(program, config);
@@ -55,35 +53,40 @@ export class WorkerProcess {
     this.exited = listened.then(() => this.#child.status);
   }
 
-  /** Tells it how far its ticks are reserved now. */
+  /** Tells the worker the mark of its reservation. */
   setMark(mark: number): void {
     this.#mark = mark;
-    this.#tell({ type: "mark", mark: mark });
+    this.#tell({ type: "mark", mark });
   }
 
-  /** Tells it to take what arrives on this CPU. */
+  /** Makes the datagrams that arrive on a CPU the worker's. */
   setIncomingCpu(incomingCpu: number): void {
-    this.#tell({ type: "take", incomingCpu });
+    this.#tell({ type: "setIncomingCpu", incomingCpu });
   }
 
-  /** Tells it to get no new datagrams, to answer those it has, and to end. Makes it end if it has not after a while. */
+  /** Lets the worker answer the datagrams that it has, and waits until it has ended. Kills it if it takes too long. */
   async drain(): Promise<void> {
-    this.isDraining = true;
     this.#tell({ type: "drain" });
     await this.#endsWithin(DRAIN_TIMEOUT_MS);
   }
 
-  /** Tells it to end at once, and to say what it has used. Makes it end if it has not after a while. */
+  /** Ends the worker, and waits until it has ended. Kills it if it takes too long. */
   async stop(): Promise<void> {
     this.#tell({ type: "stop" });
     await this.#endsWithin(STOP_TIMEOUT_MS);
   }
 
-  /** What it said it received since this was last called. */
+  /** Returns what the worker reported as received since the last call. */
   takeTraffic(): Traffic {
-    const taken = this.#traffic;
+    const traffic = this.#traffic;
     this.#traffic = { messages: 0, receives: 0 };
-    return taken;
+    return traffic;
+  }
+
+  /** Describes how the worker ended, once it has. */
+  async describeDeath(): Promise<string> {
+    const { code, signal } = await this.exited;
+    return this.lastWords ?? signal ?? `exit code ${code}`;
   }
 
   async #endsWithin(ms: number): Promise<void> {
@@ -96,39 +99,46 @@ export class WorkerProcess {
     try {
       this.#child.kill("SIGKILL");
     } catch {
-      // It has ended.
+      // The worker has ended.
     }
   }
 
-  /** Hears what it says, until it ends, and tells it what to do when it says hello. */
-  async #listen(config: WorkerConfig, ready: (port: number) => void): Promise<void> {
+  /** Handles the worker's messages until it ends. */
+  async #listen(config: WorkerConfig, onReady: (port: number) => void): Promise<void> {
     for await (const message of readMessages<FromWorker>(this.#child.stdout)) {
-      if (message.type === "hello") {
-        this.#tell({ type: "start", config });
-        if (this.#mark > 0) this.#tell({ type: "mark", mark: this.#mark });
-      } else if (message.type === "ready") {
-        ready(message.port);
-      } else if (message.type === "report") {
-        this.usedTick = message.usedTick;
-        this.#traffic.messages += message.traffic?.messages ?? 0;
-        this.#traffic.receives += message.traffic?.receives ?? 0;
-      } else if (message.type === "ended") {
-        this.usedTick = message.usedTick;
-        this.isDone = true;
-      } else {
-        this.lastWords = message.message;
+      switch (message.type) {
+        case "hello":
+          this.#tell({ type: "start", config });
+          if (this.#mark > 0) this.#tell({ type: "mark", mark: this.#mark });
+          break;
+        case "ready":
+          onReady(message.port);
+          break;
+        case "report":
+          this.usedTick = message.usedTick;
+          this.#traffic.messages += message.traffic?.messages ?? 0;
+          this.#traffic.receives += message.traffic?.receives ?? 0;
+          break;
+        case "ended":
+          this.usedTick = message.usedTick;
+          this.isDone = true;
+          break;
+        case "failed":
+          this.lastWords = message.message;
+          break;
       }
     }
   }
 
   #tell(message: ToWorker): void {
-    this.#stdin.write(encodeMessage(message)).catch(() => {}); // It has ended.
+    this.#stdin.write(encodeMessage(message)).catch(() => {}); // The worker has ended.
   }
 }
 
 /**
- * Starts the process, pinned to its CPU if it is to be, and with no more permissions than its kind of socket needs. Deno wants
- * the permission for every address that a datagram is sent to, so that one for the worker's own would not let it answer.
+ * Starts the process, pinned to its CPU if it has one, with no more permissions than its kind of socket needs. Deno
+ * checks `--allow-net` for every address that a datagram is sent to, so a permission for the worker's own address would
+ * not let it answer.
  */
 function spawn({ entryPoint, workersPath }: WorkerProgram, config: WorkerConfig): Deno.ChildProcess {
   const deno = [
@@ -136,7 +146,6 @@ function spawn({ entryPoint, workersPath }: WorkerProgram, config: WorkerConfig)
     "--no-prompt",
     "--unstable-net",
     `--allow-read=${workersPath}`,
-
     config.backend === "reuseport" ? "--allow-ffi" : "--allow-net",
     entryPoint,
     "worker",
@@ -148,7 +157,7 @@ function spawn({ entryPoint, workersPath }: WorkerProgram, config: WorkerConfig)
   return new Deno.Command(command, { args, stdin: "piped", stdout: "piped", stderr: "inherit" }).spawn();
 }
 
-/** Deno itself by its path if this process may run it by that, else by its name, which is what the task allows. */
+/** Deno's path if this process may run it by its path; else its name, which is what the task `serve` allows. */
 function denoCommand(): string {
   const { state } = Deno.permissions.querySync({ name: "run", command: Deno.execPath() });
   return state === "granted" ? Deno.execPath() : "deno";

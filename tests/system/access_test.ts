@@ -107,8 +107,8 @@ for (const backend of ["reuseport", "listen-datagram"]) {
 }
 
 describe("access, what the server says of it", () => {
-  it("warns if whoever reaches it gets ids", async () => {
-    const warning = /whoever reaches 0\.0\.0\.0 gets ids: .*--allow.*--key-file/;
+  it("warns if every client that reaches it gets ids", async () => {
+    const warning = /every client that reaches 0\.0\.0\.0 gets ids: .*--allow.*--key-file/;
     await using open = await ServerProcess.start({ flags: ["--workers", "1", "--host", "0.0.0.0"] });
     assertMatch(open.printed, warning);
     await using guarded = await ServerProcess.start({

@@ -79,11 +79,11 @@ if (LIBFAKETIME === undefined) {
       await using server = await ServerProcess.start({ flags: ["--workers", "1"], state: temp, env: clocks.env, deno });
       await clocks.step(-3600);
       await server.says(
-        /the clock is 3[56][0-9]{2} s behind what has been reserved for node 0 \(until .*\): an earlier server could not give that back/,
+        /the clock is 3[56][0-9]{2} s behind the reservation of node 0 \(until .*\): an earlier server could not give its unused ticks back/,
       );
       assertMatch(server.printed, /there are no ids until it has caught up; to have them now, put the clock right/);
       await clocks.step(0);
-      await server.says(/the clock has caught up with what has been reserved/);
+      await server.says(/the clock has caught up with the reservation/);
     });
   });
 }

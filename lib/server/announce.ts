@@ -1,0 +1,40 @@
+import { LAYOUTS } from "../id/presets.ts";
+import type { WorkerConfig } from "./control_channel.ts";
+import type { ServeLog } from "./serve_log.ts";
+import type { ServeOptions } from "./serve_options.ts";
+
+/** Tells the operator what is being served, and how to try it. */
+export function announce(options: ServeOptions, configs: readonly WorkerConfig[], log: ServeLog): void {
+  const ports = [...new Set(configs.map(({ port }) => port))];
+  log.info(describeService(options, configs, ports));
+  log.info(`try it: ${tryCommand(options, ports)}`);
+}
+
+function describeService(
+  { nodeId, hostname, layout }: ServeOptions,
+  configs: readonly WorkerConfig[],
+  ports: number[],
+): string {
+  const { maxSequence, tickMs } = LAYOUTS[layout];
+  const idsPerSecond = ((maxSequence + 1) * 1000 / tickMs).toLocaleString("en");
+  const workers = `${configs.length} worker${configs.length === 1 ? "" : "s"}`;
+  return `node ${nodeId} on ${hostname} udp port ${ports.join(", ")}: ` +
+    `${workers} (${configs[0].backend}, ${describeCpus(configs)}), ` +
+    `up to ${idsPerSecond} ids a second (layout ${layout})`;
+}
+
+function describeCpus(configs: readonly WorkerConfig[]): string {
+  const cpus = configs.map(({ cpu }) => cpu);
+  return cpus.every((cpu) => cpu !== undefined) ? `on CPUs ${[...new Set(cpus)].join(", ")}` : "not pinned";
+}
+
+/** A command line that asks this server for an id. */
+function tryCommand({ hostname, keyFile }: ServeOptions, ports: number[]): string {
+  const isReachedByDefault = ["127.0.0.1", "0.0.0.0", "::"].includes(hostname);
+  const flags = [
+    ...(isReachedByDefault ? [] : ["--host", hostname]),
+    ...["--port", ports.join(",")],
+    ...(keyFile === undefined ? [] : ["--key-file", /^[\w./~-]+$/.test(keyFile) ? keyFile : `'${keyFile}'`]),
+  ];
+  return `deno task id ${flags.join(" ")}`;
+}

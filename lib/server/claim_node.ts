@@ -1,0 +1,107 @@
+import { messageOf } from "../base/message_of.ts";
+import { LAYOUTS } from "../id/presets.ts";
+import { readBootId } from "../node/boot_id.ts";
+import { holdNode, type HoldNodeOptions, joinNode } from "../node/hold_node.ts";
+import type { NodePool } from "../node/node_pool.ts";
+import { poolPathOf } from "../node/pool_path.ts";
+import { type HolderOptions, ReservationHolder } from "../reservation/holder.ts";
+import type { ReservationStore } from "../reservation/store.ts";
+import type { WorkerShare } from "./control_channel.ts";
+import { ServeError } from "./serve_error.ts";
+import type { ServeLog } from "./serve_log.ts";
+import type { Backend, ServeOptions } from "./serve_options.ts";
+
+/** The node of a server. */
+export interface ClaimedNode {
+  /** Reserves the node's ticks. */
+  readonly holder: ReservationHolder;
+  /**
+   * Counts the ids taken of those ticks; `undefined` (backend `listen-datagram`): each worker has a subnode of its own.
+   */
+  readonly pool: NodePool | undefined;
+}
+
+/** What {@linkcode claimNode} works with. */
+export interface ClaimNodeOptions {
+  /** What to serve. */
+  readonly options: ServeOptions;
+  /** The kind of the workers' sockets. */
+  readonly backend: Backend;
+  /** Keeps the reservations. */
+  readonly store: ReservationStore;
+  /** The directory of the store. */
+  readonly stateDir: string;
+  /** Receives the reasons if ids do not go on where the last ones ended, or the next server's will not. */
+  readonly log: ServeLog;
+}
+
+/**
+ * Claims the node. This process must hold the node's lock: the lock proves that no other holder is alive on this
+ * machine, so the claim need not wait for one.
+ *
+ * @throws {ServeError} If the node cannot be claimed.
+ */
+export async function claimNode(claim: ClaimNodeOptions): Promise<ClaimedNode> {
+  try {
+    if (claim.backend === "listen-datagram") {
+      const { options, store } = claim;
+      return {
+        holder: await ReservationHolder.claim(holderOptionsOf(options, store), isBehindAllowed(options)),
+        pool: undefined,
+      };
+    }
+    const { whyFromMark, whyNotLasting, ...node } = await holdNode(holdOptionsOf(claim));
+    if (whyFromMark !== undefined) claim.log.info(`ids begin where the last reservation ends: ${whyFromMark}`);
+    if (whyNotLasting !== undefined) {
+      claim.log.warn(`after this server, ids will begin where its reservation ends: ${whyNotLasting}`);
+    }
+    return node;
+  } catch (error) {
+    throw new ServeError(messageOf(error), { cause: error });
+  }
+}
+
+/**
+ * Joins the running server of the node, which this one is about to take over from: both lease ids from its pool.
+ *
+ * @throws {ServeError} If the running server has no pool that this process can open.
+ */
+export async function joinRunningServer(claim: ClaimNodeOptions): Promise<ClaimedNode> {
+  try {
+    return await joinNode(holdOptionsOf(claim));
+  } catch (error) {
+    throw new ServeError(`the server that has the node cannot be replaced: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** Says where a worker's ids come from. */
+export function shareOf({ holder, pool }: ClaimedNode, workerCount: number): WorkerShare {
+  if (pool !== undefined) return { kind: "pool", path: pool.path };
+  return { kind: "subnode", workerCount, reservation: { firstTick: holder.firstTick, mark: holder.mark } };
+}
+
+function holdOptionsOf({ options, store, stateDir }: ClaimNodeOptions): HoldNodeOptions {
+  return {
+    ...holderOptionsOf(options, store),
+    layout: LAYOUTS[options.layout],
+    isBehindAllowed: isBehindAllowed(options),
+    boot: readBootId(),
+    poolPath: poolPathOf(stateDir, options.nodeId),
+  };
+}
+
+function holderOptionsOf({ nodeId, layout }: ServeOptions, store: ReservationStore): HolderOptions {
+  return {
+    store,
+    nodeId,
+    layout: LAYOUTS[layout],
+    name: crypto.randomUUID(),
+    clock: Date,
+    monotonicClock: performance,
+  };
+}
+
+/** Whether ticks past the mark may be reserved although the clock is behind the mark. */
+function isBehindAllowed({ clockPolicy }: ServeOptions): boolean {
+  return clockPolicy === "logical";
+}

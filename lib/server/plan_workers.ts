@@ -1,0 +1,31 @@
+import type { AccessOptions } from "../access/guarded_responder.ts";
+import type { WorkerConfig, WorkerShare } from "./control_channel.ts";
+import type { Backend, ServeOptions } from "./serve_options.ts";
+
+/** The facts that {@linkcode planWorkers} combines. */
+export interface WorkerPlan {
+  /** What to serve. */
+  readonly options: ServeOptions;
+  /** The kind of the workers' sockets. */
+  readonly backend: Backend;
+  /** How many workers to run. */
+  readonly workerCount: number;
+  /** The CPUs to pin workers to, in turn; `undefined`: none. */
+  readonly cpus: number[] | undefined;
+  /** Where a worker's ids come from. */
+  readonly share: WorkerShare;
+  /** Which clients get ids. */
+  readonly access: AccessOptions;
+}
+
+/** Configures each worker of a server. */
+export function planWorkers({ options, backend, workerCount, cpus, share, access }: WorkerPlan): WorkerConfig[] {
+  const { nodeId, layout, hostname, port, clockPolicy } = options;
+  return Array.from({ length: workerCount }, (_, worker) => ({
+    ...{ nodeId, worker, layout, backend, hostname, clockPolicy, access },
+    share: structuredClone(share),
+    port: backend === "listen-datagram" && port > 0 ? port + worker : port,
+    cpu: cpus?.[worker % cpus.length],
+    incomingCpu: cpus?.[worker % cpus.length],
+  }));
+}

@@ -1,0 +1,202 @@
+import { GlobalIdError } from "../base/errors.ts";
+import { messageOf } from "../base/message_of.ts";
+import type { NodeLock } from "../node/node_lock.ts";
+import { CpuUse } from "../placement/cpu_use.ts";
+import { Placer } from "../placement/placer.ts";
+import { NodeHeldError } from "../reservation/errors.ts";
+import { ReservationKeeper } from "../reservation/keeper.ts";
+import { readAccess } from "./access_checks.ts";
+import type { ClaimedNode } from "./claim_node.ts";
+import { checkDrift, readClockSync } from "./clock_sync.ts";
+import type { WorkerConfig } from "./control_channel.ts";
+import type { Fleet } from "./fleet.ts";
+import { ReservationReport } from "./reservation_report.ts";
+import { ServeError } from "./serve_error.ts";
+import type { ServeLog } from "./serve_log.ts";
+import type { ServeOptions } from "./serve_options.ts";
+
+/**
+ * After how long a server that was taken over should have ended, in ms: it notices within 1 s, or 3 s if its store is
+ * slow.
+ */
+const LOCK_TIMEOUT_MS = 10_000;
+
+/** Another server has taken over, and owns the node's pool now. */
+class TakenOverError extends GlobalIdError {
+  /** The name of the class. */
+  override name = "TakenOverError";
+}
+
+/** The parts of a {@linkcode Server}. */
+export interface ServerParts {
+  /** What to serve. */
+  readonly options: ServeOptions;
+  /** The node whose ids are served. */
+  readonly node: ClaimedNode;
+  /** The workers, which have not started. */
+  readonly fleet: Fleet;
+  /** Receives the server's lines. */
+  readonly log: ServeLog;
+}
+
+/**
+ * A server from its first worker to its last: {@linkcode start} or {@linkcode takeOver}, then {@linkcode run}, and in
+ * any case {@linkcode end}.
+ */
+export class Server {
+  readonly #options: ServeOptions;
+  readonly #node: ClaimedNode;
+  readonly #fleet: Fleet;
+  readonly #log: ServeLog;
+  readonly #takenOver = Promise.withResolvers<void>();
+  #isTakenOver = false;
+  /** Renews the reservation; `undefined` as long as another server's keeper does. */
+  #keeper: ReservationKeeper | undefined;
+
+  /**
+   * Makes a server that has not started.
+   *
+   * @param parts The parts of the server.
+   */
+  constructor({ options, node, fleet, log }: ServerParts) {
+    this.#options = options;
+    this.#node = node;
+    this.#fleet = fleet;
+    this.#log = log;
+  }
+
+  /** Whether another server has taken over from this one. */
+  get isTakenOver(): boolean {
+    return this.#isTakenOver;
+  }
+
+  /**
+   * Starts to renew the reservation, and the workers.
+   *
+   * @throws {ServeError} If a worker cannot be started.
+   */
+  async start(): Promise<void> {
+    this.#keeper = this.#keepReservation();
+    await this.#fleet.start();
+  }
+
+  /**
+   * Starts the workers beside those of the running server, then takes its pool over and waits until it has ended.
+   *
+   * @param lock The node's lock, which the running server holds.
+   * @param stop Aborts when this server is to stop.
+   * @throws {ServeError} If a worker cannot be started, or the running server has closed its pool meanwhile.
+   */
+  async takeOver(lock: NodeLock, stop: AbortSignal): Promise<void> {
+    await this.#fleet.start();
+    if (stop.aborted) return;
+    if (!this.#node.pool?.own()) {
+      throw new ServeError("the server that was to be replaced has ended meanwhile: start this one again");
+    }
+    this.#keeper = this.#keepReservation();
+    await this.#acquireLock(lock, stop);
+  }
+
+  /**
+   * Serves until all workers have been stopped, or another server has taken over.
+   *
+   * @throws {ServeError} If a worker dies too often, or another holder has claimed the node.
+   */
+  async run(): Promise<void> {
+    using _placer = startPlacer(this.#fleet);
+    await Promise.race([this.#fleet.ended, this.#takenOver.promise]);
+  }
+
+  /**
+   * Ends the workers. Beside another server of the same pool, they first answer the requests that they have: the other
+   * server's workers get all new ones.
+   */
+  async endWorkers(): Promise<void> {
+    const { pool } = this.#node;
+    const isAlone = pool === undefined || pool.isOwned;
+    await (isAlone ? this.#fleet.stop() : this.#fleet.drain());
+  }
+
+  /** Ends the workers and gives the node back, unless it is another server's now. */
+  async end(): Promise<void> {
+    await this.endWorkers();
+    const { pool } = this.#node;
+    // A closed pool leases nothing any more: the ticks after its last one are the next holder's. Only its owner closes
+    // it.
+    if (pool === undefined) await this.#keeper?.release(this.#fleet.firstUnusedTick);
+    else if (pool.close()) await this.#keeper?.release(pool.firstUnusedTick);
+    else await this.#keeper?.stop();
+  }
+
+  /** Replaces the workers by ones that know what has changed in the files that the options name. */
+  async reload(): Promise<void> {
+    const { configs } = this.#fleet;
+    const [{ backend }] = configs;
+    if (backend !== "reuseport") {
+      this.#log.warn(`workers of the backend ${backend} cannot be replaced, since each has a port of its own`);
+      return;
+    }
+    try {
+      await this.#fleet.reload(await readAccess(this.#options, configs.length));
+      this.#log.info("the workers have been replaced");
+    } catch (error) {
+      this.#log.warn(`the workers go on as they are: ${messageOf(error)}`);
+    }
+  }
+
+  /** Renews the reservation in the background, and tells pool, workers and operator. */
+  #keepReservation(): ReservationKeeper {
+    const { holder, pool } = this.#node;
+    const { maxDriftMs, clockPolicy } = this.#options;
+    const report = new ReservationReport(this.#options, this.#log);
+    const lastUsedTick = () => pool === undefined ? this.#fleet.usedTick : pool.position.tick;
+    return new ReservationKeeper(holder, {
+      check: () => {
+        if (pool !== undefined && !pool.isOwned) throw new TakenOverError();
+        checkDrift(maxDriftMs, readClockSync());
+      },
+      usedTick: () => clockPolicy === "logical" ? lastUsedTick() : -1,
+      onMark: (mark) => {
+        pool?.extend(mark);
+        this.#fleet.setMark(mark);
+        report.onMark(mark, holder.aheadMs);
+      },
+      onError: (error) => {
+        if (error instanceof TakenOverError) return this.#leave();
+        report.onError(error, holder.mark);
+        if (error instanceof NodeHeldError) this.#fleet.giveUp(new ServeError(error.message, { cause: error }));
+      },
+    });
+  }
+
+  #leave(): void {
+    this.#isTakenOver = true;
+    this.#takenOver.resolve();
+  }
+
+  /** Waits until the server that was taken over has ended, and warns if that takes long. */
+  async #acquireLock(lock: NodeLock, stop: AbortSignal): Promise<void> {
+    const predecessor = await lock.holder();
+    const timer = setTimeout(
+      () =>
+        this.#log.warn(
+          `this server serves the node, but process ${predecessor}, which did, has not ended: end it with kill -9`,
+        ),
+      LOCK_TIMEOUT_MS,
+    );
+    await lock.acquire(stop);
+    clearTimeout(timer);
+  }
+}
+
+/** Starts to place the workers, if each has a CPU of its own, and the use of those CPUs is known. */
+function startPlacer(fleet: Fleet): Placer | undefined {
+  const { configs } = fleet;
+  const cpus = cpusOf(configs);
+  const isPlaced = configs[0].backend === "reuseport" && configs.length > 1 && new Set(cpus).size === configs.length;
+  return isPlaced && CpuUse.isKnown(cpus) ? new Placer(fleet, cpus) : undefined;
+}
+
+function cpusOf(configs: WorkerConfig[]): number[] {
+  return configs.map(({ cpu }) => cpu).filter((cpu) => cpu !== undefined);
+}
