@@ -1,5 +1,6 @@
 /**
- * What access control costs: the CPU time that a worker takes for a request, and so how many it could answer in a second of it.
+ * What access control costs: the CPU time that a worker takes for a request, and so how many it could answer in a
+ * second of it.
  *
  *     deno task bench:access [requests]
  *

@@ -1,6 +1,6 @@
 /**
- * One client of the UDP benchmark: asks for one id a request, with the basic protocol, keeps so many requests in flight, and
- * prints a line a second: how many ids and how many errors it got.
+ * One client of the UDP benchmark: asks for one id a request, with the basic protocol, keeps so many requests in
+ * flight, and prints a line a second: how many ids and how many errors it got.
  *
  * Arguments: the server's address and port, and how many requests are in flight (1 to 64).
  */

@@ -1,10 +1,11 @@
 /**
- * How long there are no ids while a server is started again: from the start of the next server's process, which is made at once, to its
- * first id, in ms.
+ * How long there are no ids while a server is started again: from the start of the next server's process, which is made
+ * at once, to its first id, in ms.
  *
  *     deno task bench:restart [restarts]
  *
- * Two workers, the default policy, a client that asks every 2 ms. Once after SIGTERM, then after kill -9 of all processes.
+ * Two workers, the default policy, a client that asks every 2 ms. Once after SIGTERM, then after kill -9 of all
+ * processes.
  */
 import { TempDir } from "../testing/temp_dir.ts";
 import { killIfAlive, ServerProcess } from "../testing/server_process.ts";

@@ -1,7 +1,8 @@
 /**
  * What an id costs in process: `deno bench`.
  *
- * The layout has more ids than can be taken (2^31 a millisecond), so that this is the cost of ids, not of waiting for them.
+ * The layout has more ids than can be taken (2^31 a millisecond), so that this is the cost of ids, not of waiting for
+ * them.
  */
 import { IdGenerator, IdGrant, IdLayout, OutOfIdsError } from "../mod.ts";
 

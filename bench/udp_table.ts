@@ -1,6 +1,6 @@
 /**
- * The UDP benchmark, second by second: a server with so many worker processes, and as many client processes, each asking for
- * one id a request; first with one request in flight a client, then with 64.
+ * The UDP benchmark, second by second: a server with so many worker processes, and as many client processes, each
+ * asking for one id a request; first with one request in flight a client, then with 64.
  *
  *     deno task bench:udp [workers] [seconds]
  */

@@ -19,8 +19,8 @@ export interface LoadOptions {
   /** Default: `"basic"`. */
   protocol?: "basic" | "range";
   /**
-   * Whether requests that go out together are datagrams, or one message each time, which the kernel carries as one (UDP_SEGMENT);
-   * answers are taken in the same way (UDP_GRO). Default: `"datagrams"`.
+   * Whether requests that go out together are datagrams, or one message each time, which the kernel carries as one
+   * (UDP_SEGMENT); answers are taken in the same way (UDP_GRO). Default: `"datagrams"`.
    */
   send?: "datagrams" | "segments";
   /** How many ids a range request asks for, 1 to 2^32 - 1. Default: 1. */

@@ -9,8 +9,8 @@ export interface ReferenceServerOptions {
   /** Whether each takes what arrives on its CPU (SO_INCOMING_CPU). Default: no. */
   incomingCpu?: boolean;
   /**
-   * One datagram a system call; up to 64; or up to 64 messages, each of several datagrams of one sender or receiver where there are
-   * such, as this project's server does it. Default: `"segments"`.
+   * One datagram a system call; up to 64; or up to 64 messages, each of several datagrams of one sender or receiver
+   * where there are such, as this project's server does it. Default: `"segments"`.
    */
   calls?: "plain" | "batch" | "segments";
   /** 2^sequenceBits ids a second, 0 to 24. Default: 17, as in the default layout; 20 is the wide one. */

@@ -1,9 +1,9 @@
 /**
- * A client of the benchmark, in a process of its own: asks through `IdClient`, and prints how many ids it got in the measured
- * seconds.
+ * A client of the benchmark, in a process of its own: asks through `IdClient`, and prints how many ids it got in the
+ * measured seconds.
  *
- * Arguments: the server's port, ids a request (prefetch), calls under way at once, seconds to measure, how far the server's ids
- * are apart, and the file to write all of them to, as ranges (see `IdLedger`).
+ * Arguments: the server's port, ids a request (prefetch), calls under way at once, seconds to measure, how far the
+ * server's ids are apart, and the file to write all of them to, as ranges (see `IdLedger`).
  */
 import { IdClient } from "../../client.ts";
 import { IdLedger } from "./id_ledger.ts";

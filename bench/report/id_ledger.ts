@@ -1,8 +1,8 @@
 /**
  * All ids that were received from one node, so that none of them can be received again unnoticed.
  *
- * They are kept as ranges, ascending and apart from each other, of ids that are `step` apart. As hardly any id of a tick is
- * missing, there are few.
+ * They are kept as ranges, ascending and apart from each other, of ids that are `step` apart. As hardly any id of a
+ * tick is missing, there are few.
  */
 export class IdLedger {
   /** How many ids are in it. */
@@ -52,8 +52,8 @@ export class IdLedger {
   }
 
   /**
-   * Firsts and ends can be sorted each by themselves: ranges overlap if and only if, at some first, fewer of them have ended
-   * than have begun before it.
+   * Firsts and ends can be sorted each by themselves: ranges overlap if and only if, at some first, fewer of them have
+   * ended than have begun before it.
    */
   #add(firsts: BigUint64Array, ends: BigUint64Array, count: number): void {
     const allFirsts = joined(this.#firsts, firsts).sort();

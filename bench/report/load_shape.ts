@@ -8,8 +8,8 @@ export type LoadShape = Pick<LoadOptions, "cpu" | "sockets" | "inFlight" | "send
 const MAX_IN_FLIGHT_PER_SOCKET = 64;
 
 /**
- * The load on a server with so many workers: for one, a process on the CPU next to its own; for more, a process on the CPU of
- * each.
+ * The load on a server with so many workers: for one, a process on the CPU next to its own; for more, a process on the
+ * CPU of each.
  *
  * @param inFlight How many requests are in flight in all, at least one a process.
  */

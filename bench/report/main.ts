@@ -1,6 +1,6 @@
 /**
- * Measures the server, the client and the generator, and writes a report with charts to bench/results/. Linux only, but for
- * `in_process`.
+ * Measures the server, the client and the generator, and writes a report with charts to bench/results/. Linux only, but
+ * for `in_process`.
  *
  *     deno task bench:report --help
  */

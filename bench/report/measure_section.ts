@@ -12,8 +12,8 @@ export interface Measured {
 }
 
 /**
- * Measures the subjects of a section, one after the other, and then all of them again, round by round: so whatever happens on
- * the machine meanwhile happens to all of them.
+ * Measures the subjects of a section, one after the other, and then all of them again, round by round: so whatever
+ * happens on the machine meanwhile happens to all of them.
  *
  * @param rounds How often to measure each.
  * @param figures Where the figures go. A subject that is there already, from another section, is not measured again.

@@ -1,7 +1,9 @@
 /** Of the times in /proc/PID/stat, as on every Linux that Deno runs on. */
 const TICKS_PER_SECOND = 100;
 
-/** The CPU time that processes have used so far, in s, the kernel's on their behalf included; 0 for one that has ended. */
+/**
+ * The CPU time that processes have used so far, in s, the kernel's on their behalf included; 0 for one that has ended.
+ */
 export async function cpuSeconds(pids: number[]): Promise<number> {
   let ticks = 0;
   for (const pid of pids) {
@@ -13,7 +15,9 @@ export async function cpuSeconds(pids: number[]): Promise<number> {
   return ticks / TICKS_PER_SECOND;
 }
 
-/** The run time of each thread of some processes so far, in s: finer than {@linkcode cpuSeconds}, whose steps are 10 ms. */
+/**
+ * The run time of each thread of some processes so far, in s: finer than {@linkcode cpuSeconds}, whose steps are 10 ms.
+ */
 export async function threadSeconds(pids: number[]): Promise<Map<string, number>> {
   const seconds = new Map<string, number>();
   for (const pid of pids) {
@@ -29,7 +33,9 @@ export async function threadSeconds(pids: number[]): Promise<Map<string, number>
 export interface Memory {
   /** What is resident, in MiB, memory that it shares with others included. */
   rssMib: number;
-  /** How much of that is its own, in MiB: heaps and stacks, not code that is read in from a file when it is first used. */
+  /**
+   * How much of that is its own, in MiB: heaps and stacks, not code that is read in from a file when it is first used.
+   */
   ownMib: number;
   /** The same with its share only of what it shares, in MiB. */
   pssMib: number;

@@ -28,8 +28,8 @@ export interface LoadTimes {
   /** How long to measure, in s. Default: the lab's. */
   seconds?: number;
   /**
-   * How long to ask before that at least, in s; the measurement then begins with the next second of the clock. Default, and where a
-   * few figures will do: half a second.
+   * How long to ask before that at least, in s; the measurement then begins with the next second of the clock. Default,
+   * and where a few figures will do: half a second.
    */
   warmUpSeconds?: number;
 }

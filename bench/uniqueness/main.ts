@@ -1,15 +1,17 @@
 /**
- * Puts this generator and those of npm through the faults that people report, and prints which ids were given out twice.
+ * Puts this generator and those of npm through the faults that people report, and prints which ids were given out
+ * twice.
  *
  *     deno task compare:uniqueness
  *
- * Every generator is a real process, of the kind that its documentation shows; only its clock is not real, so that the faults
- * happen at the same instants every time. Its randomness is seeded, another seed a process: every run prints the same table.
+ * Every generator runs in a real process, as its documentation shows; only the clock is not real, so that the faults
+ * happen at the same instants every time. Each process has another seed for its random numbers: every run prints the
+ * same table.
  */
-import type { BatchResult } from "./compare_process.ts";
-import { type Fault, FAULTS, type Script } from "./compare_faults.ts";
-import { type Subject, SUBJECTS } from "./compare_subjects.ts";
-import { TempDir } from "../testing/temp_dir.ts";
+import type { BatchResult } from "./process.ts";
+import { type Fault, FAULTS, type Script } from "./faults.ts";
+import { type Subject, SUBJECTS } from "./subjects.ts";
+import { TempDir } from "../../testing/temp_dir.ts";
 
 const cells = SUBJECTS.flatMap((subject) => FAULTS.map((fault) => ({ subject, fault, text: "" })));
 const unmeasured = cells.values();
@@ -25,12 +27,12 @@ printTable([
   ]),
 ]);
 console.log(`
-"a of b": of b ids taken after the fault, a had been given out before. "refused": calls that threw, and what. "waits": until the
-clock had moved on by so much. "ahead": ids that tell a time later than the clock's.
+"a of b": of b ids taken after the fault, a had been given out before. "refused": calls that threw, and the error. "waits": until
+the clock had moved on by so much. "ahead": ids that tell a time later than the clock's.
 `);
 for (const { name, description } of FAULTS) console.log(`- ${name}: ${description}`);
 
-/** Lets the fault happen to the generator, and says what came of it. */
+/** Lets the fault happen to the generator, and returns the text of its cell. */
 async function measure(subject: Subject, fault: Fault): Promise<string> {
   await using stateDir = await TempDir.make();
   const given = new Set<string>();
@@ -63,13 +65,13 @@ function countGiven(ids: string[], given: ReadonlySet<string>): number {
   return ids.length - others.size;
 }
 
-/** Runs one process of a fault, and returns what came of each of its batches. */
+/** Runs one process of a fault, and returns the outcome of each of its batches. */
 async function runProcess(subject: Subject, script: Script, stateDir: string, seed: number): Promise<BatchResult[]> {
   const { success, stdout, stderr } = await new Deno.Command("deno", {
     args: [
       // To read: nodejs-snowflake loads its WebAssembly from Deno's cache.
       ...["run", "--quiet", "--no-prompt", `--seed=${seed}`, "--allow-read", `--allow-write=${stateDir}`],
-      ...[new URL("./compare_process.ts", import.meta.url).href, subject.name, JSON.stringify(script), stateDir],
+      ...[new URL("./process.ts", import.meta.url).href, subject.name, JSON.stringify(script), stateDir],
     ],
     stdin: "null",
   }).output();

@@ -1,12 +1,12 @@
 import { setImmediate } from "node:timers";
 
-/** How often the time may be read during one call before the clock moves on by 1 ms: whoever reads it so often waits for that. */
+/** A call that reads the time more often than this waits for the clock, which then moves on by 1 ms. */
 const READS_PER_MS = 1000;
 
 /** How long a call may keep the thread waiting, in ms of this clock. */
 const SPIN_LIMIT_MS = 2000;
 
-/** How long there may be nothing to do, in ms of real time, before what is waited for counts as lost. */
+/** How long a promise may stay pending while no timer is set, in ms of real time. */
 const IDLE_LIMIT_MS = 30_000;
 
 interface Timer {
@@ -18,13 +18,14 @@ const RealDate = Date;
 const realNow = performance.now.bind(performance);
 
 /**
- * A clock that replaces the process's: `Date`, `performance.now`, `setTimeout`. It stands still until it is moved, except for
- * whoever waits for it: reading it over and over moves it on, and so does waiting for a timer when there is nothing else to do.
+ * A clock that replaces the process's: `Date`, `performance.now`, `setTimeout`. The clock stands still until it is
+ * moved, or until a generator waits for it: by reading it over and over, or for a timer while there is nothing else to
+ * do.
  *
  * As in a real process, timers go by the time that passes, and setting the clock does not touch them.
  */
 export class CompareClock {
-  /** How long others have waited for this clock, in ms: the time that passed although nobody moved it on. */
+  /** How long generators have waited for this clock, in ms. */
   waitedMs = 0;
 
   #wallMs: number;
@@ -60,7 +61,7 @@ export class CompareClock {
     globalThis.clearTimeout = ((timer: Timer) => this.#timers.delete(timer)) as unknown as typeof clearTimeout;
   }
 
-  /** What it shows, in ms since the Unix epoch. Whoever asks for it here is not taken to wait. */
+  /** The time that it shows, in ms since the Unix epoch. Reading it here does not count as waiting. */
   get nowMs(): number {
     return this.#wallMs;
   }
@@ -87,7 +88,7 @@ export class CompareClock {
     this.#passTo(endMs);
   }
 
-  /** Waits for a promise, and lets time pass as far as it must. */
+  /** Waits for a promise, and lets time pass as far as the promise needs. */
   async settle<T>(promise: Promise<T>): Promise<T> {
     let isSettled = false;
     promise.then(() => isSettled = true, () => isSettled = true);
@@ -99,7 +100,7 @@ export class CompareClock {
         this.#fire(timer);
         busyAtMs = realNow();
       } else if (realNow() - busyAtMs > IDLE_LIMIT_MS) {
-        throw new Error("waits, and there is nothing to wait for");
+        throw new Error("waits while no timer is set");
       }
     }
     return promise;

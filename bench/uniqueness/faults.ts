@@ -1,6 +1,6 @@
 /**
- * The faults of the uniqueness comparison, as scripts: processes that run one after the other, each with a clock of its own.
- * What makes them simultaneous is what their clocks show.
+ * The faults of the uniqueness comparison, as scripts: processes that run one after the other, each with a clock of its
+ * own. Processes whose clocks show the same time count as simultaneous.
  */
 
 /** Ids taken one after the other, at one instant. */
@@ -9,11 +9,11 @@ export interface Batch {
   atMs: number;
   isSet?: boolean;
   count: number;
-  /** Whether the fault has happened by then: these ids must not be among those given out before. */
+  /** Whether the fault has happened: these ids must not be among those given out before. */
   isAfter?: boolean;
 }
 
-/** What one process does: it makes a generator, and takes ids from it. Then it is gone, without having closed anything. */
+/** One process: it makes a generator, takes ids from it, and ends without closing anything. */
 export interface Script {
   /** The node id that the generator is given; left out: it is made with its defaults. */
   nodeId?: number;
@@ -22,24 +22,23 @@ export interface Script {
   batches: Batch[];
 }
 
-/** Something that goes wrong, as the scripts of the processes that it goes wrong for. */
+/** A fault, as the scripts of the processes that it happens to. */
 export interface Fault {
   /** The head of its column. */
   name: string;
-  /** What it is. */
   description: string;
   /** The processes, given how many ids the generator has a tick. */
   scripts(idsPerTick: number): Script[];
 }
 
-/** The instant that it is about, at the beginning of a second; and one that is well before it, so that generators are ready. */
+/** The instant of a fault, at the beginning of a second; and a time well before, when generators are made. */
 const INSTANT_MS = Date.UTC(2026, 0, 1, 12);
 const EARLIER_MS = INSTANT_MS - 60_000;
 
 const NODE_ID = 5;
 const HOUR_MS = 3_600_000;
 
-/** As many ids as are taken at one instant under load: all of a millisecond of most generators. */
+/** How many ids are taken at one instant under load: all of a millisecond of most generators. */
 const LOAD = 4096;
 
 /** All faults, in the order of the columns. */

@@ -1,21 +1,21 @@
 /**
- * One process of the uniqueness comparison: makes a generator under a clock of its own, takes ids as its script says, and prints
- * what it got, a batch a line of JSON.
+ * One process of the uniqueness comparison: makes a generator under a clock of its own, takes ids as its script says,
+ * and prints the ids that it got, a batch a line of JSON.
  *
  * Arguments: the subject's name, the script as JSON, and the directory that the processes of the fault share.
  */
-import { CompareClock } from "./compare_clock.ts";
-import type { Batch, Script } from "./compare_faults.ts";
-import { type IdSource, SUBJECTS } from "./compare_subjects.ts";
+import { CompareClock } from "./clock.ts";
+import type { Batch, Script } from "./faults.ts";
+import { type IdSource, subjectNamed } from "./subjects.ts";
 
-/** What came of a batch. */
+/** The outcome of a batch. */
 export interface BatchResult {
   /** The ids, as text, in the order in which they came. */
   ids: string[];
-  /** How many calls there were no ids for, and what the first of them said. */
+  /** How many calls failed, and the error of the first. */
   refused: number;
   error: string;
-  /** How long the calls waited for the clock, in ms; in the first batch, how long the generator did while it was made, too. */
+  /** How long the calls waited for the clock, in ms; the first batch includes the making of the generator. */
   waitedMs: number;
   /** How far the time that the ids tell is ahead of the clock, in ms, at most; 0 if it is not. */
   aheadMs: number;
@@ -23,11 +23,10 @@ export interface BatchResult {
 
 if (import.meta.main) {
   const [name, script, stateDir] = Deno.args;
-  const subject = SUBJECTS.find((subject) => subject.name === name)!;
   const { nodeId, startMs, batches }: Script = JSON.parse(script);
   const clock = new CompareClock(startMs);
   clock.install();
-  const made = subject.make({ nodeId, stateDir });
+  const made = subjectNamed(name).make({ nodeId, stateDir });
   await clock.settle(made).catch(() => {}); // Every batch says so.
   for (const batch of batches) console.log(JSON.stringify(await take(batch, made, clock)));
   Deno.exit(0);

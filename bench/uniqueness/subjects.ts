@@ -1,6 +1,6 @@
-import own from "../deno.json" with { type: "json" };
-import config from "./deno.json" with { type: "json" };
-import { type IdGenerator, OutOfIdsError } from "../mod.ts";
+import own from "../../deno.json" with { type: "json" };
+import { type IdGenerator, OutOfIdsError } from "../../mod.ts";
+import config from "../deno.json" with { type: "json" };
 
 /** An id in any form that tells ids apart. */
 export type Id = string | bigint;
@@ -17,7 +17,7 @@ export interface IdSource {
 export interface MakeOptions {
   /** The node id; `undefined`: none is configured, and the generator's defaults are used. */
   nodeId: number | undefined;
-  /** A directory that the processes of one fault share, and nobody else: for what a generator keeps on disk. */
+  /** A directory that only the processes of one fault share: for what a generator keeps on disk. */
   stateDir: string;
 }
 
@@ -37,21 +37,10 @@ export interface Subject {
 /** The epoch of those that have to be given one, in ms since the Unix epoch. */
 const EPOCH_MS = Date.UTC(2020, 0, 1);
 
-/** A generator of this project, used as README.md does: waiting while there are no ids left. */
-function waiting(ids: IdGenerator): IdSource {
-  const next = async (): Promise<bigint> => {
-    try {
-      return ids.nextId();
-    } catch (error) {
-      if (!(error instanceof OutOfIdsError)) throw error;
-      await new Promise((resolve) => setTimeout(resolve, error.retryAfterMs));
-      return next();
-    }
-  };
-  return { next, timestampOf: (id) => ids.layout.timestampOf(BigInt(id)).getTime() };
-}
-
-/** All that are compared, in the order of the rows. */
+/**
+ * All that are compared, in the order of the rows: the generators of 64-bit ids and of longer ones that npm delivers
+ * most often.
+ */
 export const SUBJECTS: readonly Subject[] = [
   {
     name: "global-id, plain",
@@ -59,7 +48,7 @@ export const SUBJECTS: readonly Subject[] = [
     guarantee: "node ids kept apart, clock never set back while down",
     idsPerTick: 2 ** 17,
     async make({ nodeId }) {
-      const { IdGenerator } = await import("../mod.ts");
+      const { IdGenerator } = await import("../../mod.ts");
       return waiting(new IdGenerator({ nodeId: nodeId as number }));
     },
   },
@@ -69,11 +58,10 @@ export const SUBJECTS: readonly Subject[] = [
     guarantee: "ticks reserved in a durable store",
     idsPerTick: 2 ** 17,
     async make({ nodeId, stateDir }) {
-      const { IdGenerator } = await import("../mod.ts");
-      const { SqliteReservationStore } = await import("../lib/reservation/stores/sqlite_store.ts");
+      const { IdGenerator } = await import("../../mod.ts");
+      const { SqliteReservationStore } = await import("../../lib/reservation/stores/sqlite_store.ts");
       const store = new SqliteReservationStore(`${stateDir}/reservations.sqlite`);
-      const ids = await IdGenerator.open({ store, ...(nodeId === undefined ? {} : { nodeId }) });
-      return waiting(ids);
+      return waiting(await IdGenerator.open({ store, ...(nodeId === undefined ? {} : { nodeId }) }));
     },
   },
   {
@@ -86,17 +74,6 @@ export const SUBJECTS: readonly Subject[] = [
       const ids = new Snowflake(EPOCH_MS);
       if (nodeId !== undefined) ids.workerId = BigInt(nodeId);
       return { next: () => ids.generate(), timestampOf: (id) => ids.timestampFrom(BigInt(id)) };
-    },
-  },
-  {
-    name: "snowflake-id",
-    version: pinned("snowflake-id"),
-    guarantee: "node id, ms, sequence in memory",
-    idsPerTick: 2 ** 12,
-    async make({ nodeId }) {
-      const { default: Snowflake } = (await import("snowflake-id")).default;
-      const ids = nodeId === undefined ? new Snowflake() : new Snowflake({ mid: nodeId, offset: EPOCH_MS });
-      return { next: () => ids.generate(), timestampOf: twitterTime(nodeId === undefined ? 0 : EPOCH_MS) };
     },
   },
   {
@@ -122,50 +99,6 @@ export const SUBJECTS: readonly Subject[] = [
         ? new Snowflake()
         : new Snowflake({ instance_id: nodeId, custom_epoch: EPOCH_MS });
       return { next: () => BigInt(String(ids.getUniqueID())), timestampOf: twitterTime(ids.customEpoch()) };
-    },
-  },
-  {
-    name: "@theinternetfolks/snowflake",
-    version: pinned("@theinternetfolks/snowflake"),
-    guarantee: "node id, ms, 12 random bits",
-    idsPerTick: 2 ** 12,
-    async make({ nodeId }) {
-      const { Snowflake } = await import("@theinternetfolks/snowflake");
-      const options = nodeId === undefined ? {} : { shard_id: nodeId };
-      return { next: () => Snowflake.generate(options), timestampOf: twitterTime(Snowflake.EPOCH) };
-    },
-  },
-  {
-    name: "simple-flakeid",
-    version: pinned("simple-flakeid"),
-    guarantee: "node id, ms, sequence in memory, number of the step back (1 to 4)",
-    idsPerTick: 2 ** 6 - 5,
-    async make({ nodeId }) {
-      const { SnowflakeIdv1 } = await import("simple-flakeid");
-      const ids = new SnowflakeIdv1({ workerId: nodeId as number, baseTime: EPOCH_MS });
-      return { next: () => ids.NextBigId(), timestampOf: (id) => Number(BigInt(id) >> 12n) + EPOCH_MS };
-    },
-  },
-  {
-    name: "@akashrajpurohit/snowflake-id",
-    version: pinned("@akashrajpurohit/snowflake-id"),
-    guarantee: "node id, ms, sequence in memory",
-    idsPerTick: 2 ** 12,
-    async make({ nodeId }) {
-      const { SnowflakeId } = await import("@akashrajpurohit/snowflake-id");
-      const ids = SnowflakeId({ workerId: nodeId, epoch: EPOCH_MS });
-      return { next: () => ids.generate(), timestampOf: twitterTime(EPOCH_MS) };
-    },
-  },
-  {
-    name: "@skorotkiewicz/snowflake-id",
-    version: pinned("@skorotkiewicz/snowflake-id"),
-    guarantee: "node id, ms, sequence in memory",
-    idsPerTick: 2 ** 12,
-    async make({ nodeId }) {
-      const { Snowflake } = await import("@skorotkiewicz/snowflake-id");
-      const ids = new Snowflake(nodeId as number);
-      return { next: () => ids.generate(), timestampOf: twitterTime(0) };
     },
   },
   {
@@ -205,16 +138,41 @@ export const SUBJECTS: readonly Subject[] = [
     version: pinned("nanoid"),
     guarantee: "126 random bits",
     idsPerTick: Infinity,
-    async make() {
-      const { nanoid } = await import("nanoid");
-      return { next: () => nanoid() };
-    },
+    make: async () => ({ next: (await import("nanoid")).nanoid }),
+  },
+  {
+    name: "@paralleldrive/cuid2",
+    version: pinned("@paralleldrive/cuid2"),
+    guarantee: "124 bits of a hash of ms, counter and random numbers",
+    idsPerTick: Infinity,
+    make: async () => ({ next: (await import("@paralleldrive/cuid2")).createId }),
   },
 ];
 
+/** The one of a name. */
+export function subjectNamed(name: string): Subject {
+  const subject = SUBJECTS.find((subject) => subject.name === name);
+  if (subject === undefined) throw new Error(`no generator of the comparison has the name ${JSON.stringify(name)}`);
+  return subject;
+}
+
 /** The version that bench/deno.json pins. */
 function pinned(name: keyof typeof config.imports): string {
-  return config.imports[name].split("@").at(-1)!;
+  return config.imports[name].split("@").at(-1) as string;
+}
+
+/** Takes ids as README.md does: waits while there are none left. */
+function waiting(ids: IdGenerator): IdSource {
+  const next = async (): Promise<bigint> => {
+    try {
+      return ids.nextId();
+    } catch (error) {
+      if (!(error instanceof OutOfIdsError)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, error.retryAfterMs));
+      return next();
+    }
+  };
+  return { next, timestampOf: (id) => ids.layout.timestampOf(BigInt(id)).getTime() };
 }
 
 /** Reads the time of ids that have 22 bits below it. */
