@@ -14,7 +14,7 @@
  * takes the node; requests to the store are late, or lost, and so are replies; clean ends; clocks say what they like.
  * Any number of times, within TICKS, HOLDERS, and one late request at a time.
  *
- * Configurations (model_test.ts has the bounds, and each is checked exhaustively):
+ * Configurations (model_full_test.ts has the bounds, and each is checked exhaustively):
  *   (none)     all of the above;
  *   -DREPLACE  a second supervisor on machine 0: each can take over from the other. Machine 1 takes the node and no
  *              more, and there are no reboots;

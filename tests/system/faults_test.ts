@@ -1,9 +1,11 @@
-import { assert, assertMatch } from "@std/assert";
-import { describe, it } from "@std/testing/bdd";
+import { assertMatch } from "@std/assert";
+import { describe } from "@std/testing/bdd";
 import { writeRangeRequest } from "../../lib/wire/request.ts";
 import { readRangeResponse } from "../../lib/wire/response.ts";
 import { RANGE_BYTES } from "../../lib/wire/protocol.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
+import { until } from "../../testing/within.ts";
+import { itSideBySide, type TestCase } from "../side_by_side.ts";
 import { FakedClocks, LIBFAKETIME, type Stepped } from "./faked_clocks.ts";
 import { ReceivedIds } from "./load.ts";
 import { ServerProcess } from "../../testing/server_process.ts";
@@ -36,54 +38,67 @@ async function ask(port: number, ids: ReceivedIds, forMs = 300): Promise<number>
   return granted;
 }
 
+/** Steps the clocks of a server's processes, and kills it and starts the next one after each step. */
+async function stepAndRestart(who: Stepped, policy: "refuse" | "logical"): Promise<void> {
+  await using temp = await TempDir.make();
+  const clocks = await FakedClocks.make(temp, who);
+  const ids = new ReceivedIds();
+  const options = { flags: ["--workers", "2", "--clock", policy], state: temp, env: clocks.env, deno };
+  let server = await ServerProcess.start(options);
+  await using end = new AsyncDisposableStack();
+  end.defer(async () => void await server.stop());
+  const port = server.ports[0];
+  const hasIds = async () => await ask(port, ids) > 0;
+  await until("the first ids, which are there with the next tick", hasIds);
+  for (const seconds of [0, -1, -3600, 3600, 0]) {
+    await clocks.step(seconds);
+    const before = await ask(port, ids);
+    server.kill("SIGKILL");
+    await server.ended();
+    server = await ServerProcess.start({ ...options, port });
+    const after = await ask(port, ids);
+    // A worker whose clock alone is ahead is past what its supervisor reserves. Otherwise, this policy goes on.
+    const goesOn = policy === "logical" && !(who === "workers" && seconds > 0);
+    if (goesOn && before + after === 0) await until(`ids at ${seconds} s`, hasIds);
+  }
+  await server.stop();
+  await server.workersEnded();
+  ids.assertUnique();
+}
+
+async function saysThatTheClockIsBehind(): Promise<void> {
+  await using temp = await TempDir.make();
+  const clocks = await FakedClocks.make(temp, "both");
+  await using server = await ServerProcess.start({ flags: ["--workers", "1"], state: temp, env: clocks.env, deno });
+  await clocks.step(-3600);
+  await server.says(
+    /the clock is 3[56][0-9]{2} s behind the reservation of node 0 \(until .*\): an earlier server could not give its unused ticks back/,
+  );
+  assertMatch(server.printed, /there are no ids until it has caught up; to have them now, put the clock right/);
+  await clocks.step(0);
+  await server.says(/the clock has caught up with the reservation/);
+}
+
 /** Deno lets a process with LD_PRELOAD start others only if it may start any. */
 const deno = ["-P=serve", "--allow-run"];
+
+/** How many servers are under way at a time. */
+const AT_ONCE = 4;
 
 if (LIBFAKETIME === undefined) {
   console.log("The tests that step clocks need libfaketime (Debian's package faketime), which is not there: left out.");
 } else {
   describe("a server whose clocks are stepped", () => {
-    for (const who of ["both", "supervisor", "workers"] as Stepped[]) {
-      for (const policy of ["refuse", "logical"]) {
-        it(`by -1 s, -1 h and +1 h, with restarts in between, gives no id twice: ${who}, ${policy}`, async () => {
-          await using temp = await TempDir.make();
-          const clocks = await FakedClocks.make(temp, who);
-          const ids = new ReceivedIds();
-          const options = { flags: ["--workers", "2", "--clock", policy], state: temp, env: clocks.env, deno };
-          let server = await ServerProcess.start(options);
-          await using end = new AsyncDisposableStack();
-          end.defer(async () => void await server.stop());
-          const port = server.ports[0];
-          while (await ask(port, ids) === 0); // the first ids are there with the next tick
-          for (const seconds of [0, -1, -3600, 3600, 0]) {
-            await clocks.step(seconds);
-            const before = await ask(port, ids);
-            server.kill("SIGKILL");
-            await server.ended();
-            server = await ServerProcess.start({ ...options, port });
-            const after = await ask(port, ids);
-            // A worker whose clock alone is ahead is past what its supervisor reserves. Otherwise, this policy goes on.
-            const isPast = who === "workers" && seconds > 0;
-            if (policy === "logical" && !isPast) assert(before + after > 0, `no ids at ${seconds} s`);
-          }
-          await server.stop();
-          await server.workersEnded();
-          ids.assertUnique();
-        });
-      }
-    }
-
-    it("says that the clock is behind, what follows from that, and when it is over", async () => {
-      await using temp = await TempDir.make();
-      const clocks = await FakedClocks.make(temp, "both");
-      await using server = await ServerProcess.start({ flags: ["--workers", "1"], state: temp, env: clocks.env, deno });
-      await clocks.step(-3600);
-      await server.says(
-        /the clock is 3[56][0-9]{2} s behind the reservation of node 0 \(until .*\): an earlier server could not give its unused ticks back/,
-      );
-      assertMatch(server.printed, /there are no ids until it has caught up; to have them now, put the clock right/);
-      await clocks.step(0);
-      await server.says(/the clock has caught up with the reservation/);
-    });
+    const stepped: Stepped[] = ["both", "supervisor", "workers"];
+    const policies = ["refuse", "logical"] as const;
+    itSideBySide([
+      ...stepped.flatMap((who) =>
+        policies.map((policy): TestCase => [
+          `by -1 s, -1 h and +1 h, with restarts in between, gives no id twice: ${who}, ${policy}`,
+          () => stepAndRestart(who, policy),
+        ])
+      ),
+      ["says that the clock is behind, what follows from that, and when it is over", saysThatTheClockIsBehind],
+    ], AT_ONCE);
   });
 }

@@ -5,11 +5,13 @@ import { allowedCpus } from "../../lib/placement/cpus.ts";
 import { poolPathOf } from "../../lib/node/pool_path.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 import { until } from "../../testing/within.ts";
+import { isFull } from "../settings.ts";
 import { RecordedLoad } from "./recorded_load.ts";
 import type { RequestRecords } from "./request_records.ts";
 import { cpuTicks, ServerProcess, type ServerProcessOptions } from "../../testing/server_process.ts";
 
-const TIMES = 20;
+/** How often in a row: each time, it is another moment of what the load does. */
+const TIMES = isFull ? 20 : 6;
 
 /** So many ids a tick that a tick has some left whenever it is asked. */
 const FLAGS = ["--workers", "2", "--layout", "wide"];

@@ -1,19 +1,5 @@
 import { SLOT_BYTES } from "../../lib/udp/udp_socket.ts";
 
-/**
- * Where the fuzz tests begin. Another one is tried with
- *
- *     FUZZ_SEED=7 deno test -P=test --allow-env=FUZZ_SEED tests/wire
- *
- * and a failure names the seed that it had, so that this brings it back.
- */
-export const SEED: number = readSeed();
-
-function readSeed(): number {
-  const { state } = Deno.permissions.querySync({ name: "env", variable: "FUZZ_SEED" });
-  return Number(state === "granted" && Deno.env.get("FUZZ_SEED") || 1);
-}
-
 /** The longest datagram that is sent. UDP over IPv4 ends at 65,507 bytes. */
 export const MAX_SENT_BYTES = 65_000;
 

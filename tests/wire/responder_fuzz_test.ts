@@ -7,7 +7,8 @@ import { DEFAULT_LAYOUT, IdLayout, LAYOUTS } from "../../mod.ts";
 import { createResponder } from "../../lib/wire/responder.ts";
 import { HandClock } from "../id/hand_clock.ts";
 import { hex } from "./bytes.ts";
-import { areZero, Fuzzer, judge, SEED, wordAt } from "./fuzz.ts";
+import { SEED } from "../settings.ts";
+import { areZero, Fuzzer, judge, wordAt } from "./fuzz.ts";
 
 const ROUNDS = 400;
 const DATAGRAMS_A_ROUND = 12_500;

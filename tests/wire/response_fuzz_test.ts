@@ -4,7 +4,8 @@ import { IdClient } from "../../client.ts";
 import { readBasicResponse, readRangeResponse } from "../../lib/wire/response.ts";
 import { grant, ScriptedServer, type SeenRequest } from "../client/scripted_server.ts";
 import { hex } from "./bytes.ts";
-import { areZero, Fuzzer, SEED, wordAt } from "./fuzz.ts";
+import { SEED } from "../settings.ts";
+import { areZero, Fuzzer, wordAt } from "./fuzz.ts";
 
 const DATAGRAMS = 2_000_000;
 
