@@ -1,8 +1,7 @@
 import { TempDir } from "../../testing/temp_dir.ts";
 import type { Alternative, AlternativeResult } from "./alternative.ts";
-import { BackgroundProgram } from "./background_program.ts";
 import { missingCommands } from "./find_command.ts";
-import { runProgram } from "./run_program.ts";
+import { runProgram, ServerProgram } from "./programs.ts";
 
 /** How the service runs, and how it is asked. */
 interface Use {
@@ -35,7 +34,7 @@ export const HTTP: Alternative = {
     for (const use of USES) {
       await using directory = await TempDir.make();
       await using server = await startServer(directory.path, use);
-      const url = server.printed.match(/http:\S+/)![0];
+      const url = server.printed.match(/http:\S+/)?.[0] as string;
       for (const connections of use.connections) {
         await benchmark(url, connections, WARM_UP_SECONDS, signal);
         const result = await benchmark(url, connections, seconds, signal);
@@ -51,16 +50,16 @@ export const HTTP: Alternative = {
   },
 };
 
-function startServer(directory: string, { workers, flags }: Use): Promise<BackgroundProgram> {
+function startServer(directory: string, { workers, flags }: Use): Promise<ServerProgram> {
   const script = new URL("./http_server.ts", import.meta.url).href;
-  return BackgroundProgram.start([
+  return ServerProgram.start([
     ...[Deno.execPath(), "serve", "--quiet", "--no-prompt", `--allow-read=${directory}`, `--allow-write=${directory}`],
     ...["--host", "127.0.0.1", "--port", "0", ...flags, script, `${directory}/reservations.sqlite`],
   ], {
     env: { DENO_JOBS: String(workers) },
     isReady: (printed) => printed.split("has ids").length > workers && /http:\S+\s/.test(printed),
     // On SIGTERM, `deno serve` stops serving, but does not end while the reservation is being renewed.
-    deathSignal: "SIGKILL",
+    stopSignal: "SIGKILL",
   });
 }
 
@@ -74,7 +73,7 @@ async function benchmark(
   const script = new URL("./wrk_report.lua", import.meta.url).pathname;
   const load = ["-c", connections, "-t", threads, "-d", seconds].map(String);
   const printed = await runProgram(["wrk", ...load, "-s", script, url], { signal });
-  const { requests, durationUs, p50Us, p99Us, errors } = JSON.parse(printed.trim().split("\n").pop()!);
+  const { requests, durationUs, p50Us, p99Us, errors } = JSON.parse(printed.trim().split("\n").at(-1) ?? "");
   if (errors > 0) throw new Error(`${errors} of ${requests} HTTP requests failed`);
   return { requestsPerSecond: requests / durationUs * 1e6, p50Us, p99Us };
 }

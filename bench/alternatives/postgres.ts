@@ -1,9 +1,7 @@
 import { TempDir } from "../../testing/temp_dir.ts";
 import type { Alternative, AlternativeResult } from "./alternative.ts";
-import { BackgroundProgram } from "./background_program.ts";
 import { findCommand, missingCommands } from "./find_command.ts";
-import { onFreePort } from "./on_free_port.ts";
-import { runProgram } from "./run_program.ts";
+import { runProgram, ServerProgram, startOnFreePort } from "./programs.ts";
 
 /** A sequence, and how it is asked for ids. */
 interface Use {
@@ -101,17 +99,16 @@ async function makeCluster(directory: string, password: string, signal?: AbortSi
   await runProgram([await command("initdb"), `--pgdata=${directory}/data`, "--no-locale", ...access], { user, signal });
 }
 
-async function startServer(directory: string): Promise<[port: number, server: BackgroundProgram]> {
+async function startServer(directory: string): Promise<[port: number, server: ServerProgram]> {
   const postgres = await command("postgres");
-  return await onFreePort(async (port) => {
+  return await startOnFreePort((port) => {
     const address = ["-h", "127.0.0.1", "-p", String(port), "-k", ""];
     const flags = ["-D", `${directory}/data`, "-N", String(MAX_CONNECTIONS), ...address];
-    const server = await BackgroundProgram.start([postgres, ...flags], {
+    return ServerProgram.start([postgres, ...flags], {
       isReady: (printed) => printed.includes("database system is ready to accept connections"),
-      deathSignal: "SIGINT", // a "fast" shutdown: it does not wait for clients
+      stopSignal: "SIGINT", // a "fast" shutdown: it does not wait for clients
       user: serverUser(),
     });
-    return [port, server];
   });
 }
 

@@ -1,11 +1,9 @@
 import { TempDir } from "../../testing/temp_dir.ts";
 import type { Alternative, AlternativeResult } from "./alternative.ts";
-import { BackgroundProgram } from "./background_program.ts";
 import { missingCommands } from "./find_command.ts";
-import { onFreePort } from "./on_free_port.ts";
-import { runProgram } from "./run_program.ts";
+import { runProgram, ServerProgram, startOnFreePort } from "./programs.ts";
 
-/** How much Redis keeps, and what that is worth. */
+/** How much Redis keeps when it crashes. */
 interface Persistence {
   name: string;
   what: string;
@@ -76,14 +74,13 @@ export const REDIS: Alternative = {
   },
 };
 
-function startServer(directory: string, flags: string[]): Promise<[port: number, server: BackgroundProgram]> {
-  return onFreePort(async (port) => {
+function startServer(directory: string, flags: string[]): Promise<[port: number, server: ServerProgram]> {
+  return startOnFreePort((port) => {
     const place = ["--bind", "127.0.0.1", "--port", String(port), "--dir", directory];
-    const server = await BackgroundProgram.start(["redis-server", ...place, "--save", "", ...flags], {
+    return ServerProgram.start(["redis-server", ...place, "--save", "", ...flags], {
       isReady: (printed) => printed.includes("Ready to accept connections"),
-      deathSignal: "SIGTERM",
+      stopSignal: "SIGTERM",
     });
-    return [port, server];
   });
 }
 

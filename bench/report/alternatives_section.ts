@@ -1,4 +1,7 @@
-import { type Alternative, ALTERNATIVES } from "../alternatives/mod.ts";
+import type { Alternative } from "../alternatives/alternative.ts";
+import { HTTP } from "../alternatives/http.ts";
+import { POSTGRES } from "../alternatives/postgres.ts";
+import { REDIS } from "../alternatives/redis.ts";
 import type { Figures, Sample } from "./figures.ts";
 import { formatRatio, formatSummary } from "./format.ts";
 import type { Lab } from "./lab.ts";
@@ -7,6 +10,9 @@ import type { LoadShape } from "./load_shape.ts";
 import { PLACEMENT_SECONDS, runLoads } from "./run_loads.ts";
 import type { Section, Subject } from "./section.ts";
 import type { OwnOptions } from "./target.ts";
+
+/** What else a user could take, in the order of the rows. */
+const ALTERNATIVES: readonly Alternative[] = [REDIS, POSTGRES, HTTP];
 
 /** How many ways to ask a server are enough if a few figures will do. */
 const QUICK_WAYS = 1;
