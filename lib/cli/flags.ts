@@ -8,13 +8,13 @@ export class UsageError extends GlobalIdError {
 }
 
 /**
- * Reads a command line of `--name value` and `--name=value` (the strings, and the lists, which may be given several times) and
- * of `--name` (the booleans).
+ * Reads a command line of `--name value` and `--name=value` (the strings, and the lists, which may be given several
+ * times) and of `--name` (the booleans).
  *
  * @param args The command line.
  * @param names Which flags there are, without their dashes.
- * @returns The flags by their names: `undefined` for a string that is not there, `false` for such a boolean, `[]` for such a
- * list.
+ * @returns The flags by their names: `undefined` for a string that is not there, `false` for such a boolean, `[]` for
+ * such a list.
  * @throws {UsageError} If there is a flag that is not named, a string without a value, or a word that is no flag.
  */
 export function readFlags<S extends string, B extends string, L extends string = never>(

@@ -142,7 +142,10 @@ const LOG: ServeLog = {
   warn: (line) => console.error(`global-id: ${line}`),
 };
 
-/** What the system's signals tell the server: most of those that end a process, to stop; SIGUSR2, to replace its workers. */
+/**
+ * What the system's signals tell the server: most of those that end a process, to stop; SIGUSR2, to replace its
+ * workers.
+ */
 function signals(): ServeSignals {
   const stopping = new AbortController();
   const isWindows = Deno.build.os === "windows";

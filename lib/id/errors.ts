@@ -16,28 +16,6 @@ export class OutOfIdsError extends RetryableError {
   }
 }
 
-/** The clock is behind: behind the last tick used, or behind the layout's epoch. */
-export class ClockError extends RetryableError {
-  /** The name of the class. */
-  override name = "ClockError";
-
-  /**
-   * Makes the error.
-   *
-   * @param tick The clock's tick; negative before the epoch, `NaN` if the clock did not give a time.
-   * @param lastTick The first tick that the generator may use: the last one it used, or 0 before the epoch.
-   * @param retryAfterMs How long until the clock is there if it goes on at its pace, in whole ms, at least 1.
-   */
-  constructor(readonly tick: number, readonly lastTick: number, readonly retryAfterMs: number) {
-    super(
-      Number.isNaN(tick)
-        ? "the clock did not give a time: clock.now() must return ms since the Unix epoch"
-        : `the clock is behind, in tick ${tick}, and ids go on in tick ${lastTick}: ` +
-          `wait ${retryAfterMs} ms, or put the clock right`,
-    );
-  }
-}
-
 /**
  * The clock's tick is not reserved: the reservation ran out, since the store is out of reach or another holder has the
  * node.

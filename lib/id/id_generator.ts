@@ -1,8 +1,8 @@
 import { checkInteger, describe } from "../base/check.ts";
-import type { GlobalIdError } from "../base/errors.ts";
+import { ClockError, ClosedError, type GlobalIdError } from "../base/errors.ts";
 import { claimNode } from "../reservation/claim.ts";
 import { ReservationKeeper } from "../reservation/keeper.ts";
-import { ClockError, NotReservedError, OutOfIdsError, OutOfTimeError } from "./errors.ts";
+import { NotReservedError, OutOfIdsError, OutOfTimeError } from "./errors.ts";
 import type { IdGeneratorOpenOptions, IdGeneratorOptions } from "./id_generator_options.ts";
 import { IdGrant, IdStatus } from "./id_grant.ts";
 import { IdRange } from "./id_range.ts";
@@ -68,6 +68,8 @@ export class IdGenerator implements AsyncDisposable {
   #keeper: ReservationKeeper | undefined;
   /** Why the reservation could not be renewed when that was last tried, if it could not. */
   #trouble: unknown;
+  /** Settled once the generator has given back what it held; `undefined` until it is closed. */
+  #closing: Promise<void> | undefined;
 
   /**
    * Makes a generator. It has no ids for the tick that the clock is in now (rule 5).
@@ -155,14 +157,13 @@ export class IdGenerator implements AsyncDisposable {
   }
 
   /**
-   * Gives back the node of a generator that was opened with a store, and the ticks that it has not used, so that
-   * another may have both at once. There are no more ids. Has no effect on a generator that was not opened with a
-   * store.
+   * Ends the generator: from now on, it throws a `ClosedError` instead of giving out ids. One that was opened with a
+   * store gives back its node and the ticks that it has not used, so that another may have both at once. If the store
+   * does not answer within 2 s, the generator gives back nothing, and the next holder of the node has to wait.
    */
-  async close(): Promise<void> {
-    if (this.#keeper === undefined) return;
-    this.#sequencer.close();
-    await this.#keeper.release(this.lastTick + 1);
+  close(): Promise<void> {
+    this.#closing ??= this.#end();
+    return this.#closing;
   }
 
   /** Closes the generator. */
@@ -178,6 +179,7 @@ export class IdGenerator implements AsyncDisposable {
    * @throws {ClockError} If the clock is behind the last tick used, or behind the layout's epoch.
    * @throws {OutOfTimeError} If the clock is past the layout's last tick.
    * @throws {NotReservedError} If the clock's tick is not reserved.
+   * @throws {ClosedError} If the generator is closed.
    */
   nextId(): bigint {
     this.#takeOrThrow(1);
@@ -193,6 +195,7 @@ export class IdGenerator implements AsyncDisposable {
    * @throws {ClockError} If the clock is behind the last tick used, or behind the layout's epoch.
    * @throws {OutOfTimeError} If the clock is past the layout's last tick.
    * @throws {NotReservedError} If the clock's tick is not reserved.
+   * @throws {ClosedError} If the generator is closed.
    *
    * @example
    * ```ts
@@ -225,6 +228,7 @@ export class IdGenerator implements AsyncDisposable {
    * @throws {ClockError} If the clock is behind the last tick used, or behind the layout's epoch.
    * @throws {OutOfTimeError} If the clock is past the layout's last tick.
    * @throws {NotReservedError} If the clock's tick is not reserved.
+   * @throws {ClosedError} If the generator is closed.
    */
   nextRange(count: number): IdRange {
     this.#takeOrThrow(count);
@@ -240,6 +244,7 @@ export class IdGenerator implements AsyncDisposable {
    * @throws {ClockError} If the clock is behind the last tick used, or behind the layout's epoch.
    * @throws {OutOfTimeError} If the clock is past the layout's last tick.
    * @throws {NotReservedError} If the clock's tick is not reserved.
+   * @throws {ClosedError} If the generator is closed.
    *
    * @example
    * ```ts
@@ -278,6 +283,7 @@ export class IdGenerator implements AsyncDisposable {
    * @param grant Where the answer goes: up to `count` ids, at least 1, or after how many ms to try again.
    * @returns `IdStatus.OK`, or why there are none.
    * @throws {TypeError | RangeError} If the count is not such an integer.
+   * @throws {ClosedError} If the generator is closed.
    *
    * @example
    * ```ts
@@ -294,7 +300,14 @@ export class IdGenerator implements AsyncDisposable {
    * ```
    */
   tryRange(count: number, grant: IdGrant): IdStatus {
-    return this.#sequencer.tryRange(count, grant);
+    const status = this.#sequencer.tryRange(count, grant);
+    if (status !== IdStatus.OK && this.#closing !== undefined) throw new ClosedError("the generator");
+    return status;
+  }
+
+  async #end(): Promise<void> {
+    this.#sequencer.close(); // before anything is given back: another may use it from then on
+    await this.#keeper?.release(this.lastTick + 1);
   }
 
   #takeOrThrow(count: number): void {
@@ -303,6 +316,7 @@ export class IdGenerator implements AsyncDisposable {
   }
 
   #errorOf(status: IdStatus): GlobalIdError {
+    if (this.#closing !== undefined) return new ClosedError("the generator");
     const { tick, retryAfterMs } = this.#grant;
     switch (status) {
       case IdStatus.OUT_OF_IDS:

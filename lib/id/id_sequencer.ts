@@ -1,6 +1,6 @@
 import { checkInteger } from "../base/check.ts";
 import type { Clock } from "../base/clock.ts";
-import { ClockError } from "./errors.ts";
+import { ClockError } from "../base/errors.ts";
 import { type IdGrant, IdStatus } from "./id_grant.ts";
 import { checkSettings, type IdSequencerOptions } from "./id_sequencer_options.ts";
 import type { IdLayout } from "./layout.ts";

@@ -3,8 +3,8 @@ import { type HolderOptions, ReservationHolder } from "./holder.ts";
 import type { Reservation } from "./store.ts";
 
 /**
- * How long a record must stay the same for its holder to count as gone, in ms: a holder changes it every second or so. If that
- * is wrong (a holder that was merely stopped for so long), it costs that holder its node, never uniqueness.
+ * How long a record must stay the same for its holder to count as gone, in ms: a holder changes it every second or so.
+ * If that is wrong (a holder that was merely stopped for so long), it costs that holder its node, never uniqueness.
  */
 const GONE_AFTER_MS = 5000;
 
@@ -68,7 +68,9 @@ async function replaceUnlessTaken(
   }
 }
 
-/** The integers from 0 on, beginning somewhere at random, so that replicas that start together do not meet at each one. */
+/**
+ * The integers from 0 on, beginning somewhere at random, so that replicas that start together do not meet at each one.
+ */
 function shuffledUpTo(max: number): number[] {
   const first = Math.floor(Math.random() * (max + 1));
   return Array.from({ length: max + 1 }, (_, i) => (first + i) % (max + 1));

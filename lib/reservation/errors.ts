@@ -1,5 +1,11 @@
 import { GlobalIdError } from "../base/errors.ts";
 
+/** The reservation store does not work, or does not answer in time. */
+export class StoreError extends GlobalIdError {
+  /** The name of the class. */
+  override name = "StoreError";
+}
+
 /** The node is another holder's. */
 export class NodeHeldError extends GlobalIdError {
   /** The name of the class. */

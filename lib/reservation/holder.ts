@@ -1,3 +1,4 @@
+import { ClockError } from "../base/errors.ts";
 import { LayoutMismatchError, NodeHeldError } from "./errors.ts";
 import type { Reservation, ReservationStore } from "./store.ts";
 
@@ -34,10 +35,11 @@ export interface HolderOptions {
 }
 
 /**
- * How far ahead of the clock ticks are reserved, in ms. For so long, ids go on while the store is out of reach; and for so long, a new
- * holder may have to wait for its clock where the one before could not give back what it did not use. With a slow store, it is more by
- * twice the time that its slowest change of late took, since that may pass before a change, and again before the next one. (On a
- * machine whose CPUs were all busy, flushing one took 4 to 6 s now and then.)
+ * How far ahead of the clock ticks are reserved, in ms. For so long, ids go on while the store is out of reach; and for
+ * so long, a new holder may have to wait for its clock where the one before could not give back what it did not use.
+ * With a slow store, it is more by twice the time that its slowest change of late took, since that may pass before a
+ * change, and again before the next one. (On a machine whose CPUs were all busy, flushing one took 4 to 6 s now and
+ * then.)
  */
 export const AHEAD_MS = 3000;
 
@@ -48,11 +50,12 @@ const MAX_AHEAD_MS = 60_000;
 const MEMORY = 0.995;
 
 /**
- * Holds a node: owns the ticks from `firstTick` to before `mark`, all of them written by this holder and by nobody else.
+ * Holds a node: owns the ticks from `firstTick` to before `mark`, all of them written by this holder and by nobody
+ * else.
  *
- * Every change of the record names the record that it replaces. So once another holder has written to it, this one's changes
- * fail, and its mark stays where it is; what lies below stays its own. A change whose reply got lost is found out at the next
- * one: if what is on record has this holder's name, it wrote it.
+ * Every change of the record names the record that it replaces. So once another holder has written to it, this one's
+ * changes fail, and its mark stays where it is; what lies below stays its own. A change whose reply got lost is found
+ * out at the next one: if what is on record has this holder's name, it wrote it.
  */
 export class ReservationHolder {
   /** The node. */
@@ -74,11 +77,12 @@ export class ReservationHolder {
   }
 
   /**
-   * Takes a node, from whoever held it, and reserves its first ticks. Whoever held it keeps what it had reserved, and can
-   * reserve no more.
+   * Takes a node, from whoever held it, and reserves its first ticks. Whoever held it keeps what it had reserved, and
+   * can reserve no more.
    *
    * @param options The node, the store, the layout, the clock.
-   * @param isBehindAllowed Whether to reserve ticks past the mark although the clock is behind it (the policy `logical`).
+   * @param isBehindAllowed Whether to reserve ticks past the mark although the clock is behind it (the policy
+   * `logical`).
    * @throws {LayoutMismatchError} If what is on record was written with another layout.
    * @throws {NodeHeldError} If another holder took it at the same moment.
    */
@@ -91,7 +95,8 @@ export class ReservationHolder {
    *
    * @param found What was found; `undefined` if nothing was.
    * @param options The node, the store, the layout, the clock.
-   * @param isBehindAllowed Whether to reserve ticks past the mark although the clock is behind it (the policy `logical`).
+   * @param isBehindAllowed Whether to reserve ticks past the mark although the clock is behind it (the policy
+   * `logical`).
    * @throws {LayoutMismatchError} If what is on record was written with another layout.
    * @throws {NodeHeldError} If another holder has taken it since.
    */
@@ -114,7 +119,8 @@ export class ReservationHolder {
   }
 
   /**
-   * Goes on in the place of a holder that is no more, and that nobody else can go on for: whoever knows exactly what that one used.
+   * Goes on in the place of a holder that is no more, and that nobody else can go on for: whoever knows exactly what
+   * that one used.
    *
    * @param found What is on record: that holder's.
    * @param options The node, the store, the layout, the clock. The name is that holder's, whatever is given.
@@ -136,8 +142,8 @@ export class ReservationHolder {
   }
 
   /**
-   * Reserves on, so that the mark is {@linkcode AHEAD_MS} or more past the clock and past the last tick used. Changes the record only
-   * if that takes a higher mark; to be called every second or so.
+   * Reserves on, so that the mark is {@linkcode AHEAD_MS} or more past the clock and past the last tick used. Changes
+   * the record only if that takes a higher mark; to be called every second or so.
    *
    * @param usedTick The last tick used, which may be past the clock's.
    * @throws {NodeHeldError} If another holder has taken the node.
@@ -160,11 +166,12 @@ export class ReservationHolder {
   }
 
   /**
-   * Gives the node back, so that the next holder need not wait to see whether this one is still there; and with it the ticks that nobody
-   * used nor ever will, so that it may begin with them: the mark comes down to the first of them, in the same change.
+   * Gives the node back, so that the next holder need not wait to see whether this one is still there; and with it the
+   * ticks that nobody used nor ever will, so that it may begin with them: the mark comes down to the first of them, in
+   * the same change.
    *
-   * @param firstUnusedTick The first tick from which on it is certain that none is used, now and from now on. Left out: nothing is
-   * certain, and the mark stays.
+   * @param firstUnusedTick The first tick from which on it is certain that none is used, now and from now on. Left out:
+   * nothing is certain, and the mark stays.
    * @throws {NodeHeldError} If another holder has taken the node.
    */
   async release(firstUnusedTick: number = Infinity): Promise<void> {
@@ -209,7 +216,7 @@ function aheadTicks({ layout, aheadMs = AHEAD_MS }: HolderOptions, slowestMs = 0
 
 /** The tick of a time; the first one for a time before it. */
 function tickAt(nowMs: number, { epochMs, tickMs }: TickScale): number {
-  if (!Number.isFinite(nowMs)) throw new RangeError(`the clock did not give a time, but ${nowMs}`);
+  if (!Number.isFinite(nowMs)) throw new ClockError(NaN, 0, tickMs);
   return Math.max(0, Math.floor((nowMs - epochMs) / tickMs));
 }
 

@@ -1,4 +1,4 @@
-import { NodeHeldError } from "./errors.ts";
+import { NodeHeldError, StoreError } from "./errors.ts";
 import type { ReservationHolder } from "./holder.ts";
 
 /** How often a reservation is renewed, in ms. */
@@ -80,7 +80,7 @@ export class ReservationKeeper {
 async function withinTime(promise: Promise<void>): Promise<void> {
   const late = Promise.withResolvers<void>();
   const message = `the reservation store did not answer within ${STORE_TIMEOUT_MS} ms`;
-  const timer = setTimeout(() => late.reject(new Error(message)), STORE_TIMEOUT_MS);
+  const timer = setTimeout(() => late.reject(new StoreError(message)), STORE_TIMEOUT_MS);
   try {
     await Promise.race([promise, late.promise]);
   } finally {

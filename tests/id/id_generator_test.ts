@@ -66,7 +66,7 @@ describe("IdGenerator, rule by rule", () => {
     const clock = new HandClock(EPOCH_MS - 250);
     const ids = new IdGenerator({ nodeId: 1, layout: SMALL, clock });
     const error = assertThrows(() => ids.nextId(), ClockError);
-    assertEquals([error.tick, error.lastTick, error.retryAfterMs], [-3, 0, 250]);
+    assertEquals([error.tick, error.firstUsableTick, error.retryAfterMs], [-3, 0, 250]);
     clock.ms += error.retryAfterMs;
     assertEquals(SMALL.unpack(ids.nextId()), { tick: 0, sequence: 0, nodeId: 1 });
   });
@@ -77,7 +77,7 @@ describe("IdGenerator, rule by rule", () => {
     assertEquals(SMALL.unpack(ids.nextId()), { tick: 3, sequence: 0, nodeId: 1 });
     clock.ms = EPOCH_MS + TICK_MS + 30;
     const error = assertThrows(() => ids.nextId(), ClockError);
-    assertEquals([error.tick, error.lastTick, error.retryAfterMs], [1, 3, 170]);
+    assertEquals([error.tick, error.firstUsableTick, error.retryAfterMs], [1, 3, 170]);
     clock.ms += error.retryAfterMs;
     assertEquals(SMALL.unpack(ids.nextId()), { tick: 3, sequence: 1, nodeId: 1 });
   });

@@ -1,6 +1,7 @@
 import { assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import {
+  ClosedError,
   IdGenerator,
   IdGrant,
   IdLayout,
@@ -63,9 +64,9 @@ describe("IdGenerator.close", () => {
     clock.ms += TICK_MS;
     ids.nextId();
     const closing = ids.close();
-    assertThrows(() => ids.nextId(), NotReservedError);
+    assertThrows(() => ids.nextId(), ClosedError);
     clock.ms += TICK_MS;
-    assertThrows(() => ids.nextId(), NotReservedError);
+    assertThrows(() => ids.nextId(), ClosedError);
     await closing;
     assertEquals((await store.read(1))?.mark, 12);
   });
@@ -75,10 +76,26 @@ describe("IdGenerator.close", () => {
     const ids = await IdGenerator.open({ store: new MemoryReservationStore(), layout: LAYOUT, clock });
     clock.ms += TICK_MS;
     ids.nextId();
+    await Promise.all([ids.close(), ids.close()]);
+    const calls: (() => unknown)[] = [
+      () => ids.nextId(),
+      () => ids.nextRange(2),
+      () => ids.fill(new BigUint64Array(2)),
+      () => ids.tryRange(1, new IdGrant()),
+    ];
+    for (const call of calls) assertThrows(call, ClosedError, "the generator is closed");
+    assertEquals(ids.lastTick, 11);
+  });
+
+  it("ends a generator without a store, too", async () => {
+    const clock = new HandClock(EPOCH_MS + 10 * TICK_MS);
+    const ids = new IdGenerator({ nodeId: 1, layout: LAYOUT, clock });
+    clock.ms += TICK_MS;
+    ids.nextId();
     await ids.close();
-    assertThrows(() => ids.nextId(), NotReservedError);
-    await ids.close();
-    assertThrows(() => ids.nextId(), NotReservedError);
+    assertThrows(() => ids.nextId(), ClosedError);
+    clock.ms -= 9 * TICK_MS;
+    assertThrows(() => ids.nextId(), ClosedError);
   });
 });
 

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { IdLayout, LayoutMismatchError, NodeHeldError } from "../../mod.ts";
+import { ClockError, IdLayout, LayoutMismatchError, NodeHeldError } from "../../mod.ts";
 import { AHEAD_MS, type HolderOptions, ReservationHolder } from "../../lib/reservation/holder.ts";
 import { HandClock } from "../id/hand_clock.ts";
 import { FlakyStore } from "./flaky_store.ts";
@@ -73,7 +73,7 @@ describe("ReservationHolder.claim", () => {
     clock.ms = NaN;
     await assertRejects(
       () => ReservationHolder.claim(options("b"), false),
-      RangeError,
+      ClockError,
       "the clock did not give a time",
     );
   });

@@ -19,7 +19,7 @@ export interface OpenReservations {
  * @param Database The class of the runtime's `node:sqlite`.
  * @param path The file, in a directory that exists.
  * @param busyTimeoutMs How long to wait for a lock that another connection has, in ms.
- * @throws {Error} If it cannot be opened or written, or is damaged; the message names the file.
+ * @throws {Error} If it cannot be opened or written, or is damaged; the message does not name the file.
  */
 export function openReservations(Database: typeof DatabaseSync, path: string, busyTimeoutMs: number): OpenReservations {
   let database: DatabaseSync | undefined;
@@ -57,6 +57,6 @@ export function openReservations(Database: typeof DatabaseSync, path: string, bu
     };
   } catch (error) {
     database?.close();
-    throw new Error(`the reservation store ${path} cannot be used: ${(error as Error).message}`, { cause: error });
+    throw error;
   }
 }

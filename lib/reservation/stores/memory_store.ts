@@ -1,8 +1,8 @@
 import type { Reservation, ReservationStore } from "../store.ts";
 
 /**
- * Keeps reservations in memory, for tests, and for generators that only have to be kept apart within one process. It is not
- * durable: after a restart of the process, it proves nothing.
+ * Keeps reservations in memory, for tests, and for generators that only have to be kept apart within one process. It is
+ * not durable: after a restart of the process, it proves nothing.
  *
  * @example
  * ```ts

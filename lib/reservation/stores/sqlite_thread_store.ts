@@ -1,21 +1,27 @@
+import { StoreError } from "../errors.ts";
 import type { Reservation, ReservationStore } from "../store.ts";
 import { type OpenReservations, openReservations } from "./_open_reservations.ts";
+import { storeFailure } from "./_store_failure.ts";
 
 /**
  * How long a request waits for a lock that another connection has, in ms; SQLite looks every 100 ms whether it is gone.
  *
- * The thread has nothing else to do, so this need not be short. It is the time from one request of a `ReservationKeeper` to its next
- * (2 s until it gives up, 1 s of pause). So while a lock lasts, one of them always waits for it to go; and they fail as fast as they
- * come, so that none waits for those before it, which a holder would take for a store that is slow.
+ * The thread has nothing else to do, so this need not be short. It is the time from one request of a
+ * `ReservationKeeper` to its next (2 s until it gives up, 1 s of pause). So while a lock lasts, one of them always
+ * waits for it to go; and they fail as fast as they come, so that none waits for those before it, which a holder would
+ * take for a store that is slow.
  */
 const BUSY_TIMEOUT_MS = 3000;
 
 /**
- * How many requests may wait before more are refused: it bounds the queue if the disk hangs for hours. By the time they are carried
- * out, those who made them have given up. That does no harm: the first change that still finds what it expects is made, as if its
- * reply had got lost, and those behind it, which expected the same, change nothing.
+ * How many requests may wait before more are refused: it bounds the queue if the disk hangs for hours. By the time they
+ * are carried out, those who made them have given up. That does no harm: the first change that still finds what it
+ * expects is made, as if its reply had got lost, and those behind it, which expected the same, change nothing.
  */
 const MAX_PENDING = 100;
+
+/** The id of the answer that the thread gives unasked, once it has opened the database or failed to. */
+const OPEN_ID = 0;
 
 /** What the thread is asked to do. */
 interface StoreRequest {
@@ -24,7 +30,7 @@ interface StoreRequest {
   readonly args: readonly unknown[];
 }
 
-/** What came of it: a message if it failed. The request 0, which nobody makes, is to open the database. */
+/** What came of a request: a message if it failed. */
 interface StoreAnswer {
   readonly id: number;
   readonly value?: unknown;
@@ -32,11 +38,12 @@ interface StoreAnswer {
 }
 
 /**
- * The database of {@linkcode SqliteReservationStore}, in a thread of its own: neither a lock nor a slow disk holds up the event loop
- * of who uses it. For Deno only; the server's.
+ * The database of {@linkcode SqliteReservationStore}, in a thread of its own: neither a lock nor a slow disk holds up
+ * the event loop of who uses it. For Deno only; the server's.
  *
- * Requests are carried out one after the other, in the order in which they were made. One that was not answered may have been
- * carried out nevertheless, or may still be. The thread keeps the process alive until the store is disposed of.
+ * Requests are carried out one after the other, in the order in which they were made. One that was not answered may
+ * have been carried out nevertheless, or may still be. The thread keeps the process alive until the store is disposed
+ * of.
  */
 export class SqliteThreadStore implements ReservationStore, AsyncDisposable {
   readonly #path: string;
@@ -45,11 +52,12 @@ export class SqliteThreadStore implements ReservationStore, AsyncDisposable {
   readonly #opened: Promise<unknown>;
   #lastId = 0;
   /** Why there are no more answers. */
-  #end: Error | undefined;
+  #end: StoreError | undefined;
 
   private constructor(path: string, busyTimeoutMs: number) {
     this.#path = path;
-    // A thread from a module file needs the permission to read that file, and all that it imports; source text does not.
+    // A thread from a module file needs the permission to read that file, and all that it imports; source text does
+    // not.
     const source = `import { DatabaseSync } from "node:sqlite";
       const open = () => (${openReservations})(DatabaseSync, ${JSON.stringify(path)}, ${busyTimeoutMs});
       (${serveReservations})(self, open);`;
@@ -59,7 +67,7 @@ export class SqliteThreadStore implements ReservationStore, AsyncDisposable {
       event.preventDefault(); // Or else it would end the process.
       this.#endWith(`has lost its thread: ${event.message}`);
     };
-    this.#opened = this.#expect(0);
+    this.#opened = this.#expect(OPEN_ID);
   }
 
   /**
@@ -67,7 +75,7 @@ export class SqliteThreadStore implements ReservationStore, AsyncDisposable {
    *
    * @param path The file, in a directory that exists.
    * @param busyTimeoutMs How long a request waits for a lock that another connection has, in ms.
-   * @throws {Error} If it cannot be opened or written, or is damaged; the message names the file.
+   * @throws {StoreError} If it cannot be opened or written, or is damaged; the message names the file.
    */
   static async open(path: string, busyTimeoutMs: number = BUSY_TIMEOUT_MS): Promise<SqliteThreadStore> {
     const store = new SqliteThreadStore(path, busyTimeoutMs);
@@ -91,13 +99,19 @@ export class SqliteThreadStore implements ReservationStore, AsyncDisposable {
   }
 
   /**
-   * Closes the database, and ends the thread. Requests without an answer fail at once, and then the database is not waited for: the
-   * thread ends when it is done with the one that it is at. A process that ends by itself waits for that too, `Deno.exit` does not.
+   * Closes the database, and ends the thread. Requests without an answer fail at once, and then the database is not
+   * waited for: the thread ends when it is done with the one that it is at. A process that ends by itself waits for
+   * that too, `Deno.exit` does not.
    */
-  async [Symbol.asyncDispose](): Promise<void> {
+  async close(): Promise<void> {
     const isIdle = this.#end === undefined && this.#pending.size === 0;
     if (isIdle) await this.#request("close").catch(() => {}); // All is on the disk: what is left undone is to tidy up.
     this.#endWith("is closed");
+  }
+
+  /** Closes the database, and ends the thread: see `close`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 
   async #request<Name extends keyof OpenReservations>(
@@ -106,7 +120,7 @@ export class SqliteThreadStore implements ReservationStore, AsyncDisposable {
   ): Promise<ReturnType<OpenReservations[Name]>> {
     if (this.#end !== undefined) throw this.#end;
     if (this.#pending.size >= MAX_PENDING) {
-      throw new Error(`the reservation store ${this.#path} has not answered ${MAX_PENDING} requests yet`);
+      throw new StoreError(`the reservation store ${this.#path} has not answered ${MAX_PENDING} requests yet`);
     }
     const id = ++this.#lastId;
     this.#thread.postMessage({ id, name, args } satisfies StoreRequest);
@@ -123,12 +137,12 @@ export class SqliteThreadStore implements ReservationStore, AsyncDisposable {
     const answer = this.#pending.get(id);
     this.#pending.delete(id);
     if (error === undefined) answer?.resolve(value);
-    else answer?.reject(new Error(error));
+    else answer?.reject(storeFailure(this.#path, id === OPEN_ID ? "cannot be used" : "failed", error));
   }
 
   /** Ends the thread, and fails all requests, those to come as well. */
   #endWith(reason: string): void {
-    this.#end ??= new Error(`the reservation store ${this.#path} ${reason}`);
+    this.#end ??= new StoreError(`the reservation store ${this.#path} ${reason}`);
     this.#thread.terminate();
     for (const answer of this.#pending.values()) answer.reject(this.#end);
     this.#pending.clear();
@@ -145,7 +159,7 @@ function serveReservations(thread: Pick<Worker, "postMessage" | "onmessage">, op
     }
   };
   let reservations: OpenReservations;
-  answer(0, () => void (reservations = open()));
+  answer(0, () => void (reservations = open())); // OPEN_ID
   thread.onmessage = ({ data: { id, name, args } }: MessageEvent<StoreRequest>) => {
     answer(id, () => (reservations[name] as (...args: readonly unknown[]) => unknown)(...args));
   };

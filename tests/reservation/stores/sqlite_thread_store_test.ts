@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { DatabaseSync } from "node:sqlite";
-import type { Reservation } from "../../../mod.ts";
+import { type Reservation, StoreError } from "../../../mod.ts";
 import { SqliteReservationStore } from "../../../lib/reservation/stores/sqlite_store.ts";
 import { SqliteThreadStore } from "../../../lib/reservation/stores/sqlite_thread_store.ts";
 import { TempDir } from "../../../testing/temp_dir.ts";
@@ -75,8 +75,12 @@ describe("SqliteThreadStore", () => {
     const noDatabase = `${temp.path}/text`;
     await Deno.writeTextFile(noDatabase, "no database, but long enough to have been one. ".repeat(100));
     for (const path of [noDatabase, `${temp.path}/none/store.sqlite`, temp.path]) {
-      const expected = assertThrows(() => new SqliteReservationStore(path), Error, `store ${path} cannot be used: `);
-      assertEquals(messageOf(await assertRejects(() => SqliteThreadStore.open(path), Error)), expected.message);
+      const expected = assertThrows(
+        () => new SqliteReservationStore(path),
+        StoreError,
+        `store ${path} cannot be used: `,
+      );
+      assertEquals(messageOf(await assertRejects(() => SqliteThreadStore.open(path), StoreError)), expected.message);
     }
   });
 
@@ -121,7 +125,7 @@ describe("SqliteThreadStore", () => {
     await using store = await SqliteThreadStore.open(path, 1);
     {
       using _lock = new Lock(path);
-      await assertRejects(() => store.compareAndSet(1, undefined, A), Error, "database is locked");
+      await assertRejects(() => store.compareAndSet(1, undefined, A), StoreError, "failed: database is locked");
     }
     assertEquals(await store.compareAndSet(1, undefined, A), true);
   });
@@ -132,7 +136,7 @@ describe("SqliteThreadStore", () => {
     await using store = await SqliteThreadStore.open(path, FOREVER_MS);
     using lock = new Lock(path);
     const answers = Array.from({ length: 100 }, () => store.compareAndSet(1, undefined, A));
-    const error = await assertRejects(() => store.read(1), Error);
+    const error = await assertRejects(() => store.read(1), StoreError);
     assertEquals(error.message, `the reservation store ${path} has not answered 100 requests yet`);
     lock.release();
     assertEquals((await within("the answers", Promise.all(answers))).filter((isSet) => isSet).length, 1);

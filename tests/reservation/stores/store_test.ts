@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { MemoryReservationStore, type Reservation, type ReservationStore } from "../../../mod.ts";
+import { DatabaseSync } from "node:sqlite";
+import { MemoryReservationStore, type Reservation, type ReservationStore, StoreError } from "../../../mod.ts";
 import { SqliteReservationStore } from "../../../lib/reservation/stores/sqlite_store.ts";
 import { SqliteThreadStore } from "../../../lib/reservation/stores/sqlite_thread_store.ts";
 import { TempDir } from "../../../testing/temp_dir.ts";
@@ -70,15 +71,32 @@ describe("SqliteReservationStore", () => {
     await using temp = await TempDir.make();
     const path = `${temp.path}/store.sqlite`;
     await Deno.writeTextFile(path, "no database, but long enough to have been one. ".repeat(100));
-    assertThrows(() => new SqliteReservationStore(path), Error, `the reservation store ${path} cannot be used: `);
-    assertThrows(() => new SqliteReservationStore(`${temp.path}/none/store.sqlite`), Error, "cannot be used: ");
+    const error = assertThrows(
+      () => new SqliteReservationStore(path),
+      StoreError,
+      `the reservation store ${path} cannot be used: file is not a database`,
+    );
+    assertEquals((error.cause as Error).message, "file is not a database");
+    assertThrows(() => new SqliteReservationStore(`${temp.path}/none/store.sqlite`), StoreError, "cannot be used: ");
   });
 
   it("rejects, rather than throws, when it is closed", async () => {
     await using temp = await TempDir.make();
     const store = new SqliteReservationStore(`${temp.path}/store.sqlite`);
+    store.close();
     store[Symbol.dispose]();
-    await assertRejects(() => store.read(1));
-    await assertRejects(() => store.compareAndSet(1, A, B));
+    await assertRejects(() => store.read(1), StoreError, "store.sqlite is closed");
+    await assertRejects(() => store.compareAndSet(1, A, B), StoreError, "store.sqlite is closed");
+  });
+
+  it("rejects with what SQLite says, as the cause", async () => {
+    await using temp = await TempDir.make();
+    const path = `${temp.path}/store.sqlite`;
+    using store = new SqliteReservationStore(path);
+    using other = new DatabaseSync(path);
+    other.exec("DROP TABLE reservation");
+    const message = `the reservation store ${path} failed: no such table: reservation`;
+    const error = await assertRejects(() => store.read(1), StoreError, message);
+    assertEquals((error.cause as Error).message, "no such table: reservation");
   });
 });
