@@ -1,39 +1,30 @@
 /**
  * Range requests that only holders of a key can make, and responses that only they can answer them with.
  *
- * Both are those of `lib/wire/protocol.ts` with another first byte, 0x03, and with a MAC behind; both have 48 bytes, so that
- * the server amplifies nothing. All numbers are big-endian.
+ * `docs/protocol.md` has their layout, and says what the MACs cover. The MAC of a response covers the MAC of its
+ * request. So a response answers one request and no other, and a request and a response can never pass for one
+ * another.
  *
- *     request   | 0x03 | 0 u8      | 0 u16 | count u32   | tag u64 | time u64     | nonce u64 | MAC 16 bytes |
- *     response  | 0x03 | status u8 | 0 u16 | granted u32 | tag u64 | first id u64 | step u64  | MAC 16 bytes |
+ * A server does not answer a datagram without a valid MAC. It answers a request that is not fresh (see
+ * `replay_window.ts`) with the status STALE and the time that the request should have: a client whose clock is wrong
+ * sends the request again, with its times moved by as much. The client can trust that time, since the response's MAC
+ * proves that the server gave it after the request was sent.
  *
- *     MAC of a request   = the first 16 bytes of HMAC-SHA-256(key, request[0..32])
- *     MAC of a response  = the first 16 bytes of HMAC-SHA-256(key, response[0..32] + MAC of the request)
+ * **Against whom**: an attacker on the network, who can read, hold back, change and replay all datagrams, and spoof
+ * any sender's address, but does not have the key.
  *
- * The time is when the request was sent, in ms since 1970-01-01T00:00:00Z; the nonce is a random number, another one each
- * time that a request is sent, also when it is sent again. The response has neither: its MAC covers that of the request, and
- * so is an answer to this one request and no other, nor can a request and a response ever pass for one another.
- *
- * A server answers nothing to a datagram without a good MAC. A request that is not fresh (see `replay_window.ts`) is
- * answered with the status STALE, with granted and step 0, and in place of the first id the time that a request
- * would have to have now: a client whose clock is wrong sends it again with its times moved by as much. (What makes it safe
- * to follow is the MAC: it is the server's answer, given after the request was sent.)
- *
- * **Against whom**: somebody on the network, who can read, hold back, change and repeat all datagrams, and send any with any
- * sender's address, but does not have the key.
- *
- * - They get no ids, and the server spends none on them.
- * - They cannot make a client take an id that the server did not give to it: no changed response, none from another
- *   request, none from before either of them was started again, and none twice.
- * - A request that they repeat costs ids at most once more for every *other* worker, and every other server, with the same
- *   key: each remembers only what it has seen itself. Those ids are lost, not given out twice. One that is older than half a
- *   minute, or from before the worker was started, costs nothing.
+ * - The attacker gets no ids, and the server spends none on the attacker.
+ * - The attacker cannot make a client take an id that the server did not give to it: no changed response, no response
+ *   to another request, none from before client or server was started again, and none twice.
+ * - A replayed request costs ids at most once more for every *other* worker, and every other server, with the same
+ *   key: each remembers only the requests that it has seen itself. Those ids are lost, not given out twice. A request
+ *   that is older than half a minute, or from before the worker was started, costs nothing.
  *
  * **What it does not do**:
  *
  * - Hide anything: ids, counts and times can be read on the way.
  * - Keep holders of the key apart: each can ask for any number of ids, and answer the others as if it were the server.
- * - Keep the network from losing datagrams, or the server from being flooded: to find out that a MAC is wrong takes about a
+ * - Keep the network from losing datagrams, or the server from being flooded: checking a wrong MAC takes about a
  *   microsecond.
  *
  * @module

@@ -1,28 +1,6 @@
 /**
- * The numbers of the wire protocol, version 1, over UDP, all big-endian.
- *
- * Basic, one id:
- *
- *     request   | 0x00 |
- *     success   | 0x00 | id u64 |
- *     error     | 0x01 |            (also for any datagram that is neither request)
- *
- * Range, up to `count` ids of one tick; request and response are of the same size, so that the server amplifies nothing:
- *
- *     request   | 0x02 | 0 u8 | 0 u16 | count u32 | tag u64 | 16 zero bytes |
- *     response  | 0x02 | status u8 | 0 u16 | granted u32 | tag u64 | first id u64 | step u64 |
- *
- * The tag is the client's, echoed. On any status but OK, granted and step are 0, and in place of the first id there are the
- * milliseconds after which a retry makes sense.
- *
- * Signed, for those who share a key with the server: a range request and its response with another first byte, and with a MAC
- * behind; 48 bytes. See `lib/access/mac.ts`.
- *
- *     request   | 0x03 | 0 u8      | 0 u16 | count u32   | tag u64 | time u64     | nonce u64 | MAC 16 bytes |
- *     response  | 0x03 | status u8 | 0 u16 | granted u32 | tag u64 | first id u64 | step u64  | MAC 16 bytes |
- *
- * A server never answers what is itself a server's error answer: two servers would go on telling each other of errors for
- * ever, once somebody has sent one of them a datagram with the other's address as its sender.
+ * The numbers of the wire protocol, version 1. `docs/protocol.md` has the layout of all requests and responses, and the
+ * rules for both sides.
  *
  * @module
  */
