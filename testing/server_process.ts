@@ -1,8 +1,7 @@
 import { assert } from "@std/assert";
+import { denoCommand } from "./deno_process.ts";
 import { TempDir } from "./temp_dir.ts";
 import { until, within } from "./within.ts";
-
-const ROOT = new URL("../", import.meta.url).pathname;
 
 /** How to start a real server. */
 export interface ServerProcessOptions {
@@ -26,13 +25,11 @@ export class ServerProcess implements AsyncDisposable {
 
   constructor(readonly state: TempDir, private readonly ownsState: boolean, options: ServerProcessOptions) {
     const { flags = [], port = 0, env = {}, deno = ["-P=serve"] } = options;
-    this.#child = new Deno.Command(Deno.execPath(), {
-      args: [
-        ...["run", "--quiet", "--no-prompt", ...deno, `--allow-read=${state.path}`, `--allow-write=${state.path}`],
-        ...["server.ts", "--state", state.path, "--port", String(port), ...flags],
-      ],
-      cwd: ROOT,
-      env: { NO_COLOR: "1", ...env },
+    this.#child = denoCommand({
+      deno: ["run", "--quiet", "--no-prompt", ...deno, `--allow-read=${state.path}`, `--allow-write=${state.path}`],
+      program: "server.ts",
+      args: ["--state", state.path, "--port", port, ...flags],
+      env,
       stdin: "null",
       stdout: "piped",
       stderr: "piped",

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { NodePool } from "../../lib/node/node_pool.ts";
+import { denoCommand } from "../../testing/deno_process.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 import { until } from "../../testing/within.ts";
 import { PoolMemory, state } from "./pool_memory.ts";
@@ -10,8 +11,10 @@ const PROCESS = new URL("./pool_process.ts", import.meta.url).href;
 
 /** A process that has a pool open, and does as it is ordered once it is told to begin. */
 async function startProcess(path: string, order: "empty" | "once" | "die", ticks = 0) {
-  const process = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--no-check", "--allow-ffi", "--allow-run", PROCESS, path, order, String(ticks)],
+  const process = denoCommand({
+    deno: ["run", "--quiet", "--no-check", "--allow-ffi", "--allow-run"],
+    program: PROCESS,
+    args: [path, order, ticks],
     stdout: "piped",
     stdin: "piped",
   }).spawn();

@@ -5,6 +5,7 @@ import { DEFAULT_LAYOUT } from "../../mod.ts";
 import { RANGE_BYTES } from "../../lib/wire/protocol.ts";
 import { writeRangeRequest } from "../../lib/wire/request.ts";
 import { type RangeResponse, readRangeResponse } from "../../lib/wire/response.ts";
+import { runDeno } from "../../testing/deno_process.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 import { within } from "../../testing/within.ts";
 import { ServerProcess } from "../../testing/server_process.ts";
@@ -139,12 +140,11 @@ describe("access, what the server says of it", () => {
     const keyFile = await writeKey(state);
     await using server = await ServerProcess.start({ state, flags: ["--workers", "1", "--key-file", keyFile] });
     assertMatch(server.printed, /try it: deno task id --port [0-9]+ --key-file .*key\n/);
-    const { code, stdout } = await new Deno.Command(Deno.execPath(), {
-      args: [
-        ...["run", "-P=id", `--allow-read=${state.path}`, "id.ts", "--port", String(server.ports[0])],
-        ...["--key-file", keyFile, "--count", "3"],
-      ],
-    }).output();
-    assertEquals([code, new TextDecoder().decode(stdout).trim().split("\n").length], [0, 3]);
+    const { code, stdout } = await runDeno({
+      deno: ["run", "--quiet", "-P=id", `--allow-read=${state.path}`],
+      program: "id.ts",
+      args: ["--port", server.ports[0], "--key-file", keyFile, "--count", 3],
+    });
+    assertEquals([code, stdout.trim().split("\n").length], [0, 3]);
   });
 });

@@ -16,7 +16,7 @@ const MAX_IN_FLIGHT = 64;
 /** After so long without an answer, what is in flight counts as lost. */
 const LOST_MS = 900;
 /** More than a machine loses that is busy with other things. */
-const MAX_LOSSES = 5;
+const MAX_LOSSES = 20;
 /** After how many batches it goes away without waiting for the answers. */
 const BATCHES_A_SOCKET = 50;
 /** How often it says how far it is, in datagrams. */

@@ -3,12 +3,10 @@ import { describe, it } from "@std/testing/bdd";
 import { IdClient } from "../../client.ts";
 import { allowedCpus } from "../../lib/placement/cpus.ts";
 import { isFull, SEED } from "../settings.ts";
+import { denoCommand } from "../../testing/deno_process.ts";
 import { until, within } from "../../testing/within.ts";
 import { Load, ReceivedIds } from "./load.ts";
 import { ServerProcess } from "../../testing/server_process.ts";
-
-const ROOT = new URL("../../", import.meta.url);
-const FUZZ_PROCESS = new URL("./fuzz_process.ts", import.meta.url).href;
 
 /** Two processes that put datagrams of all kinds to a server, each to a worker of its own, and make sure of every answer. */
 class Fuzzing {
@@ -22,13 +20,11 @@ class Fuzzing {
 
   private constructor(ports: number[], cpus: number[]) {
     this.#children = cpus.map((cpu, i) =>
-      new Deno.Command("taskset", {
-        args: [
-          ...["--cpu-list", String(cpu), Deno.execPath(), "run", "--quiet", "--unstable-net", "--allow-net=127.0.0.1"],
-          ...["--allow-ffi", FUZZ_PROCESS, String(ports[i % ports.length]), String(SEED + i)],
-        ],
-        cwd: ROOT,
-        env: { NO_COLOR: "1" },
+      denoCommand({
+        deno: ["run", "--quiet", "--allow-net=127.0.0.1", "--allow-ffi"],
+        program: new URL("./fuzz_process.ts", import.meta.url).href,
+        args: [ports[i % ports.length], SEED + i],
+        cpu,
         stdin: "piped",
         stdout: "piped",
         stderr: "piped",

@@ -1,9 +1,29 @@
 import { assert, assertEquals } from "@std/assert";
+import { denoCommand } from "../../testing/deno_process.ts";
 import { within } from "../../testing/within.ts";
 import { allowedCpus } from "../../lib/placement/cpus.ts";
 
-/** A program that asks for ids, each with a datagram of its own. */
-export const LOAD_PROCESS: string = new URL("./load_process.ts", import.meta.url).href;
+/** A process that asks for ids, each with a datagram of its own, until its stdin ends. */
+export interface LoadOptions {
+  /** The CPU that it is pinned to. */
+  readonly cpu: number;
+  readonly ports: readonly number[];
+  readonly sockets: number;
+  /** What becomes of the ids that it prints. */
+  readonly stdout: "piped" | "null";
+}
+
+/** A command that asks a server for ids: `load_process.ts`. */
+export function loadCommand({ cpu, ports, sockets, stdout }: LoadOptions): Deno.Command {
+  return denoCommand({
+    deno: ["run", "--quiet", "--allow-net=127.0.0.1"],
+    program: new URL("./load_process.ts", import.meta.url).href,
+    args: [ports.join(","), sockets],
+    cpu,
+    stdin: "piped",
+    stdout,
+  });
+}
 
 /** Every id that was ever received in a test, and whether one of them came twice. */
 export class ReceivedIds {
@@ -40,16 +60,7 @@ export class Load implements AsyncDisposable {
   #stopped: Promise<void> | undefined;
 
   private constructor(private readonly ids: ReceivedIds, ports: number[], socketsEach: number, cpus: number[]) {
-    this.#children = cpus.map((cpu) =>
-      new Deno.Command("taskset", {
-        args: [
-          ...["--cpu-list", String(cpu), Deno.execPath(), "run", "--quiet", "--unstable-net", "--allow-net=127.0.0.1"],
-          ...[LOAD_PROCESS, ports.join(","), String(socketsEach)],
-        ],
-        stdin: "piped",
-        stdout: "piped",
-      }).spawn()
-    );
+    this.#children = cpus.map((cpu) => loadCommand({ cpu, ports, sockets: socketsEach, stdout: "piped" }).spawn());
     this.#read = Promise.all(this.#children.map((child) => this.#keep(child.stdout)));
   }
 

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { allowedCpus } from "../../lib/placement/cpus.ts";
+import { denoCommand } from "../../testing/deno_process.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 import { until, within } from "../../testing/within.ts";
 import { killIfAlive } from "../../testing/server_process.ts";
@@ -31,20 +32,11 @@ export class RecordedLoad implements AsyncDisposable {
   private constructor(private readonly dir: TempDir, program: string, port: number, args: string[][], cpus: number[]) {
     this.#files = cpus.map((_, i) => `${dir.path}/records-${i}`);
     this.#children = cpus.map((cpu, i) =>
-      new Deno.Command("taskset", {
-        args: [
-          ...[
-            "--cpu-list",
-            String(cpu),
-            Deno.execPath(),
-            "run",
-            "--quiet",
-            "--unstable-net",
-            "--allow-net",
-          ],
-          ...["--allow-ffi", `--allow-write=${dir.path}`, new URL(program, import.meta.url).href],
-          ...[String(port), this.#files[i], ...args[i]],
-        ],
+      denoCommand({
+        deno: ["run", "--quiet", "--allow-net", "--allow-ffi", `--allow-write=${dir.path}`],
+        program: new URL(program, import.meta.url).href,
+        args: [port, this.#files[i], ...args[i]],
+        cpu,
         stdin: "piped",
       }).spawn()
     );

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertGreater, assertMatch, assertNotMatch } from
 import { describe, it } from "@std/testing/bdd";
 import { IdClient } from "../../client.ts";
 import { poolPathOf } from "../../lib/node/pool_path.ts";
+import { denoCommand } from "../../testing/deno_process.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 import { ServerProcess } from "../../testing/server_process.ts";
 
@@ -44,10 +45,9 @@ describe("a state directory", () => {
   it("is all that deno task serve must be told, wherever it is", async () => {
     await using temp = await TempDir.make();
     const state = `${temp.path}/of my own`;
-    const task = new Deno.Command(Deno.execPath(), {
-      args: ["task", "--quiet", "serve", "--state", state, "--port", "0", ...ONE_WORKER],
-      cwd: new URL("../../", import.meta.url),
-      env: { NO_COLOR: "1" },
+    const task = denoCommand({
+      deno: ["task", "--quiet", "serve"],
+      args: ["--state", state, "--port", 0, ...ONE_WORKER],
       stdin: "null",
       stdout: "piped",
       stderr: "piped",

@@ -4,6 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { IdClient } from "../../client.ts";
 import { DEFAULT_LAYOUT } from "../../mod.ts";
 import { readBasicResponse } from "../../lib/wire/response.ts";
+import { denoCommand } from "../../testing/deno_process.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 import { until, within } from "../../testing/within.ts";
 import { killIfAlive, ServerProcess } from "../../testing/server_process.ts";
@@ -36,8 +37,9 @@ interface Outage extends AsyncDisposable {
 
 /** The database is locked by another process; which may be stopped while it has the lock. */
 async function lockStore({ path }: TempDir, isStopped: boolean): Promise<Outage> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["eval", LOCKER, `${path}/reservations.sqlite`],
+  const child = denoCommand({
+    deno: ["eval", LOCKER],
+    args: [`${path}/reservations.sqlite`],
     stdin: "piped",
     stdout: "piped",
   }).spawn();
