@@ -24,7 +24,12 @@ export type { Clock } from "./lib/base/clock.ts";
 export { ClockError, ClosedError, GlobalIdError, RetryableError } from "./lib/base/errors.ts";
 export { NotReservedError, OutOfIdsError, OutOfTimeError } from "./lib/id/errors.ts";
 export { IdGenerator } from "./lib/id/id_generator.ts";
-export type { ClockPolicy, IdGeneratorOpenOptions, IdGeneratorOptions } from "./lib/id/id_generator_options.ts";
+export type {
+  ClockPolicy,
+  IdGeneratorOpenOptions,
+  IdGeneratorOptions,
+  IdWaitOptions,
+} from "./lib/id/id_generator_options.ts";
 export { IdGrant, IdStatus } from "./lib/id/id_grant.ts";
 export { LayoutMismatchError, NodeHeldError, StoreError } from "./lib/reservation/errors.ts";
 export { MemoryReservationStore } from "./lib/reservation/stores/memory_store.ts";

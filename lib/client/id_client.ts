@@ -1,7 +1,7 @@
+import { abortable } from "../base/abortable.ts";
 import { checkInteger, describe } from "../base/check.ts";
 import { ClosedError } from "../base/errors.ts";
 import type { RangeResponse } from "../wire/response.ts";
-import { abortable } from "./_abortable.ts";
 import { PrefetchedIds } from "./_prefetched_ids.ts";
 import { type Pending, RangeRequester } from "./_range_requester.ts";
 

@@ -1,14 +1,18 @@
 import { checkInteger, describe } from "../base/check.ts";
-import { ClockError, ClosedError, type GlobalIdError } from "../base/errors.ts";
+import { ClockError, ClosedError, type GlobalIdError, RetryableError } from "../base/errors.ts";
+import { sleep } from "../base/sleep.ts";
 import { claimNode } from "../reservation/claim.ts";
 import { ReservationKeeper } from "../reservation/keeper.ts";
 import { NotReservedError, OutOfIdsError, OutOfTimeError } from "./errors.ts";
-import type { IdGeneratorOpenOptions, IdGeneratorOptions } from "./id_generator_options.ts";
+import type { IdGeneratorOpenOptions, IdGeneratorOptions, IdWaitOptions } from "./id_generator_options.ts";
 import { IdGrant, IdStatus } from "./id_grant.ts";
 import { IdRange } from "./id_range.ts";
 import { IdSequencer, MAX_COUNT } from "./id_sequencer.ts";
 import { checkSettings } from "./id_sequencer_options.ts";
 import type { IdLayout } from "./layout.ts";
+
+/** The longest wait before the clock is read again, in ms: a clock that was behind may have been put right. */
+const MAX_WAIT_MS = 1000;
 
 /**
  * Hands out ids that ascend and are never given out twice.
@@ -50,7 +54,7 @@ import type { IdLayout } from "./layout.ts";
  * assertEquals([...ids.nextRange(1000)].length, 1000);
  * ```
  */
-export class IdGenerator implements AsyncDisposable {
+export class IdGenerator implements AsyncDisposable, AsyncIterable<bigint> {
   /** How the ids are laid out. */
   readonly layout: IdLayout;
   /** The node of all ids. */
@@ -102,7 +106,8 @@ export class IdGenerator implements AsyncDisposable {
    * @returns The generator; to be closed, best with `await using`.
    * @throws {NodeHeldError} If the node is held, or all nodes are.
    * @throws {LayoutMismatchError} If the node is on record with another layout.
-   * @throws {unknown} What the store throws.
+   * @throws {ClockError} If the clock does not give a time.
+   * @throws {unknown} What the store throws, or the signal's reason.
    *
    * @example Replicas that get their node ids from the store
    * ```ts
@@ -118,14 +123,15 @@ export class IdGenerator implements AsyncDisposable {
    * ```
    */
   static async open(options: IdGeneratorOpenOptions): Promise<IdGenerator> {
-    const { store, nodeId, onError } = options;
+    const { store, nodeId, onError, signal } = options;
     const settings = checkSettings(options);
     const { layout, clock, clockPolicy, monotonicClock } = settings;
     if (nodeId !== undefined) checkInteger("nodeId", nodeId, 0, layout.maxNodeId);
     const holder = await claimNode({
       ...{ store, nodeId, layout, clock, monotonicClock, maxNodeId: layout.maxNodeId, name: crypto.randomUUID() },
       isBehindAllowed: clockPolicy === "logical",
-      sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+      sleep: (ms) => sleep(ms, signal),
+      signal,
     });
     // The sequencer takes the reservation from here. Users cannot give one: it would come from no store.
     const reservation = { firstTick: holder.firstTick, mark: holder.mark };
@@ -184,6 +190,55 @@ export class IdGenerator implements AsyncDisposable {
   nextId(): bigint {
     this.#takeOrThrow(1);
     return idOf(this.#grant);
+  }
+
+  /**
+   * Gives out one id, as soon as there is one. It waits for what passes: a tick that is used up, a clock that is
+   * behind, a reservation that cannot be renewed. Where `nextId` throws an error that says when to retry, this does so.
+   *
+   * @param options How to give up. Without a signal, it waits for as long as it takes: for ever, in a subnode that has
+   * no ids.
+   * @returns The id, higher than all before it.
+   * @throws {OutOfTimeError} If the clock is past the layout's last tick.
+   * @throws {ClosedError} If the generator is closed; up to a second after it was closed while this waits.
+   * @throws {unknown} The signal's reason, once it is aborted.
+   *
+   * @example The first id, which is there within a second
+   * ```ts
+   * import { IdGenerator } from "@global-id/global-id";
+   *
+   * const ids = new IdGenerator({ nodeId: 7 });
+   * console.log(await ids.waitForId({ signal: AbortSignal.timeout(5000) }));
+   * ```
+   */
+  async waitForId(options?: IdWaitOptions): Promise<bigint> {
+    const signal = options?.signal;
+    while (true) {
+      signal?.throwIfAborted();
+      const status = this.#sequencer.tryRange(1, this.#grant);
+      if (status === IdStatus.OK) return idOf(this.#grant);
+      const error = this.#errorOf(status);
+      if (!(error instanceof RetryableError)) throw error;
+      await sleep(Math.min(error.retryAfterMs, MAX_WAIT_MS), signal);
+    }
+  }
+
+  /**
+   * Gives out ids one after the other, as `waitForId` does, until the loop is left or the generator is closed.
+   *
+   * @example Three ids
+   * ```ts
+   * import { IdGenerator } from "@global-id/global-id";
+   *
+   * const ids = new IdGenerator({ nodeId: 7 });
+   * const orders: { id: bigint }[] = [];
+   * for await (const id of ids) {
+   *   if (orders.push({ id }) === 3) break;
+   * }
+   * ```
+   */
+  async *[Symbol.asyncIterator](): AsyncGenerator<bigint, void, undefined> {
+    while (this.#closing === undefined) yield await this.waitForId();
   }
 
   /**

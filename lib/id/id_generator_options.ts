@@ -57,11 +57,28 @@ export interface IdGeneratorOpenOptions extends Omit<IdGeneratorOptions, "nodeId
    */
   nodeId?: number;
   /**
+   * Gives up the claim of a node, which may have to wait for 5 s. The promise then rejects with the signal's reason,
+   * and a node that is claimed all the same is given back. Once the generator is open, the signal has no effect.
+   *
+   * @default {undefined}
+   */
+  signal?: AbortSignal;
+  /**
    * Called with the reason every time that the reservation cannot be renewed.
    *
    * @default {undefined}
    */
   onError?: (error: unknown) => void;
+}
+
+/** How a call of {@linkcode IdGenerator.waitForId} differs from others. */
+export interface IdWaitOptions {
+  /**
+   * Ends the wait: the promise then rejects with the signal's reason.
+   *
+   * @default {undefined}
+   */
+  signal?: AbortSignal;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { abortable } from "../base/abortable.ts";
 import { NodeHeldError } from "./errors.ts";
 import { type HolderOptions, ReservationHolder } from "./holder.ts";
 import type { Reservation } from "./store.ts";
@@ -16,8 +17,10 @@ export interface ClaimOptions extends Omit<HolderOptions, "nodeId"> {
   readonly maxNodeId: number;
   /** Whether to reserve ticks past the mark although the clock is behind it (the policy `logical`). */
   readonly isBehindAllowed: boolean;
-  /** Waits. */
+  /** Waits; gives up when the signal is aborted. */
   readonly sleep: (ms: number) => Promise<void>;
+  /** Gives up the claim. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -26,13 +29,32 @@ export interface ClaimOptions extends Omit<HolderOptions, "nodeId"> {
  * @param options Which node, and what to take it with.
  * @returns Its holder.
  * @throws {NodeHeldError} If all that come into question are held.
- * @throws {unknown} What the store throws, and what `ReservationHolder.claimFrom` does.
+ * @throws {unknown} What the store throws, what `ReservationHolder.claimFrom` does, and the signal's reason. The node
+ * is then nobody's: if a change of the record is under way, it is undone as soon as the store has answered.
  */
 export async function claimNode(options: ClaimOptions): Promise<ReservationHolder> {
+  options.signal?.throwIfAborted();
+  const claim = claimFreeNode(options);
+  try {
+    return await unlessAborted(claim, options.signal);
+  } catch (error) {
+    // Nobody has got the holder, so its ticks are unused.
+    claim.then((holder) => holder.release(holder.firstTick)).catch(() => {});
+    throw error;
+  }
+}
+
+/** The result of a promise, or a rejection with the signal's reason, whichever is first. */
+function unlessAborted<Result>(promise: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
+  return abortable((resolve, reject) => void promise.then(resolve, reject), () => {}, signal);
+}
+
+async function claimFreeNode(options: ClaimOptions): Promise<ReservationHolder> {
   const candidates = options.nodeId === undefined ? shuffledUpTo(options.maxNodeId) : [options.nodeId];
   const held: [nodeId: number, found: Reservation][] = [];
   for (const nodeId of candidates) {
     const found = await options.store.read(nodeId);
+    options.signal?.throwIfAborted();
     if (found !== undefined && found.holder !== "") {
       held.push([nodeId, found]);
       continue;
@@ -43,6 +65,7 @@ export async function claimNode(options: ClaimOptions): Promise<ReservationHolde
   await options.sleep(GONE_AFTER_MS);
   for (const [nodeId, before] of held) {
     const found = await options.store.read(nodeId);
+    options.signal?.throwIfAborted();
     if (found?.mark !== before.mark || found.holder !== before.holder) continue;
     const holder = await replaceUnlessTaken(found, nodeId, options);
     if (holder !== undefined) return holder;

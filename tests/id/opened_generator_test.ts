@@ -154,6 +154,23 @@ describe("IdGenerator.open", () => {
     assertThrows(() => ids.nextId(), NotReservedError, "node 1 was taken by another holder");
   });
 
+  it("gives up waiting for a node when it is aborted, and leaves the node as it was", async () => {
+    const store = new MemoryReservationStore();
+    const clock = new HandClock(EPOCH_MS + 10 * TICK_MS);
+    const options = { store, layout: LAYOUT, clock, nodeId: 1 };
+    await using first = await IdGenerator.open(options);
+    const error = await assertRejects(
+      () => IdGenerator.open({ ...options, signal: AbortSignal.timeout(20) }),
+      DOMException,
+    );
+    assertEquals(error.name, "TimeoutError");
+    clock.ms += TICK_MS;
+    first.nextId();
+    const aborted = AbortSignal.abort();
+    await assertRejects(() => IdGenerator.open({ ...options, nodeId: 2, signal: aborted }), DOMException);
+    assertEquals(await store.read(2), undefined);
+  });
+
   it("holds no node if its other options are wrong", async () => {
     const store = new MemoryReservationStore();
     const wrong = { store, nodeId: 1, clockPolicy: "ignore" as unknown as "refuse" };

@@ -2,7 +2,9 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { DEFAULT_LAYOUT, MemoryReservationStore, NodeHeldError } from "../../mod.ts";
 import { claimNode, type ClaimOptions } from "../../lib/reservation/claim.ts";
+import { until } from "../../testing/within.ts";
 import { HandClock } from "../id/hand_clock.ts";
+import { FlakyStore } from "./flaky_store.ts";
 
 /** What claims of the nodes 0 to 3 are made from; `meanwhile` is what happens while a claim waits. */
 function setUp(meanwhile: () => Promise<void> = () => Promise.resolve()) {
@@ -15,6 +17,11 @@ function setUp(meanwhile: () => Promise<void> = () => Promise.resolve()) {
     sleep: async (ms) => (waits.push(ms), await meanwhile()),
   });
   return { waits, clock, store, options };
+}
+
+/** Waits until a signal is aborted, however long that takes. */
+function untilAborted(_ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
 }
 
 describe("claimNode", () => {
@@ -69,6 +76,48 @@ describe("claimNode", () => {
       NodeHeldError,
       "node 2 is held by another generator or server",
     );
+  });
+
+  it("gives up when it is aborted, at once, and claims no node afterwards", async () => {
+    const { store, options } = setUp();
+    await claimNode(options("dead", 1));
+    const before = await store.read(1);
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const sleep = (ms: number) => untilAborted(ms, controller.signal);
+    const claim = claimNode({ ...options("next", 1), sleep, signal: controller.signal });
+    setTimeout(() => controller.abort(reason));
+    assertEquals(await assertRejects(() => claim), reason);
+    assertEquals(await store.read(1), before);
+    const aborted = { ...options("late", 2), signal: controller.signal };
+    assertEquals(await assertRejects(() => claimNode(aborted)), reason);
+    assertEquals(await store.read(2), undefined);
+  });
+
+  it("gives back what it claims all the same, when it is aborted while the store is busy", async () => {
+    const { options } = setUp();
+    const store = new FlakyStore();
+    const reply = store.holdNextReply();
+    const controller = new AbortController();
+    const claim = claimNode({ ...options("a", 1), store, signal: controller.signal });
+    await until("the claim is on record", async () => (await store.read(1))?.holder === "a");
+    controller.abort();
+    const error = await assertRejects(() => claim, DOMException);
+    assertEquals(error.name, "AbortError");
+    assertEquals((await store.read(1))?.holder, "a"); // the store has not answered yet
+    reply.resolve();
+    await until("the node is given back", async () => (await store.read(1))?.holder === "");
+    assertEquals((await store.read(1))?.mark, 1001); // the clock is in tick 1000: no tick is lost
+  });
+
+  it("keeps a node that it has, when it is aborted afterwards", async () => {
+    const { store, options } = setUp();
+    const controller = new AbortController();
+    const holder = await claimNode({ ...options("a", 1), signal: controller.signal });
+    controller.abort();
+    await Promise.resolve();
+    assertEquals((await store.read(1))?.holder, "a");
+    await holder.release();
   });
 
   it("leaves a node to whoever is first", async () => {
