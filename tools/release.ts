@@ -87,7 +87,7 @@ async function release(version: string, { isDryRun, isLinked }: { isDryRun: bool
     await write(result); // the links, too, are back in place
   }
   await run("git", "commit", "--all", "--message", `Release ${version}`);
-  await run("git", "tag", `v${version}`);
+  await run("git", "tag", "--annotate", `v${version}`, "--message", `Release ${version}`);
 }
 
 async function write(texts: readonly string[]): Promise<void> {
