@@ -112,12 +112,39 @@ export class IdLayout {
     this.nodeShift = order === "sequence-node" ? 0 : sequenceBits;
   }
 
-  /** The layout in words: what two layouts have in common if and only if all their ids mean the same. */
+  /** The layout in words, for people. Programs compare keys: see {@linkcode IdLayout.key}. */
   toString(): string {
+    return sentenceOf(this);
+  }
+
+  /**
+   * The layout as a reservation store keeps it on record. Two layouts have one key if and only if all their ids mean
+   * the same. It is a format, version 1, and never changes.
+   *
+   * @example The key of the default layout
+   * ```ts
+   * import { DEFAULT_LAYOUT } from "@global-id/global-id";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(
+   *   DEFAULT_LAYOUT.key,
+   *   "v1 time=37 sequence=17 node=10 order=sequence-node tick_ms=1000 epoch_ms=1577836800000",
+   * );
+   * ```
+   */
+  get key(): string {
     const { timeBits, sequenceBits, nodeBits, order, tickMs, epochMs } = this;
-    return `${timeBits}/${sequenceBits}/${nodeBits} ${order}, ticks of ${tickMs} ms since ${
-      new Date(epochMs).toISOString()
-    }`;
+    return `v1 time=${timeBits} sequence=${sequenceBits} node=${nodeBits} order=${order} tick_ms=${tickMs} epoch_ms=${epochMs}`;
+  }
+
+  /**
+   * Tells whether a record means this layout.
+   *
+   * @param text What is on record: a key or, as written before there were keys, a sentence.
+   * @returns Whether it stands for a layout whose ids all mean the same as this one's.
+   */
+  isRecordedAs(text: string): boolean {
+    return text === this.key || text === sentenceOf(this);
   }
 
   /**
@@ -236,4 +263,10 @@ export function checkId(id: bigint, bits = 64): bigint {
 /** A time as people read it, or the number of milliseconds where no `Date` can hold it. */
 function timeText(ms: number): string {
   return Math.abs(ms) <= MAX_DATE_MS ? new Date(ms).toISOString() : `${ms} ms`;
+}
+
+/** What stores had on record before there were keys. Records of then are still read, so this never changes. */
+function sentenceOf({ timeBits, sequenceBits, nodeBits, order, tickMs, epochMs }: IdLayout): string {
+  const epoch = new Date(epochMs).toISOString();
+  return `${timeBits}/${sequenceBits}/${nodeBits} ${order}, ticks of ${tickMs} ms since ${epoch}`;
 }

@@ -10,8 +10,10 @@ export interface TickScale {
   readonly epochMs: number;
   /** The last tick. */
   readonly maxTick: number;
-  /** The layout's name for the record. */
-  toString(): string;
+  /** The layout as it is put on record. */
+  readonly key: string;
+  /** Whether what is on record means this layout. */
+  isRecordedAs(text: string): boolean;
 }
 
 /** What a {@linkcode ReservationHolder} is made from. */
@@ -111,7 +113,7 @@ export class ReservationHolder {
     // With nothing on record, a generator without store may have used part of the tick that the clock is in.
     const firstTick = Math.max(found?.mark ?? nowTick + 1, minTick);
     const wanted = Math.max(nowTick, isBehindAllowed ? firstTick : 0) + aheadTicks(options);
-    const record = { mark: Math.max(firstTick, within(wanted, layout)), holder: name, layout: `${layout}` };
+    const record = { mark: Math.max(firstTick, within(wanted, layout)), holder: name, layout: layout.key };
     if (!await store.compareAndSet(nodeId, found, record)) {
       throw new NodeHeldError(`node ${nodeId} was taken by another holder at the same moment`);
     }
@@ -150,16 +152,15 @@ export class ReservationHolder {
    * @throws {unknown} What the store throws. The mark is then as it was, and the next call finds out what became of it.
    */
   async renew(usedTick: number): Promise<void> {
-    const { store, nodeId, layout, clock } = this.#options;
+    const { layout, clock, monotonicClock } = this.#options;
     const mark = within(
       Math.max(tickAt(clock.now(), layout), usedTick) + aheadTicks(this.#options, this.#slowestMs),
       layout,
     );
     if (mark <= this.#record.mark) return;
-    const { monotonicClock } = this.#options;
     const beganMs = monotonicClock.now();
     try {
-      await this.#change((record) => mark > record.mark ? { ...record, mark } : record, store, nodeId);
+      await this.#change((record) => mark > record.mark ? { mark, holder: record.holder, layout: layout.key } : record);
     } finally {
       this.#slowestMs = Math.max(this.#slowestMs * MEMORY, monotonicClock.now() - beganMs);
     }
@@ -175,9 +176,11 @@ export class ReservationHolder {
    * @throws {NodeHeldError} If another holder has taken the node.
    */
   async release(firstUnusedTick: number = Infinity): Promise<void> {
-    const { store, nodeId } = this.#options;
-    const mark = (record: Reservation) => Math.min(record.mark, firstUnusedTick);
-    await this.#change((record) => ({ ...record, mark: mark(record), holder: "" }), store, nodeId);
+    const layout = this.#options.layout.key;
+    await this.#change((record) => {
+      const mark = Math.min(record.mark, firstUnusedTick);
+      return { mark, holder: "", layout };
+    });
   }
 
   /**
@@ -185,11 +188,12 @@ export class ReservationHolder {
    *
    * @param nextOf What a record is to become; the same if it is to stay.
    */
-  async #change(nextOf: (record: Reservation) => Reservation, store: ReservationStore, nodeId: number): Promise<void> {
+  async #change(nextOf: (record: Reservation) => Reservation): Promise<void> {
+    const { store, nodeId, name } = this.#options;
     let next = nextOf(this.#record);
     if (!await store.compareAndSet(nodeId, this.#record, next)) {
       const found = await store.read(nodeId);
-      if (found?.holder !== this.#options.name) {
+      if (found?.holder !== name) {
         throw new NodeHeldError(`node ${nodeId} was taken by another holder: there can be only one at a time`);
       }
       // It is an earlier change of this holder's, whose reply got lost.
@@ -207,7 +211,7 @@ export class ReservationHolder {
 }
 
 function checkLayout(found: Reservation, { nodeId, layout }: HolderOptions): void {
-  if (found.layout !== `${layout}`) throw new LayoutMismatchError(nodeId, found.layout, `${layout}`);
+  if (!layout.isRecordedAs(found.layout)) throw new LayoutMismatchError(nodeId, found.layout, layout.key);
 }
 
 function aheadTicks({ layout, aheadMs = AHEAD_MS }: HolderOptions, slowestMs = 0): number {

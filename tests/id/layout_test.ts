@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import fc from "fast-check";
 import { DEFAULT_LAYOUT, IdLayout, type IdLayoutOptions, type LayoutName, LAYOUTS } from "../../mod.ts";
 
 const SMALL: IdLayoutOptions = { timeBits: 3, sequenceBits: 2, nodeBits: 2, tickMs: 10, epochMs: 1000 };
@@ -160,6 +161,44 @@ describe("the presets", () => {
       assertEquals(layout.lowestIdAt(epochMs), 0n);
       assertEquals(layout.highestIdAt(epochMs + maxTick * tickMs), 2n ** BigInt(totalBits) - 1n);
     }
+  });
+
+  it("has a key of a fixed form, by which a record means it, and so does the sentence of older records", () => {
+    assertEquals(
+      DEFAULT_LAYOUT.key,
+      "v1 time=37 sequence=17 node=10 order=sequence-node tick_ms=1000 epoch_ms=1577836800000",
+    );
+    assertEquals(
+      LAYOUTS.twitter.key,
+      "v1 time=41 sequence=12 node=10 order=node-sequence tick_ms=1 epoch_ms=1288834974657",
+    );
+    const sentence = "37/17/10 sequence-node, ticks of 1000 ms since 2020-01-01T00:00:00.000Z";
+    assertEquals([DEFAULT_LAYOUT.isRecordedAs(DEFAULT_LAYOUT.key), DEFAULT_LAYOUT.isRecordedAs(sentence)], [
+      true,
+      true,
+    ]);
+    for (const text of ["", "default", sentence.toUpperCase(), DEFAULT_LAYOUT.key.replace("v1", "v2")]) {
+      assertEquals(DEFAULT_LAYOUT.isRecordedAs(text), false);
+    }
+  });
+
+  it("has the key of another layout if and only if their ids mean the same", () => {
+    const anyOptions: fc.Arbitrary<Required<IdLayoutOptions>> = fc.record({
+      timeBits: fc.integer({ min: 1, max: 2 }),
+      sequenceBits: fc.integer({ min: 0, max: 1 }),
+      nodeBits: fc.integer({ min: 0, max: 1 }),
+      tickMs: fc.constantFrom(1, 10, 86_400_000),
+      epochMs: fc.constantFrom(0, 1, 8.64e15),
+      order: fc.constantFrom("sequence-node", "node-sequence"),
+    });
+    fc.assert(
+      fc.property(anyOptions, anyOptions, (some, other) => {
+        const [a, b] = [new IdLayout(some), new IdLayout(other)];
+        const isSame = Object.entries(some).every(([name, value]) => other[name as keyof IdLayoutOptions] === value);
+        assertEquals([a.isRecordedAs(b.key), a.isRecordedAs(`${b}`)], [isSame, isSame]);
+      }),
+      { numRuns: 2000 },
+    );
   });
 
   it("takes a Date or milliseconds, and refuses times that it has no ids for", () => {

@@ -29,7 +29,7 @@ describe("IdGenerator.close", () => {
     clock.ms += TICK_MS;
     assertEquals(LAYOUT.unpack(first.nextId()), { tick: 11, sequence: 0, nodeId: 1 });
     await first.close();
-    assertEquals(await store.read(1), { mark: 12, holder: "", layout: `${LAYOUT}` });
+    assertEquals(await store.read(1), { mark: 12, holder: "", layout: LAYOUT.key });
     const second = await open();
     // It cannot know what the one before has used of tick 11.
     clock.ms += assertThrows(() => second.nextId(), OutOfIdsError).retryAfterMs;

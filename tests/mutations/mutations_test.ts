@@ -484,7 +484,7 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "what is on record belongs to the holder that is named there",
     file: HOLDER,
-    from: "if (found?.holder !== this.#options.name) {",
+    from: "if (found?.holder !== name) {",
     to: "if (found === undefined) {",
     killer: PROPERTIES,
   },
@@ -520,8 +520,8 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "it gives the node back, too",
     file: HOLDER,
-    from: 'mark: mark(record), holder: "" }',
-    to: "mark: mark(record) }",
+    from: 'return { mark, holder: "", layout };',
+    to: "return { mark, holder: record.holder, layout };",
     killer: HOLDERS,
   },
 ];

@@ -13,7 +13,7 @@ import { acquire } from "./pools.ts";
 const NODE = 7;
 /** Ticks of 1 s, with 16 ids each. */
 const LAYOUT = new IdLayout({ timeBits: 20, sequenceBits: 4, nodeBits: 3, tickMs: 1000, epochMs: 0 });
-const layout = `${LAYOUT}`;
+const layout = LAYOUT.key;
 /** How many ticks past the clock's the mark is: with a pool that lasts, and without one. */
 const AHEAD = 16;
 const SHORT_AHEAD = 4;

@@ -68,7 +68,7 @@ describe("ReservationHolder.claim", () => {
     await assertRejects(
       () => ReservationHolder.claim({ ...options("b"), layout: other }, false),
       LayoutMismatchError,
-      "node 1 is on record with the layout 20/2/2 sequence-node, ticks of 1000 ms since 1970-01-01T00:16:40.000Z",
+      "node 1 is on record with the layout v1 time=20 sequence=2 node=2 order=sequence-node tick_ms=1000 epoch_ms=1000000",
     );
     clock.ms = NaN;
     await assertRejects(
@@ -76,6 +76,21 @@ describe("ReservationHolder.claim", () => {
       ClockError,
       "the clock did not give a time",
     );
+  });
+
+  it("takes a record whose layout is an older sentence, and writes the key in its place", async () => {
+    const sentence = "20/2/2 sequence-node, ticks of 1000 ms since 1970-01-01T00:16:40.000Z";
+    const key = "v1 time=20 sequence=2 node=2 order=sequence-node tick_ms=1000 epoch_ms=1000000";
+    const record = { mark: 104, holder: "old", layout: sentence };
+    for (const change of ["claim", "renew", "release"]) {
+      const { clock, store, options } = setUp();
+      await store.compareAndSet(1, undefined, record);
+      clock.ms += TICK_MS;
+      if (change === "claim") await ReservationHolder.claim(options("a"), false);
+      if (change === "renew") await ReservationHolder.resume(record, options("a")).renew(-1);
+      if (change === "release") await ReservationHolder.resume(record, options("a")).release();
+      assertEquals((await store.read(1))?.layout, key, change);
+    }
   });
 
   it("fails if another takes the node at the same moment", async () => {
@@ -197,7 +212,7 @@ describe("ReservationHolder with another distance", () => {
     clock.ms += TICK_MS;
     await holder.renew(-1);
     assertEquals(holder.mark, 117);
-    const { mark } = ReservationHolder.resume({ mark: 117, holder: "a", layout: `${LAYOUT}` }, options("b"));
+    const { mark } = ReservationHolder.resume({ mark: 117, holder: "a", layout: LAYOUT.key }, options("b"));
     assertEquals(mark, 117);
   });
 
@@ -219,7 +234,7 @@ describe("ReservationHolder.resume", () => {
     assertEquals(store.changes, 1);
     clock.ms += TICK_MS;
     await resumed.renew(-1);
-    assertEquals(await store.read(1), { mark: 101 + AHEAD, holder: "a", layout: `${LAYOUT}` });
+    assertEquals(await store.read(1), { mark: 101 + AHEAD, holder: "a", layout: LAYOUT.key });
   });
 
   it("takes a renewal of the one before it for its own, also if that arrives late", async () => {
@@ -253,7 +268,7 @@ describe("ReservationHolder.resume", () => {
     assertThrows(
       () => ReservationHolder.resume({ mark: 117, holder: "a", layout: "another" }, options("b")),
       LayoutMismatchError,
-      "node 1 is on record with the layout another, and was asked for with 20/2/2",
+      "node 1 is on record with the layout another, and was asked for with v1 time=20 sequence=2 node=2",
     );
   });
 });
@@ -265,7 +280,7 @@ describe("ReservationHolder.release", () => {
     store.fates.push("after");
     await assertRejects(() => holder.release());
     await assertRejects(() => holder.release(), NodeHeldError); // it has been given back, and is nobody's now
-    assertEquals(await store.read(1), { mark: 100 + AHEAD, holder: "", layout: `${LAYOUT}` });
+    assertEquals(await store.read(1), { mark: 100 + AHEAD, holder: "", layout: LAYOUT.key });
     assertEquals((await ReservationHolder.claim(options("b"), false)).firstTick, 100 + AHEAD);
   });
 
@@ -276,14 +291,14 @@ describe("ReservationHolder.release", () => {
     store.fates.push("after");
     await assertRejects(() => holder.renew(-1));
     await holder.release();
-    assertEquals(await store.read(1), { mark: 101 + AHEAD, holder: "", layout: `${LAYOUT}` });
+    assertEquals(await store.read(1), { mark: 101 + AHEAD, holder: "", layout: LAYOUT.key });
   });
 
   it("gives back with it the ticks that are unused, in the same change", async () => {
     const { store, options } = setUp();
     const holder = await ReservationHolder.claim(options("a"), false);
     await holder.release(102);
-    assertEquals(await store.read(1), { mark: 102, holder: "", layout: `${LAYOUT}` });
+    assertEquals(await store.read(1), { mark: 102, holder: "", layout: LAYOUT.key });
     assertEquals(store.changes, 2);
     assertEquals((await ReservationHolder.claim(options("b"), false)).firstTick, 102);
   });
@@ -303,9 +318,9 @@ describe("ReservationHolder.release", () => {
       store.fates.push(fate);
       await assertRejects(() => holder.renew(-1));
       await holder.release(103);
-      assertEquals(await store.read(1), { mark: 103, holder: "", layout: `${LAYOUT}` });
+      assertEquals(await store.read(1), { mark: 103, holder: "", layout: LAYOUT.key });
       if (fate === "late") assertEquals(await store.arrive(), false, "the record that it was to replace is gone");
-      assertEquals(await store.read(1), { mark: 103, holder: "", layout: `${LAYOUT}` });
+      assertEquals(await store.read(1), { mark: 103, holder: "", layout: LAYOUT.key });
     });
   }
 
@@ -325,6 +340,6 @@ describe("ReservationHolder.release", () => {
     const second = await ReservationHolder.claim(options("b"), false);
     assertEquals(second.firstTick, 100 + AHEAD);
     assertEquals(await store.arrive(), false);
-    assertEquals(await store.read(1), { mark: second.mark, holder: "b", layout: `${LAYOUT}` });
+    assertEquals(await store.read(1), { mark: second.mark, holder: "b", layout: LAYOUT.key });
   });
 });

@@ -99,7 +99,7 @@ describe("ReservationKeeper", () => {
     reply.resolve();
     await stopping;
     assertEquals(marks, [105]);
-    assertEquals(await store.read(1), { mark: 105, holder: "a", layout: `${LAYOUT}` });
+    assertEquals(await store.read(1), { mark: 105, holder: "a", layout: LAYOUT.key });
     await keeper.release(101);
     assertEquals((await store.read(1))?.holder, "a");
   });
@@ -113,13 +113,13 @@ describe("ReservationKeeper", () => {
     reply.resolve();
     await releasing;
     assertEquals(marks, [105]);
-    assertEquals(await store.read(1), { mark: 102, holder: "", layout: `${LAYOUT}` });
+    assertEquals(await store.read(1), { mark: 102, holder: "", layout: LAYOUT.key });
   });
 
   it("release: gives only the node back if nothing is certain to be unused", async () => {
     const { store, keep } = await setUp();
     await keep().release();
-    assertEquals(await store.read(1), { mark: 104, holder: "", layout: `${LAYOUT}` });
+    assertEquals(await store.read(1), { mark: 104, holder: "", layout: LAYOUT.key });
   });
 
   it("release: does not fail if the store does", async () => {

@@ -22,16 +22,26 @@ export interface OpenReservations {
  * @throws {Error} If it cannot be opened or written, or is damaged; the message does not name the file.
  */
 export function openReservations(Database: typeof DatabaseSync, path: string, busyTimeoutMs: number): OpenReservations {
+  /** The version of the file's format. Files from before it was written down are of the same format, and have 0. */
+  const VERSION = 1;
   let database: DatabaseSync | undefined;
   try {
     database = new Database(path);
+    database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
+    const { user_version } = database.prepare("PRAGMA user_version").get() as { user_version: number };
+    if (user_version > VERSION) {
+      throw new Error(
+        `its format is version ${user_version}, and this release of global-id knows version ${VERSION}: ` +
+          "run the release that wrote it, or a later one, or use another file and another node id",
+      );
+    }
     database.exec(`
-      PRAGMA busy_timeout = ${busyTimeoutMs};
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = FULL;
       CREATE TABLE IF NOT EXISTS reservation (
         node_id INTEGER PRIMARY KEY, mark INTEGER NOT NULL, holder TEXT NOT NULL, layout TEXT NOT NULL
       ) STRICT`);
+    if (user_version < VERSION) database.exec(`PRAGMA user_version = ${VERSION}`);
     const { quick_check } = database.prepare("PRAGMA quick_check(1)").get() as { quick_check: string };
     if (quick_check !== "ok") throw new Error(quick_check);
     const select = database.prepare("SELECT mark, holder, layout FROM reservation WHERE node_id = ?");
