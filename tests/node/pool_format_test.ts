@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { TempDir } from "../../testing/temp_dir.ts";
 import { PoolMemory, state } from "./pool_memory.ts";
@@ -21,7 +21,7 @@ describe("the format of a pool", () => {
     assertEquals(new TextDecoder().decode(memory.bytes.subarray(0, 1024)), HEADER.padEnd(1024, "\0"));
     assertEquals([...memory.numbers.subarray(0, state.owner)], [3, 0, 5, -1, 9]);
 
-    assertEquals(pool.close(), true);
+    assert(pool.close());
     assertEquals(memory.numbers[state.mark], 0);
   });
 });
