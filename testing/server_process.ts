@@ -79,7 +79,10 @@ export class ServerProcess implements AsyncDisposable {
     return await processes((line) => line.includes(this.state.path) && line.includes("server.ts worker"));
   }
 
-  /** Waits until every worker has been at work: until it has taken 0.1 s of CPU time, which an idle one takes half a minute for. */
+  /**
+   * Waits until every worker has been at work: until it has taken 0.1 s of CPU time, which an idle one takes half a
+   * minute for.
+   */
   async allWorkersWork(): Promise<void> {
     const before = new Map<number, number>();
     await until("all workers work", async () => {

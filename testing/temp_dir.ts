@@ -15,7 +15,10 @@ export class TempDir implements AsyncDisposable {
   }
 }
 
-/** Removes the pools of all servers that had their state in a directory, or in one of those that are in it: see `poolPathOf`. */
+/**
+ * Removes the pools of all servers that had their state in a directory, or in one of those that are in it: see
+ * `poolPathOf`.
+ */
 export async function removePools(dir: string): Promise<void> {
   const { dev, ino } = Deno.statSync(dir);
   const entries = [...Deno.readDirSync(dir)];

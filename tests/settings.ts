@@ -6,7 +6,10 @@
  * A test that makes its inputs at random has the seed in its name, so that this brings back a failure.
  */
 
-/** Whether to do everything (`deno task test:all`), however long it takes; otherwise, what shows the same in fewer rounds. */
+/**
+ * Whether to do everything (`deno task test:all`), however long it takes; otherwise, what shows the same in fewer
+ * rounds.
+ */
 export const isFull: boolean = read("FULL") === "1";
 
 /** Where random inputs begin: always the same ones, but new ones each time where {@linkcode isFull}. */

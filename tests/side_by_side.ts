@@ -4,7 +4,8 @@ import { it } from "@std/testing/bdd";
 export type TestCase = [name: string, run: () => Promise<void>];
 
 /**
- * Declares tests that wait for most of their time. The first one that is run begins all of them, so that they wait together.
+ * Declares tests that wait for most of their time. The first one that is run begins all of them, so that they wait
+ * together.
  *
  * @param cases The tests, which must not get into each other's way.
  * @param atOnce How many of them are under way at a time, at most.

@@ -12,8 +12,8 @@ const THOROUGH = ["-O2", "-m1000000", "-w24"];
 const BRIEF = ["-O0", "-m350", "-w20"];
 
 /**
- * With all rules in place: at least so many states, of which all steps are reached but for some. The bounds are such that all of them
- * together take some 50 s of one core.
+ * With all rules in place: at least so many states, of which all steps are reached but for some. The bounds are such
+ * that all of them together take some 50 s of one core.
  */
 const CONFIGURATIONS: { name: string; options: string[]; states: number; unreached?: RegExp }[] = [
   { name: "two machines, three holders, two ticks", options: ["-DHOLDERS=3", "-DTICKS=2"], states: 1_000_000 },

@@ -1,6 +1,6 @@
 /**
- * What keeps ids unique, broken one rule at a time: each mutation of the code must make the test named beside it fail. It shows
- * that the tests would notice if the rule were not there.
+ * What keeps ids unique, broken one rule at a time: each mutation of the code must make the test named beside it fail.
+ * It shows that the tests would notice if the rule were not there.
  */
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";

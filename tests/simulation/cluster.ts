@@ -30,15 +30,15 @@ export interface Outcome {
 }
 
 /**
- * Runs a cluster through faults: clocks that are off, drift and step, supervisors and workers that are killed between any two
- * moments or end, orphans that go on, machines that reboot, nodes that another machine takes, and a store that is slow, out of reach or
- * loses replies.
+ * Runs a cluster through faults: clocks that are off, drift and step, supervisors and workers that are killed between
+ * any two moments or end, orphans that go on, machines that reboot, nodes that another machine takes, and a store that
+ * is slow, out of reach or loses replies.
  *
  * @param seed The same seed gives the same run.
  * @param nodes How many nodes, at most 1024.
  * @param seconds How long.
- * @throws {Error} If an id is given out twice, or the ids of a worker do not ascend, or those of workers that share a pool; the message has
- * the seed.
+ * @throws {Error} If an id is given out twice, or the ids of a worker do not ascend, or those of workers that share a
+ * pool; the message has the seed.
  */
 export async function simulate(seed: number, nodes: number, seconds: number): Promise<Outcome> {
   const world = new World(seed);

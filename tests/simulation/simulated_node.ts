@@ -69,9 +69,9 @@ export interface Ledger {
 }
 
 /**
- * A node: the machines that it can be on, one at a time or, by mistake, both; on each a clock that is off, drifts and steps, a supervisor
- * and its workers, which share a pool or have a subnode each, and which die at any time; and what the supervisor does about it. The
- * generators, the holders and the pools are the real ones.
+ * A node: the machines that it can be on, one at a time or, by mistake, both; on each a clock that is off, drifts and
+ * steps, a supervisor and its workers, which share a pool or have a subnode each, and which die at any time; and what
+ * the supervisor does about it. The generators, the holders and the pools are the real ones.
  */
 export class SimulatedNode implements Disposable {
   /** How many ids were given out. */
@@ -209,8 +209,8 @@ export class SimulatedNode implements Disposable {
   }
 
   /**
-   * A worker dies, and gets a successor: from the mark on, since it may have used whatever had been reserved until then, unless
-   * there is a pool that knows what it has used.
+   * A worker dies, and gets a successor: from the mark on, since it may have used whatever had been reserved until
+   * then, unless there is a pool that knows what it has used.
    */
   #replaceWorker({ supervisor, clock }: Machine): void {
     if (supervisor?.tenure === undefined || supervisor.isEnding) return;
@@ -303,7 +303,8 @@ export class SimulatedNode implements Disposable {
       (error) => {
         supervisor.isRenewing = false;
         if (!(error instanceof NodeHeldError)) return;
-        // Another machine has the node, or a request has that of one before it, which took long to get to the store: it ends.
+        // Another machine has the node, or a request has that of one before it, which took long to get to the store: it
+        // ends.
         pool?.close();
         this.#killSupervisor(machine);
       },
@@ -335,8 +336,8 @@ function usedTickOf({ tenure, usedTick, workers }: Supervisor): number {
 }
 
 /**
- * Knows in which order ids are to come: each one is above all before it of its own holder and of the holders before that one. (One who was
- * displaced may have ticks left, below those of the ones after it.)
+ * Knows in which order ids are to come: each one is above all before it of its own holder and of the holders before
+ * that one. (One who was displaced may have ticks left, below those of the ones after it.)
  */
 class OrderLedger {
   /** The highest id up to each holder. */

@@ -54,9 +54,9 @@ export class World {
 }
 
 /**
- * The store of all nodes: atomic and durable, and apart from that as bad as stores get. Requests and replies take their time, some
- * of them minutes, so that changes are made long after whoever asked for them has given up or died; either may be lost; and from
- * time to time nothing gets through at all.
+ * The store of all nodes: atomic and durable, and apart from that as bad as stores get. Requests and replies take their
+ * time, some of them minutes, so that changes are made long after whoever asked for them has given up or died; either
+ * may be lost; and from time to time nothing gets through at all.
  */
 export class SimulatedStore {
   /** Whether nothing gets through. */

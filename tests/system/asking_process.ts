@@ -1,9 +1,9 @@
 /**
- * Asks a server for ids over several sockets, each of which sends its next request once it has the answer to the one before: for single
- * ids and ranges by turns. It records what became of each request, and goes on until its stdin ends.
+ * Asks a server for ids over several sockets, each of which sends its next request once it has the answer to the one
+ * before: for single ids and ranges by turns. It records what became of each request, and goes on until its stdin ends.
  *
- * Arguments: the port, the file of the records, the number of sockets, how long an answer is waited for, and how long each socket pauses
- * after it, both in ms.
+ * Arguments: the port, the file of the records, the number of sockets, how long an answer is waited for, and how long
+ * each socket pauses after it, both in ms.
  */
 import { BASIC_SUCCESS_BYTES } from "../../lib/wire/protocol.ts";
 import { writeBasicRequest, writeRangeRequest } from "../../lib/wire/request.ts";
@@ -16,7 +16,10 @@ const MAX_IDS_PER_RANGE = 20;
 /** How often it is looked who has waited for too long, and records are written to the file, in ms. */
 const LOOK_MS = 5;
 
-/** After so many requests, a socket gets another port, since its port is what decides by which of several workers it is answered. */
+/**
+ * After so many requests, a socket gets another port, since its port is what decides by which of several workers it is
+ * answered.
+ */
 const REQUESTS_A_PORT = 100;
 
 /** What a refusal grants. */
@@ -30,9 +33,9 @@ let isStopped = false;
 let socketsMade = 0;
 
 /**
- * An address of this machine that no socket had before. A port alone would soon be another socket's, which would take an answer that
- * comes late for one to a request of its own; and the address must not be the server's, whose port might be given away while it is not
- * there.
+ * An address of this machine that no socket had before. A port alone would soon be another socket's, which would take
+ * an answer that comes late for one to a request of its own; and the address must not be the server's, whose port might
+ * be given away while it is not there.
  */
 function newAddress(): string {
   const number = socketsMade++;

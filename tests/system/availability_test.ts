@@ -5,7 +5,10 @@ import { DEFAULT_LAYOUT } from "../../mod.ts";
 import { ServerProcess } from "../../testing/server_process.ts";
 import { until, within } from "../../testing/within.ts";
 
-/** Starts a server, and asks it for ids at intervals, for twice as long as ticks are reserved ahead where restarts are not free. */
+/**
+ * Starts a server, and asks it for ids at intervals, for twice as long as ticks are reserved ahead where restarts are
+ * not free.
+ */
 async function hasIdsWhenAsked(backend: Backend, pauseMs: number): Promise<void> {
   await using server = await ServerProcess.start({ flags: ["--workers", "1", "--backend", backend] });
   const address: Deno.NetAddr = { transport: "udp", hostname: "127.0.0.1", port: server.ports[0] };

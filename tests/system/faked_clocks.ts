@@ -16,7 +16,8 @@ export class FakedClocks {
   static async make(temp: TempDir, who: Stepped): Promise<FakedClocks> {
     const clocks = new FakedClocks(temp.path, who);
     await clocks.step(0);
-    // The workers are started through taskset: this one in its place gives them their clock, or takes away the supervisor's.
+    // The workers are started through taskset: this one in its place gives them their clock, or takes away the
+    // supervisor's.
     const settings = who === "supervisor"
       ? ["unset LD_PRELOAD"]
       : entries(clocks.dir).map((entry) => `export ${entry}`);

@@ -1,6 +1,7 @@
 /**
- * Asks a server for ids as fast as it can: over a few sockets, of which each has a batch of requests in flight, of a length by chance, while
- * the others' are answered. The requests are for single ids or for ranges, by chance as well. It records what became of each.
+ * Asks a server for ids as fast as it can: over a few sockets, of which each has a batch of requests in flight, of a
+ * length by chance, while the others' are answered. The requests are for single ids or for ranges, by chance as well.
+ * It records what became of each.
  *
  * Arguments: the port, the file of the records, the number of sockets, how many requests to send, and the seed.
  */

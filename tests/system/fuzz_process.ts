@@ -1,10 +1,10 @@
 /**
- * Puts datagrams of all kinds to a worker of a server, and makes sure of each answer. Those that fit a slot go out by the batch, and
- * the next batch only when all answers to the one before are here, so that none gets lost; the longer ones go one by one. Now
- * and then it is gone before the answers come. It goes on until its stdin ends.
+ * Puts datagrams of all kinds to a worker of a server, and makes sure of each answer. Those that fit a slot go out by
+ * the batch, and the next batch only when all answers to the one before are here, so that none gets lost; the longer
+ * ones go one by one. Now and then it is gone before the answers come. It goes on until its stdin ends.
  *
- * Arguments: the port and the seed. It prints how many have been sent, a line at a time, and ends with an error that names the
- * seed at the first answer that is wrong.
+ * Arguments: the port and the seed. It prints how many have been sent, a line at a time, and ends with an error that
+ * names the seed at the first answer that is wrong.
  */
 import { ConnectedSocket } from "../../lib/udp/connected_socket.ts";
 import { SLOT_BYTES } from "../../lib/udp/udp_socket.ts";
@@ -69,8 +69,8 @@ function fill(): number {
 }
 
 /**
- * Receives the answers to the datagrams in the first slots. They come in any order: the placer may give this client's CPU to
- * another worker while some are still in flight.
+ * Receives the answers to the datagrams in the first slots. They come in any order: the placer may give this client's
+ * CPU to another worker while some are still in flight.
  */
 function receiveAnswers(count: number): void {
   const waiting = new Set<number>();
@@ -92,8 +92,9 @@ function receiveAnswers(count: number): void {
 }
 
 /**
- * Which of the waiting requests an answer is for: the one with its tag, or, as answers of the basic protocol have none, the
- * first that may have such an answer. If an answer is of the wrong kind, one request is left over in the end or an answer is.
+ * Which of the waiting requests an answer is for: the one with its tag, or, as answers of the basic protocol have none,
+ * the first that may have such an answer. If an answer is of the wrong kind, one request is left over in the end or an
+ * answer is.
  */
 function slotOf(answer: Uint8Array, waiting: Set<number>): number | undefined {
   if (answer.length === 32) {
@@ -112,7 +113,10 @@ function isRange(slot: number): boolean {
   return verdicts[slot] === "range" || verdicts[slot] === "bad";
 }
 
-/** Whatever the order in which the ids of a batch came, they are above those of the batch before, and none is there twice. */
+/**
+ * Whatever the order in which the ids of a batch came, they are above those of the batch before, and none is there
+ * twice.
+ */
 function checkAscending(ranges: IdSpan[]): void {
   ranges.sort((a, b) => a.first < b.first ? -1 : 1);
   for (const { first, last } of ranges) {

@@ -8,7 +8,10 @@ import { until, within } from "../../testing/within.ts";
 import { Load, ReceivedIds } from "./load.ts";
 import { ServerProcess } from "../../testing/server_process.ts";
 
-/** Two processes that put datagrams of all kinds to a server, each to a worker of its own, and make sure of every answer. */
+/**
+ * Two processes that put datagrams of all kinds to a server, each to a worker of its own, and make sure of every
+ * answer.
+ */
 class Fuzzing {
   readonly #children: Deno.ChildProcess[];
   /** How many datagrams each has sent so far. */
@@ -107,7 +110,8 @@ async function residentKib(pids: number[]): Promise<number> {
   return numbers.reduce((a, b) => a + b);
 }
 
-// A layout with ticks of 1 ms: a request for 2^32 - 1 ids takes all that a tick has, and good clients wait no longer than that.
+// A layout with ticks of 1 ms: a request for 2^32 - 1 ids takes all that a tick has, and good clients wait no longer
+// than that.
 const FLAGS = ["--workers", "2", "--layout", "twitter"];
 
 /** Much longer than a server is ever without ids that it has reserved. */

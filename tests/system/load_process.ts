@@ -1,6 +1,6 @@
 /**
- * Asks a server for ids over several sockets at once, and writes every id it gets to stdout, as 8 bytes, little-endian. Half
- * of the sockets use the basic protocol, the others ask for ranges. It goes on until its stdin ends.
+ * Asks a server for ids over several sockets at once, and writes every id it gets to stdout, as 8 bytes, little-endian.
+ * Half of the sockets use the basic protocol, the others ask for ranges. It goes on until its stdin ends.
  *
  * Arguments: the ports, divided by commas, and the number of sockets.
  */

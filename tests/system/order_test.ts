@@ -40,7 +40,10 @@ function ask(socket: ConnectedSocket): bigint {
   return id;
 }
 
-/** Asks from two CPUs by turns, each time after the answer to the time before, and returns how many ids were not above the one before. */
+/**
+ * Asks from two CPUs by turns, each time after the answer to the time before, and returns how many ids were not above
+ * the one before.
+ */
 async function takeTurns(sockets: [ConnectedSocket, ConnectedSocket]): Promise<number> {
   const [first, second = first] = (await allowedCpus())!;
   using thread = new ThreadCpu();

@@ -22,7 +22,9 @@ export interface FloodingOptions {
   readonly seed: number;
 }
 
-/** Load whose every request is on record, from a process pinned to each of the first two CPUs that this process may use. */
+/**
+ * Load whose every request is on record, from a process pinned to each of the first two CPUs that this process may use.
+ */
 export class RecordedLoad implements AsyncDisposable {
   readonly #files: string[];
   readonly #children: Deno.ChildProcess[];

@@ -1,4 +1,7 @@
-/** A record is five words of 64 bits: when sent, when received, the first id, the last one, and how many were wanted and granted. */
+/**
+ * A record is five words of 64 bits: when sent, when received, the first id, the last one, and how many were wanted and
+ * granted.
+ */
 const WORDS = 5;
 export const RECORD_BYTES = WORDS * 8;
 
@@ -109,7 +112,10 @@ export class RequestRecords {
     return violations;
   }
 
-  /** How many requests got ids that others got too: where the ids of each lie next to each other, with none of others between. */
+  /**
+   * How many requests got ids that others got too: where the ids of each lie next to each other, with none of others
+   * between.
+   */
   get repeated(): number {
     // As the i-th begins, the i - 1 before it have ended; whose end that is plays no part.
     const first = this.#first.toSorted();

@@ -39,7 +39,10 @@ async function servesAgain(client: IdClient): Promise<void> {
   await until("there are ids again", () => client.nextId().then(() => true, () => false));
 }
 
-/** This backend reserves 3 s ahead, and not for longer than anybody would want to wait here. The other one: see store_outage_test.ts. */
+/**
+ * This backend reserves 3 s ahead, and not for longer than anybody would want to wait here. The other one: see
+ * store_outage_test.ts.
+ */
 const FLAGS = ["--workers", "1", "--backend", "listen-datagram"];
 
 describe("a server whose store fails", () => {

@@ -99,7 +99,10 @@ function readMark({ path }: TempDir): number {
   return (database.prepare("SELECT mark FROM reservation").get() as { mark: number }).mark;
 }
 
-/** Starts a server, and takes its store away in its first second; it has ids all the time, and all below the mark on record. */
+/**
+ * Starts a server, and takes its store away in its first second; it has ids all the time, and all below the mark on
+ * record.
+ */
 async function servesThrough(begin: (state: TempDir) => Promise<Outage>): Promise<void> {
   await using state = await TempDir.make();
   await using server = await ServerProcess.start({ flags: FLAGS, state });
@@ -119,7 +122,10 @@ async function servesThrough(begin: (state: TempDir) => Promise<Outage>): Promis
   if (outage.saidOf !== undefined) assertMatch(server.printed, outage.saidOf);
 }
 
-/** While the store is locked, a server replaces its workers, starts one again that was killed, and ends when it is told to. */
+/**
+ * While the store is locked, a server replaces its workers, starts one again that was killed, and ends when it is told
+ * to.
+ */
 async function doesAllElse(): Promise<void> {
   await using state = await TempDir.make();
   await using server = await ServerProcess.start({ flags: FLAGS, state });
