@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import * as client from "../../client.ts";
-import * as stores from "../../lib/reservation/stores/sqlite_store.ts";
+import * as stores from "../../sqlite_store.ts";
 import * as main from "../../mod.ts";
 import { FlakyStore } from "../reservation/flaky_store.ts";
 import { HandClock } from "../id/hand_clock.ts";

@@ -142,7 +142,7 @@ describe("access, what the server says of it", () => {
     assertMatch(server.printed, /try it: deno task id --port [0-9]+ --key-file .*key\n/);
     const { code, stdout } = await runDeno({
       deno: ["run", "--quiet", "-P=id", `--allow-read=${state.path}`],
-      program: "id.ts",
+      program: "id_command.ts",
       args: ["--port", server.ports[0], "--key-file", keyFile, "--count", 3],
     });
     assertEquals([code, stdout.trim().split("\n").length], [0, 3]);

@@ -20,7 +20,8 @@ describe("a server and a client", () => {
 
   it("speak on the command line", async () => {
     await using server = await ServerProcess.start({ flags: ["--node-id", "5"] });
-    const id = (...args: (string | number)[]) => runDeno({ deno: ["run", "--quiet", "-P=id"], program: "id.ts", args });
+    const id = (...args: (string | number)[]) =>
+      runDeno({ deno: ["run", "--quiet", "-P=id"], program: "id_command.ts", args });
     const printed = await id("--port", server.ports[0], "--count", 3, "--form", "base32");
     assertEquals(printed.code, 0);
     const lines = printed.stdout.trim().split("\n");

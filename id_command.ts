@@ -6,7 +6,7 @@
  *
  * Without a checkout:
  *
- *     deno run --unstable-net --allow-net jsr:@global-id/global-id/id
+ *     deno run --unstable-net --allow-net jsr:@global-id/global-id/id-command
  *
  * @module
  */
