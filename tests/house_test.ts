@@ -6,16 +6,8 @@ const ROOT = new URL("../", import.meta.url);
 
 const MAX_COLUMNS = 120;
 
-/** The folders of lib/, from the ground up. A folder imports what is below its floor, and nothing beside it. */
-const FLOORS = [
-  ["base"],
-  ["reservation", "libc"],
-  ["id", "udp"],
-  ["wire", "node", "placement"],
-  ["access"],
-  ["server", "client"],
-  ["cli"],
-];
+/** The floors of lib/ as ARCHITECTURE.md draws them, from the ground up. A folder imports from lower floors only. */
+const FLOORS = floorsIn(read("ARCHITECTURE.md"));
 
 /** Beginnings of complaints about what is known to break a rule, and is to be put right. */
 const EXCEPTIONS: string[] = [
@@ -46,6 +38,12 @@ function filesWith(ending: string, folder = ""): string[] {
 
 function read(path: string): string {
   return Deno.readTextFileSync(new URL(path, ROOT));
+}
+
+/** The floors that are drawn under the heading "Folders", the highest of them first. */
+function floorsIn(architecture: string): string[][] {
+  const [, drawing = ""] = /^## Folders\n[^]*?((?: {4}.+\n)+)/m.exec(architecture) ?? [];
+  return drawing.trim().split("\n").map((floor) => floor.trim().split(/\s+/)).reverse();
 }
 
 const sources = new Map(filesWith(".ts").map((path) => [path, read(path)]));
