@@ -80,7 +80,7 @@ async function tryToHold(options: HoldNodeOptions): Promise<NodeHold> {
   const { file, whyNotLasting } = whyNoPlace === undefined ? makeFile(poolPath) : makeFile(undefined, whyNoPlace);
   const aheadMs = whyNotLasting === undefined ? LASTING_AHEAD_MS : AHEAD_MS;
   const holderOptions = { ...options, aheadMs, minTick };
-  const holder = await ReservationHolder.claimFrom(found, holderOptions, options.isBehindAllowed).catch((error) => {
+  const holder = await ReservationHolder.claimFrom(found, holderOptions).catch((error) => {
     file.discard();
     pool?.[Symbol.dispose]();
     throw error;

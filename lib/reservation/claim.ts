@@ -4,33 +4,31 @@ import { type HolderOptions, ReservationHolder } from "./holder.ts";
 import type { Reservation } from "./store.ts";
 
 /**
- * How long a record must stay the same for its holder to count as gone, in ms: a holder changes it every second or so.
- * If that is wrong (a holder that was merely stopped for so long), it costs that holder its node, never uniqueness.
+ * How long a record must stay the same for its holder to count as gone, in ms: a holder changes its record about once a
+ * second. A holder that was merely stopped for so long loses its node; uniqueness does not depend on this.
  */
 const GONE_AFTER_MS = 5000;
 
 /** What {@linkcode claimNode} is given. */
 export interface ClaimOptions extends Omit<HolderOptions, "nodeId"> {
-  /** The node to take; `undefined`: any that nobody holds. */
+  /** The node to claim; `undefined`: any that nobody holds. */
   readonly nodeId: number | undefined;
   /** The last node id. */
   readonly maxNodeId: number;
-  /** Whether to reserve ticks past the mark although the clock is behind it (the policy `logical`). */
-  readonly isBehindAllowed: boolean;
-  /** Waits; gives up when the signal is aborted. */
+  /** Waits, until the time is over or the signal is aborted. */
   readonly sleep: (ms: number) => Promise<void>;
   /** Gives up the claim. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Takes a node that nobody holds: one that was never held or was given back or, failing that, one whose holder is gone.
+ * Claims a node that nobody holds: one that was never held or was given back or, failing that, one whose holder is gone.
  *
- * @param options Which node, and what to take it with.
- * @returns Its holder.
- * @throws {NodeHeldError} If all that come into question are held.
- * @throws {unknown} What the store throws, what `ReservationHolder.claimFrom` does, and the signal's reason. The node
- * is then nobody's: if a change of the record is under way, it is undone as soon as the store has answered.
+ * @param options Which node, and how to hold it.
+ * @returns The node's holder.
+ * @throws {NodeHeldError} If all nodes that come into question are held.
+ * @throws {unknown} What the store throws, what `ReservationHolder.claimFrom` throws, and the signal's reason. The node
+ * is then nobody's: a claim that is under way is undone as soon as the store has answered.
  */
 export async function claimNode(options: ClaimOptions): Promise<ReservationHolder> {
   options.signal?.throwIfAborted();
@@ -38,7 +36,7 @@ export async function claimNode(options: ClaimOptions): Promise<ReservationHolde
   try {
     return await unlessAborted(claim, options.signal);
   } catch (error) {
-    // Nobody has got the holder, so its ticks are unused.
+    // The caller never gets this holder, so all its ticks are unused.
     claim.then((holder) => holder.release(holder.firstTick)).catch(() => {});
     throw error;
   }
@@ -50,51 +48,50 @@ function unlessAborted<Result>(promise: Promise<Result>, signal: AbortSignal | u
 }
 
 async function claimFreeNode(options: ClaimOptions): Promise<ReservationHolder> {
-  const candidates = options.nodeId === undefined ? shuffledUpTo(options.maxNodeId) : [options.nodeId];
+  const { store, nodeId: wanted, maxNodeId, signal, sleep } = options;
+  const candidates = wanted === undefined ? nodeIdsFromRandomStart(maxNodeId) : [wanted];
   const held: [nodeId: number, found: Reservation][] = [];
   for (const nodeId of candidates) {
-    const found = await options.store.read(nodeId);
-    options.signal?.throwIfAborted();
+    const found = await store.read(nodeId);
+    signal?.throwIfAborted();
     if (found !== undefined && found.holder !== "") {
       held.push([nodeId, found]);
       continue;
     }
-    const holder = await replaceUnlessTaken(found, nodeId, options);
+    const holder = await claimUnlessOvertaken(found, { ...options, nodeId });
     if (holder !== undefined) return holder;
   }
-  await options.sleep(GONE_AFTER_MS);
+  await sleep(GONE_AFTER_MS);
   for (const [nodeId, before] of held) {
-    const found = await options.store.read(nodeId);
-    options.signal?.throwIfAborted();
+    const found = await store.read(nodeId);
+    signal?.throwIfAborted();
     if (found?.mark !== before.mark || found.holder !== before.holder) continue;
-    const holder = await replaceUnlessTaken(found, nodeId, options);
+    const holder = await claimUnlessOvertaken(found, { ...options, nodeId });
     if (holder !== undefined) return holder;
   }
   throw new NodeHeldError(
-    options.nodeId === undefined
+    wanted === undefined
       ? `all ${candidates.length} node ids are held: no more generators can run with this layout and store`
-      : `node ${options.nodeId} is held by another generator or server, which is running: choose another node id`,
+      : `node ${wanted} is held by another generator or server, which is running: choose another node id`,
   );
 }
 
-/** Takes a node as it was found; `undefined` if another replica was faster. */
-async function replaceUnlessTaken(
+/** The holder of a node, if its record still is as it was found; `undefined` if another replica was faster. */
+async function claimUnlessOvertaken(
   found: Reservation | undefined,
-  nodeId: number,
-  options: ClaimOptions,
+  options: HolderOptions,
 ): Promise<ReservationHolder | undefined> {
   try {
-    return await ReservationHolder.claimFrom(found, { ...options, nodeId }, options.isBehindAllowed);
+    return await ReservationHolder.claimFrom(found, options);
   } catch (error) {
     if (error instanceof NodeHeldError) return undefined;
     throw error;
   }
 }
 
-/**
- * The integers from 0 on, beginning somewhere at random, so that replicas that start together do not meet at each one.
- */
-function shuffledUpTo(max: number): number[] {
-  const first = Math.floor(Math.random() * (max + 1));
-  return Array.from({ length: max + 1 }, (_, i) => (first + i) % (max + 1));
+/** All node ids in ascending order from a random one on, and around: replicas that start together try different ones. */
+function nodeIdsFromRandomStart(maxNodeId: number): number[] {
+  const count = maxNodeId + 1;
+  const first = Math.floor(Math.random() * count);
+  return Array.from({ length: count }, (_, i) => (first + i) % count);
 }

@@ -2,7 +2,7 @@ import { ClockError } from "../base/errors.ts";
 import { LayoutMismatchError, NodeHeldError } from "./errors.ts";
 import type { Reservation, ReservationStore } from "./store.ts";
 
-/** What a tick is: as much of a layout as a reservation needs. */
+/** The part of a layout that a reservation depends on. */
 export interface TickScale {
   /** Length of a tick in ms. */
   readonly tickMs: number;
@@ -22,7 +22,7 @@ export interface HolderOptions {
   readonly store: ReservationStore;
   /** The node to hold. */
   readonly nodeId: number;
-  /** The layout whose ticks are reserved. */
+  /** The layout in whose ticks the holder reserves. */
   readonly layout: TickScale;
   /** What the time is read from, in ms since the Unix epoch. */
   readonly clock: { now(): number };
@@ -30,34 +30,49 @@ export interface HolderOptions {
   readonly monotonicClock: { now(): number };
   /** A name that no other holder ever has. */
   readonly name: string;
-  /** How far ahead of the clock ticks are reserved, in ms. Default: {@linkcode AHEAD_MS}. */
+  /**
+   * Whether a claim reserves ticks past the mark although the clock is behind the mark (the policy `logical`).
+   *
+   * @default {false}
+   */
+  readonly isBehindAllowed?: boolean;
+  /**
+   * How far ahead of the clock the holder reserves, in ms.
+   *
+   * @default {AHEAD_MS}
+   */
   readonly aheadMs?: number;
-  /** Ticks before this one are known to be spoken for, even if the store has forgotten it. Default: 0. */
+  /**
+   * The first tick that a claim may reserve: all ticks before it are known to be spoken for, even if the store has
+   * forgotten that.
+   *
+   * @default {0}
+   */
   readonly minTick?: number;
 }
 
 /**
- * How far ahead of the clock ticks are reserved, in ms. For so long, ids go on while the store is out of reach; and for
- * so long, a new holder may have to wait for its clock where the one before could not give back what it did not use.
- * With a slow store, it is more by twice the time that its slowest change of late took, since that may pass before a
- * change, and again before the next one. (On a machine whose CPUs were all busy, flushing one took 4 to 6 s now and
- * then.)
+ * How far ahead of the clock a holder reserves, in ms. Ids go on for so long while the store is out of reach. A new
+ * holder may have to wait for its clock for so long, if the holder before it could not give back its unused ticks.
+ *
+ * With a slow store, a holder adds twice the time that the slowest change of late took: so much may pass before a
+ * change, and again before the next one. (On a machine whose CPUs were all busy, a flush took 4 to 6 s now and then.)
  */
 export const AHEAD_MS = 3000;
 
-/** But no further than this, in ms: for so long, a new holder may have to wait. */
-const MAX_AHEAD_MS = 60_000;
+/** The limit of how far ahead a holder reserves with a slow store, in ms. */
+const AHEAD_LIMIT_MS = 60_000;
 
-/** How much of the slowest change's time is remembered after a further one: half of it after 140. */
-const MEMORY = 0.995;
+/** How much of the slowest change's time the holder remembers after each further change: half of it after 140. */
+const SLOWNESS_DECAY = 0.995;
 
 /**
- * Holds a node: owns the ticks from `firstTick` to before `mark`, all of them written by this holder and by nobody
- * else.
+ * Holds a node: owns the ticks from `firstTick` to before `mark`. This holder has written all of them to the record, and
+ * nobody else has.
  *
- * Every change of the record names the record that it replaces. So once another holder has written to it, this one's
- * changes fail, and its mark stays where it is; what lies below stays its own. A change whose reply got lost is found
- * out at the next one: if what is on record has this holder's name, it wrote it.
+ * Every change of the record names the record that it replaces. So once another holder has changed the record, all
+ * changes of this holder fail, and its mark stays where it is; the ticks below the mark stay its own. If the reply to a
+ * change got lost, the holder learns of that change with its next one: it finds its own name on record.
  */
 export class ReservationHolder {
   /** The node. */
@@ -68,7 +83,7 @@ export class ReservationHolder {
   readonly #options: HolderOptions;
   /** How long the slowest change of late took, in ms. */
   #slowestMs = 0;
-  /** What this holder knows to be on record, or to have been there after its last change. */
+  /** The record as this holder last read or wrote it. */
   #record: Reservation;
 
   private constructor(options: HolderOptions, firstTick: number, record: Reservation) {
@@ -79,38 +94,34 @@ export class ReservationHolder {
   }
 
   /**
-   * Takes a node, from whoever held it, and reserves its first ticks. Whoever held it keeps what it had reserved, and
-   * can reserve no more.
+   * Claims a node, whether it is held or not, and reserves its first ticks. The holder before keeps the ticks that it had
+   * reserved, and can reserve no more.
    *
-   * @param options The node, the store, the layout, the clock.
-   * @param isBehindAllowed Whether to reserve ticks past the mark although the clock is behind it (the policy
-   * `logical`).
-   * @throws {LayoutMismatchError} If what is on record was written with another layout.
-   * @throws {NodeHeldError} If another holder took it at the same moment.
+   * @param options The node, and how to hold it.
+   * @returns The node's holder.
+   * @throws {LayoutMismatchError} If the record was written with another layout.
+   * @throws {NodeHeldError} If another holder claimed the node at the same moment.
+   * @throws {ClockError} If the clock does not give a time.
    */
-  static async claim(options: HolderOptions, isBehindAllowed: boolean): Promise<ReservationHolder> {
-    return await ReservationHolder.claimFrom(await options.store.read(options.nodeId), options, isBehindAllowed);
+  static async claim(options: HolderOptions): Promise<ReservationHolder> {
+    return await ReservationHolder.claimFrom(await options.store.read(options.nodeId), options);
   }
 
   /**
-   * The same, if what was found on record is still there.
+   * Claims a node, as `claim` does, if its record still is as it was found.
    *
-   * @param found What was found; `undefined` if nothing was.
-   * @param options The node, the store, the layout, the clock.
-   * @param isBehindAllowed Whether to reserve ticks past the mark although the clock is behind it (the policy
-   * `logical`).
-   * @throws {LayoutMismatchError} If what is on record was written with another layout.
-   * @throws {NodeHeldError} If another holder has taken it since.
+   * @param found What was found on record; `undefined` if nothing was.
+   * @param options The node, and how to hold it.
+   * @returns The node's holder.
+   * @throws {LayoutMismatchError} If the record was written with another layout.
+   * @throws {NodeHeldError} If another holder has claimed the node since.
+   * @throws {ClockError} If the clock does not give a time.
    */
-  static async claimFrom(
-    found: Reservation | undefined,
-    options: HolderOptions,
-    isBehindAllowed: boolean,
-  ): Promise<ReservationHolder> {
-    const { store, nodeId, layout, clock, name, minTick = 0 } = options;
+  static async claimFrom(found: Reservation | undefined, options: HolderOptions): Promise<ReservationHolder> {
+    const { store, nodeId, layout, clock, name, isBehindAllowed = false, minTick = 0 } = options;
     if (found !== undefined) checkLayout(found, options);
     const nowTick = tickAt(clock.now(), layout);
-    // With nothing on record, a generator without store may have used part of the tick that the clock is in.
+    // With nothing on record, a generator without a store may have used part of the clock's tick.
     const firstTick = Math.max(found?.mark ?? nowTick + 1, minTick);
     const wanted = Math.max(nowTick, isBehindAllowed ? firstTick : 0) + aheadTicks(options);
     const record = { mark: Math.max(firstTick, within(wanted, layout)), holder: name, layout: layout.key };
@@ -121,12 +132,12 @@ export class ReservationHolder {
   }
 
   /**
-   * Goes on in the place of a holder that is no more, and that nobody else can go on for: whoever knows exactly what
-   * that one used.
+   * Goes on in the place of a holder that has ended, for a caller who alone knows which ticks that holder used.
    *
-   * @param found What is on record: that holder's.
-   * @param options The node, the store, the layout, the clock. The name is that holder's, whatever is given.
-   * @throws {LayoutMismatchError} If what is on record was written with another layout.
+   * @param found The record of that holder.
+   * @param options The node, and how to hold it. The name is that of the holder on record, whatever is given.
+   * @returns The node's holder. It owns no ticks until it renews.
+   * @throws {LayoutMismatchError} If the record was written with another layout.
    */
   static resume(found: Reservation, options: HolderOptions): ReservationHolder {
     checkLayout(found, options);
@@ -144,12 +155,14 @@ export class ReservationHolder {
   }
 
   /**
-   * Reserves on, so that the mark is {@linkcode AHEAD_MS} or more past the clock and past the last tick used. Changes
-   * the record only if that takes a higher mark; to be called every second or so.
+   * Reserves more ticks, so that the mark is {@linkcode AHEAD_MS} or more past the clock and past the last tick used. The
+   * record changes only if its mark gets higher. To be called about once a second.
    *
    * @param usedTick The last tick used, which may be past the clock's.
-   * @throws {NodeHeldError} If another holder has taken the node.
-   * @throws {unknown} What the store throws. The mark is then as it was, and the next call finds out what became of it.
+   * @throws {NodeHeldError} If another holder has claimed the node.
+   * @throws {ClockError} If the clock does not give a time.
+   * @throws {unknown} What the store throws. The mark is then as it was. If the store made the change all the same, the
+   * next call learns of it.
    */
   async renew(usedTick: number): Promise<void> {
     const { layout, clock, monotonicClock } = this.#options;
@@ -162,18 +175,18 @@ export class ReservationHolder {
     try {
       await this.#change((record) => mark > record.mark ? { mark, holder: record.holder, layout: layout.key } : record);
     } finally {
-      this.#slowestMs = Math.max(this.#slowestMs * MEMORY, monotonicClock.now() - beganMs);
+      this.#slowestMs = Math.max(this.#slowestMs * SLOWNESS_DECAY, monotonicClock.now() - beganMs);
     }
   }
 
   /**
-   * Gives the node back, so that the next holder need not wait to see whether this one is still there; and with it the
-   * ticks that nobody used nor ever will, so that it may begin with them: the mark comes down to the first of them, in
-   * the same change.
+   * Gives the node back, so that the next holder need not watch whether this one is still there. In the same change, the
+   * mark comes down to the first unused tick, so that the next holder may begin there.
    *
-   * @param firstUnusedTick The first tick from which on it is certain that none is used, now and from now on. Left out:
-   * nothing is certain, and the mark stays.
-   * @throws {NodeHeldError} If another holder has taken the node.
+   * @param firstUnusedTick The first tick from which on none is used, now and for ever. Left out: the caller does not
+   * know, and the mark stays.
+   * @throws {NodeHeldError} If another holder has claimed the node.
+   * @throws {unknown} What the store throws.
    */
   async release(firstUnusedTick: number = Infinity): Promise<void> {
     const layout = this.#options.layout.key;
@@ -184,9 +197,9 @@ export class ReservationHolder {
   }
 
   /**
-   * Replaces the record; if an earlier change of this holder's turns out to have been made, replaces that.
+   * Replaces the record. If the store had made an earlier change of this holder without a reply, replaces that one.
    *
-   * @param nextOf What a record is to become; the same if it is to stay.
+   * @param nextOf Makes the next record from the present one, or returns the present one if it is to stay.
    */
   async #change(nextOf: (record: Reservation) => Reservation): Promise<void> {
     const { store, nodeId, name } = this.#options;
@@ -196,7 +209,7 @@ export class ReservationHolder {
       if (found?.holder !== name) {
         throw new NodeHeldError(`node ${nodeId} was taken by another holder: there can be only one at a time`);
       }
-      // It is an earlier change of this holder's, whose reply got lost.
+      // The store has made an earlier change of this holder, whose reply got lost.
       this.#adopt(found);
       next = nextOf(found);
       if (next === found || !await store.compareAndSet(nodeId, found, next)) return;
@@ -204,7 +217,7 @@ export class ReservationHolder {
     this.#adopt(next);
   }
 
-  /** Takes note of what is on record now; unless that is older news, from a reply that was slower than a later one. */
+  /** Notes what is on record, unless the reply that says so was slower than that to a later change. */
   #adopt(record: Reservation): void {
     if (record.mark >= this.#record.mark) this.#record = record;
   }
@@ -215,7 +228,7 @@ function checkLayout(found: Reservation, { nodeId, layout }: HolderOptions): voi
 }
 
 function aheadTicks({ layout, aheadMs = AHEAD_MS }: HolderOptions, slowestMs = 0): number {
-  return Math.ceil(Math.min(aheadMs + 2 * slowestMs, MAX_AHEAD_MS) / layout.tickMs) + 1;
+  return Math.ceil(Math.min(aheadMs + 2 * slowestMs, AHEAD_LIMIT_MS) / layout.tickMs) + 1;
 }
 
 /** The tick of a time; the first one for a time before it. */

@@ -46,7 +46,10 @@ export async function claimNode(claim: ClaimNodeOptions): Promise<ClaimedNode> {
     if (claim.backend === "listen-datagram") {
       const { options, store } = claim;
       return {
-        holder: await ReservationHolder.claim(holderOptionsOf(options, store), isBehindAllowed(options)),
+        holder: await ReservationHolder.claim({
+          ...holderOptionsOf(options, store),
+          isBehindAllowed: isBehindAllowed(options),
+        }),
         pool: undefined,
       };
     }

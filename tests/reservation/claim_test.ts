@@ -12,7 +12,7 @@ function setUp(meanwhile: () => Promise<void> = () => Promise.resolve()) {
   const clock = new HandClock(DEFAULT_LAYOUT.epochMs + 1_000_000);
   const store = new MemoryReservationStore();
   const options = (name: string, nodeId?: number): ClaimOptions => ({
-    ...{ store, nodeId, maxNodeId: 3, layout: DEFAULT_LAYOUT, clock, name, isBehindAllowed: false },
+    ...{ store, nodeId, maxNodeId: 3, layout: DEFAULT_LAYOUT, clock, name },
     monotonicClock: { now: () => 0 },
     sleep: async (ms) => (waits.push(ms), await meanwhile()),
   });

@@ -23,18 +23,18 @@ function setUp(layout = LAYOUT) {
 describe("ReservationHolder.claim", () => {
   it("begins after the clock's tick on a node with no record, and at the mark on one with", async () => {
     const { clock, options } = setUp();
-    const first = await ReservationHolder.claim(options("a"), false);
+    const first = await ReservationHolder.claim(options("a"));
     assertEquals([first.firstTick, first.mark], [101, 100 + AHEAD]);
     clock.ms += 60 * TICK_MS;
-    const second = await ReservationHolder.claim(options("b"), false);
+    const second = await ReservationHolder.claim(options("b"));
     assertEquals([second.firstTick, second.mark], [100 + AHEAD, 160 + AHEAD]);
   });
 
   it("never lowers a mark: with the clock behind it, there is nothing to be had", async () => {
     const { clock, options } = setUp();
-    const { mark } = await ReservationHolder.claim(options("a"), false);
+    const { mark } = await ReservationHolder.claim(options("a"));
     clock.ms -= 50 * TICK_MS;
-    const second = await ReservationHolder.claim(options("b"), false);
+    const second = await ReservationHolder.claim(options("b"));
     assertEquals([second.firstTick, second.mark], [mark, mark]);
     await second.renew(-1);
     assertEquals(second.mark, mark);
@@ -42,37 +42,37 @@ describe("ReservationHolder.claim", () => {
 
   it("reserves past a mark that is ahead of the clock if that is allowed", async () => {
     const { clock, options } = setUp();
-    const { mark } = await ReservationHolder.claim(options("a"), true);
+    const { mark } = await ReservationHolder.claim({ ...options("a"), isBehindAllowed: true });
     clock.ms -= 50 * TICK_MS;
-    const second = await ReservationHolder.claim(options("b"), true);
+    const second = await ReservationHolder.claim({ ...options("b"), isBehindAllowed: true });
     assertEquals([second.firstTick, second.mark], [mark, mark + AHEAD]);
   });
 
   it("reserves a few seconds of any tick length, and no further than the layout goes", async () => {
     const ms = setUp(new IdLayout({ timeBits: 40, sequenceBits: 2, nodeBits: 2, tickMs: 1, epochMs: EPOCH_MS }));
-    const holder = await ReservationHolder.claim(ms.options("a"), false);
+    const holder = await ReservationHolder.claim(ms.options("a"));
     assertEquals([holder.firstTick, holder.mark], [100_001, 100_000 + AHEAD_MS + 1]);
     const short = setUp(
       new IdLayout({ timeBits: 6, sequenceBits: 2, nodeBits: 2, tickMs: TICK_MS, epochMs: EPOCH_MS }),
     );
     short.clock.ms = EPOCH_MS + 62 * TICK_MS;
-    assertEquals((await ReservationHolder.claim(short.options("a"), false)).mark, 64);
+    assertEquals((await ReservationHolder.claim(short.options("a"))).mark, 64);
     short.clock.ms = EPOCH_MS + 99 * TICK_MS;
-    assertEquals((await ReservationHolder.claim(short.options("b"), true)).mark, 64);
+    assertEquals((await ReservationHolder.claim({ ...short.options("b"), isBehindAllowed: true })).mark, 64);
   });
 
   it("refuses a record of another layout, and a clock that gives no time", async () => {
     const { clock, options } = setUp();
-    await ReservationHolder.claim(options("a"), false);
+    await ReservationHolder.claim(options("a"));
     const other = new IdLayout({ timeBits: 20, sequenceBits: 3, nodeBits: 2, tickMs: TICK_MS, epochMs: EPOCH_MS });
     await assertRejects(
-      () => ReservationHolder.claim({ ...options("b"), layout: other }, false),
+      () => ReservationHolder.claim({ ...options("b"), layout: other }),
       LayoutMismatchError,
       "node 1 is on record with the layout v1 time=20 sequence=2 node=2 order=sequence-node tick_ms=1000 epoch_ms=1000000",
     );
     clock.ms = NaN;
     await assertRejects(
-      () => ReservationHolder.claim(options("b"), false),
+      () => ReservationHolder.claim(options("b")),
       ClockError,
       "the clock did not give a time",
     );
@@ -86,7 +86,7 @@ describe("ReservationHolder.claim", () => {
       const { clock, store, options } = setUp();
       await store.compareAndSet(1, undefined, record);
       clock.ms += TICK_MS;
-      if (change === "claim") await ReservationHolder.claim(options("a"), false);
+      if (change === "claim") await ReservationHolder.claim(options("a"));
       if (change === "renew") await ReservationHolder.resume(record, options("a")).renew(-1);
       if (change === "release") await ReservationHolder.resume(record, options("a")).release();
       assertEquals((await store.read(1))?.layout, key, change);
@@ -96,7 +96,7 @@ describe("ReservationHolder.claim", () => {
   it("fails if another takes the node at the same moment", async () => {
     const { options } = setUp();
     const results = await Promise.allSettled(
-      ["a", "b", "c"].map((name) => ReservationHolder.claim(options(name), false)),
+      ["a", "b", "c"].map((name) => ReservationHolder.claim(options(name))),
     );
     assertEquals(results.filter(({ status }) => status === "fulfilled").length, 1);
   });
@@ -104,15 +104,15 @@ describe("ReservationHolder.claim", () => {
   it("begins past what an attempt has reserved whose reply got lost", async () => {
     const { store, options } = setUp();
     store.fates.push("after");
-    await assertRejects(() => ReservationHolder.claim(options("a"), false), Error, "the reply got lost");
-    assertEquals((await ReservationHolder.claim(options("a"), false)).firstTick, 100 + AHEAD);
+    await assertRejects(() => ReservationHolder.claim(options("a")), Error, "the reply got lost");
+    assertEquals((await ReservationHolder.claim(options("a"))).firstTick, 100 + AHEAD);
   });
 });
 
 describe("ReservationHolder.renew", () => {
   it("goes with the clock, or with the last tick used, and writes only what is new", async () => {
     const { clock, store, options } = setUp();
-    const holder = await ReservationHolder.claim(options("a"), false);
+    const holder = await ReservationHolder.claim(options("a"));
     await holder.renew(100);
     assertEquals([holder.mark, store.changes], [100 + AHEAD, 1]);
     clock.ms += TICK_MS;
@@ -124,8 +124,8 @@ describe("ReservationHolder.renew", () => {
 
   it("keeps its mark when the node is taken, and can move it no more", async () => {
     const { clock, options } = setUp();
-    const first = await ReservationHolder.claim(options("a"), false);
-    const second = await ReservationHolder.claim(options("b"), false);
+    const first = await ReservationHolder.claim(options("a"));
+    const second = await ReservationHolder.claim(options("b"));
     clock.ms += 10 * TICK_MS;
     const message = "node 1 was taken by another holder: there can be only one at a time";
     await assertRejects(() => first.renew(-1), NodeHeldError, message);
@@ -138,7 +138,7 @@ describe("ReservationHolder.renew", () => {
   for (const fate of ["before", "after"] as const) {
     it(`finds out what became of a change that failed ${fate} it was made`, async () => {
       const { clock, store, options } = setUp();
-      const holder = await ReservationHolder.claim(options("a"), false);
+      const holder = await ReservationHolder.claim(options("a"));
       clock.ms += TICK_MS;
       store.fates.push(fate);
       await assertRejects(() => holder.renew(-1));
@@ -155,7 +155,7 @@ describe("ReservationHolder.renew", () => {
 describe("ReservationHolder, with a store so slow that a renewal overlaps the next", () => {
   it("does not fall back to an earlier mark when an earlier reply comes late", async () => {
     const { clock, store, options } = setUp();
-    const holder = await ReservationHolder.claim(options("a"), false);
+    const holder = await ReservationHolder.claim(options("a"));
     clock.ms += TICK_MS;
     const reply = store.holdNextReply();
     const slow = holder.renew(-1);
@@ -172,7 +172,7 @@ describe("ReservationHolder, with a store so slow that a renewal overlaps the ne
 describe("ReservationHolder, with a store that takes its time", () => {
   it("reserves further ahead by twice that, and less again when it is quick again", async () => {
     const { clock, monotonicClock, store, options } = setUp();
-    const holder = await ReservationHolder.claim(options("a"), false);
+    const holder = await ReservationHolder.claim(options("a"));
     assertEquals(holder.aheadMs, AHEAD * TICK_MS);
     clock.ms += TICK_MS;
     const reply = store.holdNextReply();
@@ -192,7 +192,7 @@ describe("ReservationHolder, with a store that takes its time", () => {
 
   it("does so also if that takes so long that it fails, but only up to a minute", async () => {
     const { clock, monotonicClock, store, options } = setUp();
-    const holder = await ReservationHolder.claim(options("a"), false);
+    const holder = await ReservationHolder.claim(options("a"));
     clock.ms += TICK_MS;
     store.fates.push("after");
     const reply = store.holdNextReply();
@@ -207,7 +207,7 @@ describe("ReservationHolder, with a store that takes its time", () => {
 describe("ReservationHolder with another distance", () => {
   it("reserves as far ahead as it is told", async () => {
     const { clock, options } = setUp();
-    const holder = await ReservationHolder.claim({ ...options("a"), aheadMs: 15_000 }, false);
+    const holder = await ReservationHolder.claim({ ...options("a"), aheadMs: 15_000 });
     assertEquals([holder.mark, holder.aheadMs], [116, 16 * TICK_MS]);
     clock.ms += TICK_MS;
     await holder.renew(-1);
@@ -218,7 +218,7 @@ describe("ReservationHolder with another distance", () => {
 
   it("does not lower its mark where the one before it went further", async () => {
     const { store, options } = setUp();
-    await ReservationHolder.claim({ ...options("a"), aheadMs: 15_000 }, false);
+    await ReservationHolder.claim({ ...options("a"), aheadMs: 15_000 });
     const resumed = ReservationHolder.resume((await store.read(1))!, options("b"));
     await resumed.renew(-1);
     assertEquals([resumed.mark, store.changes], [116, 1]);
@@ -228,7 +228,7 @@ describe("ReservationHolder with another distance", () => {
 describe("ReservationHolder.resume", () => {
   it("goes on under the name on record, and writes nothing", async () => {
     const { clock, store, options } = setUp();
-    await ReservationHolder.claim(options("a"), false);
+    await ReservationHolder.claim(options("a"));
     const resumed = ReservationHolder.resume((await store.read(1))!, options("b"));
     assertEquals([resumed.nodeId, resumed.firstTick, resumed.mark], [1, 100 + AHEAD, 100 + AHEAD]);
     assertEquals(store.changes, 1);
@@ -239,7 +239,7 @@ describe("ReservationHolder.resume", () => {
 
   it("takes a renewal of the one before it for its own, also if that arrives late", async () => {
     const { clock, store, options } = setUp();
-    const first = await ReservationHolder.claim(options("a"), false);
+    const first = await ReservationHolder.claim(options("a"));
     clock.ms += TICK_MS;
     store.fates.push("late");
     await assertRejects(() => first.renew(-1));
@@ -252,7 +252,7 @@ describe("ReservationHolder.resume", () => {
 
   it("is one of two that renew, as long as the one before it does: both keep up", async () => {
     const { clock, store, options } = setUp();
-    const first = await ReservationHolder.claim(options("a"), false);
+    const first = await ReservationHolder.claim(options("a"));
     const resumed = ReservationHolder.resume((await store.read(1))!, options("b"));
     for (let tick = 101; tick < 104; tick++) {
       clock.ms += TICK_MS;
@@ -276,17 +276,17 @@ describe("ReservationHolder.resume", () => {
 describe("ReservationHolder.release", () => {
   it("gives the node back, but not its ticks", async () => {
     const { store, options } = setUp();
-    const holder = await ReservationHolder.claim(options("a"), false);
+    const holder = await ReservationHolder.claim(options("a"));
     store.fates.push("after");
     await assertRejects(() => holder.release());
     await assertRejects(() => holder.release(), NodeHeldError); // it has been given back, and is nobody's now
     assertEquals(await store.read(1), { mark: 100 + AHEAD, holder: "", layout: LAYOUT.key });
-    assertEquals((await ReservationHolder.claim(options("b"), false)).firstTick, 100 + AHEAD);
+    assertEquals((await ReservationHolder.claim(options("b"))).firstTick, 100 + AHEAD);
   });
 
   it("gives the node back also if an earlier renewal's reply got lost", async () => {
     const { clock, store, options } = setUp();
-    const holder = await ReservationHolder.claim(options("a"), false);
+    const holder = await ReservationHolder.claim(options("a"));
     clock.ms += TICK_MS;
     store.fates.push("after");
     await assertRejects(() => holder.renew(-1));
@@ -296,16 +296,16 @@ describe("ReservationHolder.release", () => {
 
   it("gives back with it the ticks that are unused, in the same change", async () => {
     const { store, options } = setUp();
-    const holder = await ReservationHolder.claim(options("a"), false);
+    const holder = await ReservationHolder.claim(options("a"));
     await holder.release(102);
     assertEquals(await store.read(1), { mark: 102, holder: "", layout: LAYOUT.key });
     assertEquals(store.changes, 2);
-    assertEquals((await ReservationHolder.claim(options("b"), false)).firstTick, 102);
+    assertEquals((await ReservationHolder.claim(options("b"))).firstTick, 102);
   });
 
   it("never raises the mark", async () => {
     const { store, options } = setUp();
-    const holder = await ReservationHolder.claim(options("a"), false);
+    const holder = await ReservationHolder.claim(options("a"));
     await holder.release(1000);
     assertEquals((await store.read(1))?.mark, 100 + AHEAD);
   });
@@ -313,7 +313,7 @@ describe("ReservationHolder.release", () => {
   for (const fate of ["before", "after", "late"] as const) {
     it(`gives unused ticks back after a renewal that failed ${fate === "late" ? "and arrives late" : fate}`, async () => {
       const { clock, store, options } = setUp();
-      const holder = await ReservationHolder.claim(options("a"), false);
+      const holder = await ReservationHolder.claim(options("a"));
       clock.ms += TICK_MS;
       store.fates.push(fate);
       await assertRejects(() => holder.renew(-1));
@@ -326,18 +326,18 @@ describe("ReservationHolder.release", () => {
 
   it("gives nothing back of a node that another has taken", async () => {
     const { store, options } = setUp();
-    const first = await ReservationHolder.claim(options("a"), false);
-    const second = await ReservationHolder.claim(options("b"), false);
+    const first = await ReservationHolder.claim(options("a"));
+    const second = await ReservationHolder.claim(options("b"));
     await assertRejects(() => first.release(101), NodeHeldError);
     assertEquals((await store.read(1))?.mark, second.mark);
   });
 
   it("gives nothing back late of a node that another has taken since", async () => {
     const { store, options } = setUp();
-    const first = await ReservationHolder.claim(options("a"), false);
+    const first = await ReservationHolder.claim(options("a"));
     store.fates.push("late");
     await assertRejects(() => first.release(101), Error, "out of reach");
-    const second = await ReservationHolder.claim(options("b"), false);
+    const second = await ReservationHolder.claim(options("b"));
     assertEquals(second.firstTick, 100 + AHEAD);
     assertEquals(await store.arrive(), false);
     assertEquals(await store.read(1), { mark: second.mark, holder: "b", layout: LAYOUT.key });

@@ -14,7 +14,7 @@ async function setUp() {
   const clock = new HandClock(100_000);
   const store = new FlakyStore();
   const options = { store, nodeId: 1, layout: LAYOUT, clock, monotonicClock: new HandClock(0) };
-  const holder = await ReservationHolder.claim({ ...options, name: "a" }, false);
+  const holder = await ReservationHolder.claim({ ...options, name: "a" });
   const marks: number[] = [];
   const errors: Error[] = [];
   const keep = (options: Partial<KeeperOptions> = {}) =>

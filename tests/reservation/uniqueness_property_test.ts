@@ -132,7 +132,7 @@ async function run(
       monotonicClock,
       name: `holder ${parties.length} ${seen.size} ${store.changes}`,
     };
-    const holder = await ReservationHolder.claim(options, policy === "logical");
+    const holder = await ReservationHolder.claim({ ...options, isBehindAllowed: policy === "logical" });
     const { firstTick, mark } = holder;
     const pool = leaseSize === 0 ? undefined : new MemorySequencePool(layout, firstTick, mark, leaseSize);
     const generators = Array.from({ length: generatorCount }, (_, i) => generator({ holder, pool }, i));

@@ -262,7 +262,12 @@ export class SimulatedNode implements Disposable {
     };
     const isBehindAllowed = this.policy === "logical";
     if (!this.#hasPool) {
-      return { holder: await ReservationHolder.claim(options, isBehindAllowed), pool: undefined, rank: 0, users: 1 };
+      return {
+        holder: await ReservationHolder.claim({ ...options, isBehindAllowed }),
+        pool: undefined,
+        rank: 0,
+        users: 1,
+      };
     }
     const { holder, pool, whyFromMark } = await holdNode({
       ...{ ...options, layout, isBehindAllowed, boot: `${poolPath}-${boots}`, poolPath },
