@@ -28,7 +28,8 @@ async function table(inFlight: number): Promise<void> {
   for (const [i, client] of clients.entries()) {
     readLines(client.stdout, (line) => {
       const [second, ok, error] = line.split(" ").map(Number);
-      const row = rows.get(second) ?? rows.set(second, []).get(second)!;
+      const row = rows.get(second) ?? [];
+      rows.set(second, row);
       row[i] = [ok, error];
       // The first second of a client is not a whole one.
       if (Object.keys(row).length < workers || second === Math.min(...rows.keys()) || printed === seconds) return;
@@ -63,7 +64,7 @@ async function readLines(stream: ReadableStream<Uint8Array<ArrayBuffer>>, onLine
   let rest = "";
   for await (const text of stream.pipeThrough(new TextDecoderStream())) {
     const lines = (rest + text).split("\n");
-    rest = lines.pop()!;
+    rest = lines.pop() ?? "";
     lines.forEach(onLine);
   }
 }

@@ -1,10 +1,6 @@
 /** What the load generator is to do; the defaults are its own. */
 export interface LoadOptions {
-  /** The program, from `buildReference`. */
-  program: string;
-  /** The server's IPv4 or IPv6 address. Default: 127.0.0.1. */
-  hostname?: string;
-  /** The server's ports; the sockets take them in turn. */
+  /** The server's ports on 127.0.0.1; the sockets take them in turn. */
   ports: number[];
   /** How many connected sockets, each with a port of its own, 1 to 1024. Default: 1. */
   sockets?: number;
@@ -37,69 +33,49 @@ export interface LoadOptions {
   ids?: string;
 }
 
-/** What the load generator got in the seconds that it measured. */
+/** What the load generator got in the seconds that it measured; it prints more than is used here. */
 export interface LoadResult {
   protocol: "basic" | "range";
-  sockets: number;
-  inFlight: number;
-  count: number;
   rate: number;
-  seconds: number;
-  /** Requests sent. */
-  sent: number;
-  /** Answers, `ok` and `refused`. */
-  replies: number;
-  /** Answers with ids. */
-  ok: number;
-  /** The ids in them. */
-  ids: number;
-  /** Answers without: basic errors, or a status other than OK. */
-  refused: number;
-  /** How many of them by status (see `WireStatus`); only with `range`, the basic protocol does not say why. */
-  refusedByStatus: Record<string, number>;
   /**
    * Requests that were not answered within 100 ms; another one took their place. With `basic` and several requests in
    * flight a socket, a loss shows only when all of the socket's are lost, or at the end: till then, fewer are.
    */
   lost: number;
-  /** Answers that came after that; only with `range`. */
-  late: number;
   /** Answers that the protocol does not allow. */
   invalid: number;
-  /** From the request to its answer, in us; with a rate, from when the request was due. What was lost is not in it. */
+  /** From the request to its answer; with a rate, from when the request was due. Lost requests do not count. */
   latencyUs: Percentiles | null;
-  /** With a rate: how long after they were due requests were sent, in us: what the generator adds to the latency. */
+  /** With a rate: how long after they were due requests were sent: the generator's part of the latency. */
   sendDelayUs: Percentiles | null;
-  /** CPU time that the load generator used, in s, the kernel's on its behalf included. */
-  cpuSeconds: number;
   /**
-   * The share of one CPU that this is. Well below 1, the server was the bottleneck. Near 1, look at the server's as
-   * well: on loopback both do the same work for a datagram, and are used up at about the same rate. It means nothing
-   * where the two shared a CPU: then each had what the other left.
+   * The share of one CPU that the load generator used. Well below 1, the server was the bottleneck. Near 1, look at the
+   * server's as well: on loopback both do the same work for a datagram, and are used up at about the same rate. It
+   * means nothing where the two shared a CPU: then each had the other's rest.
    */
   cpuUtilization: number;
-  /** The same counts by second of the Unix clock. All are whole seconds. */
+  /** Answers with ids, answers without, and the ids, by second of the Unix clock. All are whole seconds. */
   perSecond: { second: number; ok: number; refused: number; ids: number }[];
 }
 
-/** How long at most 50, 99 and 99.9 percent took, to 1.6 percent, and the longest of all. */
+/** How long at most 50, 99 and 99.9 percent took, in us, to 1.6 percent. */
 export interface Percentiles {
   p50: number;
   p99: number;
   p999: number;
-  max: number;
 }
 
 /**
  * Runs the load generator once.
  *
+ * @param program The program, from `buildReference`.
  * @param options What it is to do.
  * @returns What it got.
  * @throws {Error} If it fails; it says why on stderr.
  */
-export async function runLoad(options: LoadOptions): Promise<LoadResult> {
-  const { program, hostname, ports, inFlight, ...others } = options;
-  const args = Object.entries({ host: hostname, port: ports.join(","), "in-flight": inFlight, ...others })
+export async function runLoad(program: string, options: LoadOptions): Promise<LoadResult> {
+  const { ports, inFlight, ...others } = options;
+  const args = Object.entries({ port: ports.join(","), "in-flight": inFlight, ...others })
     .flatMap(([name, value]) => value === undefined ? [] : [`--${name}`, String(value)]);
   const { success, stdout } = await new Deno.Command(program, { args, stdin: "null", stderr: "inherit" }).output();
   if (!success) throw new Error(`the load generator has failed: ${args.join(" ")}`);

@@ -1,9 +1,5 @@
 /** How to start the server in C; the defaults are its own. */
 export interface ReferenceServerOptions {
-  /** The program, from `buildReference`. */
-  program: string;
-  /** The IPv4 or IPv6 address to bind. Default: 127.0.0.1. */
-  hostname?: string;
   /** How many processes, each pinned to a CPU. Default: 1. */
   workers?: number;
   /** Whether each takes what arrives on its CPU (SO_INCOMING_CPU). Default: no. */
@@ -15,8 +11,6 @@ export interface ReferenceServerOptions {
   calls?: "plain" | "batch" | "segments";
   /** 2^sequenceBits ids a second, 0 to 24. Default: 17, as in the default layout; 20 is the wide one. */
   sequenceBits?: number;
-  /** The node, 0 to 1023. Default: 0. */
-  nodeId?: number;
 }
 
 /** A server in C that serves; disposing of it ends it. */
@@ -28,20 +22,21 @@ export interface ReferenceServer extends AsyncDisposable {
 /**
  * Starts the server in C and waits until its port is open. Its first id is there with the next second of the clock.
  *
- * @param options What it is to do.
+ * @param program The program, from `buildReference`.
+ * @param options How to start it.
  * @returns The server.
  * @throws {Error} If it ends at once.
  */
-export async function startReferenceServer(options: ReferenceServerOptions): Promise<ReferenceServer> {
-  const { program, hostname, workers, incomingCpu, calls, sequenceBits, nodeId } = options;
-  const args = Object.entries({ host: hostname, workers, calls, "sequence-bits": sequenceBits, "node-id": nodeId })
+export async function startReferenceServer(program: string, options: ReferenceServerOptions): Promise<ReferenceServer> {
+  const { workers, incomingCpu, calls, sequenceBits } = options;
+  const args = Object.entries({ workers, calls, "sequence-bits": sequenceBits })
     .flatMap(([name, value]) => value === undefined ? [] : [`--${name}`, String(value)]);
   if (incomingCpu) args.push("--incoming-cpu");
   // It ends when its stdin does, so also when this process is killed.
   const child = new Deno.Command(program, { args, stdin: "piped", stdout: "piped" }).spawn();
-  const port = Number((await firstLine(child.stdout)).match(/^udp port ([0-9]+)$/)?.[1]);
+  const { value } = await child.stdout.pipeThrough(new TextDecoderStream()).getReader().read();
+  const port = Number(value?.match(/^udp port ([0-9]+)$/m)?.[1]);
   if (!(port > 0)) throw new Error("the server in C has not started");
-
   return {
     ports: [port],
     async [Symbol.asyncDispose]() {
@@ -49,13 +44,4 @@ export async function startReferenceServer(options: ReferenceServerOptions): Pro
       await child.status;
     },
   };
-}
-
-async function firstLine(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
-  let text = "";
-  for await (const part of stream.pipeThrough(new TextDecoderStream())) {
-    text += part;
-    if (text.includes("\n")) break;
-  }
-  return text.split("\n")[0];
 }

@@ -2,17 +2,15 @@ import type { Alternative } from "../alternatives/alternative.ts";
 import { HTTP } from "../alternatives/http.ts";
 import { POSTGRES } from "../alternatives/postgres.ts";
 import { REDIS } from "../alternatives/redis.ts";
-import type { Figures, Sample } from "./figures.ts";
-import { formatRatio, formatSummary } from "./format.ts";
+import type { Sample } from "./figures.ts";
 import type { Lab } from "./lab.ts";
-import { LeftOutError } from "./left_out_error.ts";
-import type { LoadShape } from "./load_shape.ts";
-import { PLACEMENT_SECONDS, runLoads } from "./run_loads.ts";
-import type { Section, Subject } from "./section.ts";
+import { type LoadShape, PLACEMENT_SECONDS, runLoads } from "./run_loads.ts";
+import { LeftOutError, type Section, subject } from "./section.ts";
+import { tableOf } from "./table.ts";
 import type { OwnOptions } from "./target.ts";
 
 /** What else a user could take, in the order of the rows. */
-const ALTERNATIVES: readonly Alternative[] = [REDIS, POSTGRES, HTTP];
+const OTHERS: readonly Alternative[] = [REDIS, POSTGRES, HTTP];
 
 /** How many ways to ask a server are enough if a few figures will do. */
 const QUICK_WAYS = 1;
@@ -51,11 +49,11 @@ const OWN_WAYS: OwnWay[] = [
 ];
 const OWN_KEEPS = "reserved seconds, in SQLite: none is repeated";
 
-/** What each of the alternatives keeps when it crashes, by row: they say so when they are measured. */
+/** What each row's server keeps when it crashes; those of the alternatives are added when they are measured. */
 const keeps = new Map<string, string>(OWN_WAYS.map(({ row }) => [row, OWN_KEEPS]));
 
 /** What else one could take ids from. */
-export const ALTERNATIVES_SECTION: Section = {
+export const ALTERNATIVES: Section = {
   name: "alternatives",
   title: "Alternatives: Redis, PostgreSQL, HTTP",
   about:
@@ -66,66 +64,49 @@ export const ALTERNATIVES_SECTION: Section = {
     "Segments: requests that go out together are one message, as `IdClient` sends them; it is to datagrams what a pipeline is " +
     "to Redis.",
 
-  subjects(isQuick) {
-    const ownWays = isQuick ? OWN_WAYS.slice(0, QUICK_WAYS) : OWN_WAYS;
-    return [...ownWays.map(ownSubject), ...ALTERNATIVES.map((alternative) => subjectOf(alternative, isQuick))];
-  },
+  subjects: (isQuick) => [
+    ...(isQuick ? OWN_WAYS.slice(0, QUICK_WAYS) : OWN_WAYS).map(({ row, layout, shapes }) =>
+      subject(row, async (lab) => {
+        const times = { warmUpSeconds: PLACEMENT_SECONDS };
+        return (await runLoads(lab, await lab.own({ layout }), shapes, times)).sample;
+      })
+    ),
+    ...OTHERS.map((alternative) => ({
+      name: alternative.name,
+      measure: (lab: Lab) => measureWays(alternative, lab, isQuick ? QUICK_WAYS : Infinity),
+    })),
+  ],
 
   show(figures) {
-    const rows = rowsOf(figures);
+    const rows = [...OWN_WAYS.map(({ row }) => row), ...OTHERS.flatMap(({ name }) => figures.rowsOf(name))];
     const [single] = OWN_WAYS;
-    const panel = (title: string, name: string, isLogarithmic: boolean) => ({
+    const panel = (title: string, name: string) => ({
       title,
-      isLogarithmic,
       categories: rows,
       series: [{ name: "a second", values: rows.map((row) => figures.median(row, name)) }],
     });
     return {
-      tables: [{
-        columns: ["", "keeps when it crashes", "requests/s", "ours, 64 sockets / this", "ids/s", "p50 us", "p99 us"],
-        texts: 2,
-        rows: rows.map((row) => [
-          row,
-          figures.of(row, "p50Us") && keeps.get(row),
-          formatSummary(figures.of(row, "repliesPerSecond")),
-          formatRatio(figures.median(single.row, "repliesPerSecond"), figures.median(row, "repliesPerSecond")),
-          formatSummary(figures.of(row, "idsPerSecond")),
-          formatSummary(figures.of(row, "p50Us")),
-          formatSummary(figures.of(row, "p99Us")),
-        ]),
+      tables: [tableOf(rows, {
+        "": (row) => row,
+        "keeps when it crashes": (row) => keeps.get(row),
+        "requests/s": (row) => figures.text(row, "repliesPerSecond"),
+        "ours, 64 sockets / this": (row) => figures.ratio("repliesPerSecond", single.row, row),
+        "ids/s": (row) => figures.text(row, "idsPerSecond"),
+        "p50 us": (row) => figures.text(row, "p50Us"),
+        "p99 us": (row) => figures.text(row, "p99Us"),
+      }, 2)],
+      panels: [panel("Requests a second", "repliesPerSecond"), {
+        ...panel("Ids a second", "idsPerSecond"),
+        isLogarithmic: true,
       }],
-      panels: [panel("Requests a second", "repliesPerSecond", false), panel("Ids a second", "idsPerSecond", true)],
     };
   },
 };
 
-function rowsOf(figures: Figures): string[] {
-  return [...OWN_WAYS.map(({ row }) => row), ...ALTERNATIVES.flatMap(({ name }) => figures.rowsOf(name))];
-}
-
-function ownSubject({ row, layout, shapes }: OwnWay): Subject {
-  return {
-    name: row,
-    async measure(lab) {
-      const times = { warmUpSeconds: PLACEMENT_SECONDS };
-      return { [row]: (await runLoads(lab, await lab.own({ layout }), shapes, times)).sample };
-    },
-  };
-}
-
-function subjectOf(alternative: Alternative, isQuick: boolean): Subject {
-  return {
-    name: alternative.name,
-    async measure(lab) {
-      const missing = await alternative.missing();
-      if (missing !== undefined) throw new LeftOutError(missing);
-      return await measureWays(alternative, lab, isQuick ? QUICK_WAYS : Infinity);
-    },
-  };
-}
-
 async function measureWays(alternative: Alternative, lab: Lab, maxWays: number): Promise<Record<string, Sample>> {
   const { seconds, signal } = lab.options;
+  const missing = await alternative.missing();
+  if (missing !== undefined) throw new LeftOutError(missing);
   const samples: Record<string, Sample> = {};
   try {
     for await (const result of alternative.measure(seconds, signal)) {
@@ -136,7 +117,7 @@ async function measureWays(alternative: Alternative, lab: Lab, maxWays: number):
       if (Object.keys(samples).length === maxWays) break;
     }
   } catch (error) {
-    // That somebody else's server does not work here must not cost all other figures.
+    // A server of somebody else that does not work here must not cost all other figures.
     throw signal.aborted ? error : new LeftOutError((error as Error).message);
   }
   return samples;

@@ -1,11 +1,11 @@
 import { DEFAULT_LAYOUT } from "../../lib/id/presets.ts";
-import type { Figures, Sample } from "./figures.ts";
-import { formatRatio, formatShare, formatSummary } from "./format.ts";
+import type { Sample } from "./figures.ts";
+import { formatShare } from "./format.ts";
 import type { Lab } from "./lab.ts";
-import type { LoadShape } from "./load_shape.ts";
-import { type LoadSecond, PLACEMENT_SECONDS, runLoads } from "./run_loads.ts";
-import type { Section, Subject } from "./section.ts";
-import type { Target } from "./target.ts";
+import { type LoadSecond, type LoadShape, PLACEMENT_SECONDS, runLoads } from "./run_loads.ts";
+import { type Section, type Subject, subject } from "./section.ts";
+import { tableOf } from "./table.ts";
+import type { OwnTarget } from "./target.ts";
 import { sleep } from "./unless_stopped.ts";
 
 /** Requests in flight in all, however many clients there are: enough to ask for more ids than there are. */
@@ -72,8 +72,23 @@ export const BALANCE: Section = {
         values: all.map((clients) => scaled(figures.median(rowOf(server, clients), name), scale)),
       })),
     });
+    const perServer = (cell: (row: string) => string | undefined) =>
+      Object.fromEntries(SERVERS.map((server) => [server, (clients: Clients) => cell(rowOf(server, clients))]));
+    const ratio = (other: string) => (clients: Clients) =>
+      figures.ratio("repliesPerSecond", rowOf(OWN, clients), rowOf(other, clients));
     return {
-      tables: [wrongTable(figures, all), throughputTable(figures, all)],
+      tables: [
+        tableOf(all, {
+          "refusals while there were ids": ({ name }) => name,
+          ...perServer((row) => formatShare(figures.median(row, "wrongShare"))),
+        }),
+        tableOf(all, {
+          "replies/s": ({ name }) => name,
+          ...perServer((row) => figures.text(row, "repliesPerSecond")),
+          [`ours / ${BY_CPU}`]: ratio(BY_CPU),
+          [`ours / ${BY_HASH}`]: ratio(BY_HASH),
+        }),
+      ],
       panels: [
         panel("Refusals while there were ids, % of all replies", "wrongShare", 100),
         panel("Replies a second", "repliesPerSecond", 1),
@@ -83,13 +98,10 @@ export const BALANCE: Section = {
 };
 
 function subjectOf(server: string, clients: Clients): Subject {
-  const row = rowOf(server, clients);
-  return {
-    name: row,
-    measure: async (lab) => ({
-      [row]: clients.isDeadly ? await loadDeadly(lab, clients) : await load(lab, server, clients),
-    }),
-  };
+  return subject(
+    rowOf(server, clients),
+    (lab) => clients.isDeadly ? loadDeadly(lab, clients) : load(lab, server, clients),
+  );
 }
 
 function rowOf(server: string, clients: Clients): string {
@@ -127,7 +139,7 @@ function shapesOf(lab: Lab, { sockets, send = "datagrams" }: Clients): LoadShape
   return sockets.map((sockets, i) => ({ cpu: lab.cpu(i), sockets, inFlight, send }));
 }
 
-async function killInTurn({ own }: Target, signal: AbortSignal): Promise<void> {
+async function killInTurn({ own }: OwnTarget, signal: AbortSignal): Promise<void> {
   for (let kills = 0; kills < MAX_KILLS; kills++) {
     try {
       await sleep(KILL_INTERVAL_MS, signal);
@@ -135,7 +147,7 @@ async function killInTurn({ own }: Target, signal: AbortSignal): Promise<void> {
       return;
     }
     // They come in the order of their start.
-    const [oldest] = await own!.server.workerPids();
+    const [oldest] = await own.server.workerPids();
     try {
       if (oldest !== undefined) Deno.kill(oldest, "SIGKILL");
     } catch {
@@ -152,27 +164,6 @@ function wrongShare(perSecond: LoadSecond[]): number {
     replies += ok + refused;
   }
   return wrong / replies;
-}
-
-function wrongTable(figures: Figures, all: Clients[]) {
-  return {
-    columns: ["refusals while there were ids", ...SERVERS],
-    rows: all.map((clients) => [
-      clients.name,
-      ...SERVERS.map((server) => formatShare(figures.median(rowOf(server, clients), "wrongShare"))),
-    ]),
-  };
-}
-
-function throughputTable(figures: Figures, all: Clients[]) {
-  return {
-    columns: ["replies/s", ...SERVERS, `ours / ${BY_CPU}`, `ours / ${BY_HASH}`],
-    rows: all.map((clients) => {
-      const [own, ...others] = SERVERS.map((server) => figures.of(rowOf(server, clients), "repliesPerSecond"));
-      const ratios = others.map((other) => formatRatio(own?.median, other?.median));
-      return [clients.name, ...[own, ...others].map(formatSummary), ...ratios];
-    }),
-  };
 }
 
 function scaled(value: number | undefined, scale: number): number | undefined {

@@ -5,12 +5,8 @@ import { formatNumber } from "./format.ts";
 export interface Panel {
   /** What it shows, with its unit. */
   title: string;
-  /** Bars for each category, or a line through all of them. Default: `"bars"`. */
-  kind?: "bars" | "lines";
   /** Whether ten times as much is always as far away. */
   isLogarithmic?: boolean;
-  /** What the categories are; only with lines, where it is not clear without. */
-  axis?: string;
   categories: string[];
   /** For each category a value; `undefined`: it was not measured. */
   series: { name: string; values: (number | undefined)[] }[];
@@ -27,7 +23,6 @@ const WIDTH = 900;
 const TITLE_HEIGHT = 40;
 const BAR_HEIGHT = 20;
 const CATEGORY_GAP = 12;
-const LINES_HEIGHT = 220;
 const AXIS_HEIGHT = 46;
 const LEGEND_HEIGHT = 34;
 
@@ -42,7 +37,7 @@ export function chartOf(panels: Panel[]): Chart | undefined {
   const names = [...new Set(measured.flatMap(({ series }) => series.map(({ name }) => name)))];
   const hasLegend = names.length > 1;
   const heights = measured.map(heightOf);
-  const left = labelWidth(measured.flatMap(({ kind, categories }) => kind === "lines" ? [] : categories));
+  const left = labelWidth(measured.flatMap(({ categories }) => categories));
   let top = hasLegend ? LEGEND_HEIGHT : 0;
   const tops = heights.map((height) => (top += TITLE_HEIGHT + height + AXIS_HEIGHT) - height - AXIS_HEIGHT);
   return {
@@ -67,8 +62,8 @@ export function chartOf(panels: Panel[]): Chart | undefined {
         top: tops[i],
         height: heights[i],
       })),
-      xAxis: measured.map((panel, i) => panel.kind === "lines" ? categoryAxis(panel, i) : valueAxis(panel, i)),
-      yAxis: measured.map((panel, i) => panel.kind === "lines" ? valueAxis(panel, i) : categoryAxis(panel, i)),
+      xAxis: measured.map(valueAxis),
+      yAxis: measured.map(categoryAxis),
       series: measured.flatMap((panel, i) => panel.series.map((series) => seriesOf(panel, series, i, names))),
     } as EChartsOption,
   };
@@ -84,8 +79,8 @@ function withoutMissing(panel: Panel): Panel {
   };
 }
 
-function heightOf({ kind, categories, series }: Panel): number {
-  return kind === "lines" ? LINES_HEIGHT : categories.length * (series.length * BAR_HEIGHT + CATEGORY_GAP);
+function heightOf({ categories, series }: Panel): number {
+  return categories.length * (series.length * BAR_HEIGHT + CATEGORY_GAP);
 }
 
 /** Room for the longest of the labels, and for numbers, in pixels. */
@@ -93,16 +88,15 @@ function labelWidth(labels: string[]): number {
   return Math.max(90, ...labels.map(({ length }) => 24 + 6.6 * length));
 }
 
-function categoryAxis({ kind, categories, axis }: Panel, gridIndex: number) {
+function categoryAxis({ categories }: Panel, gridIndex: number) {
   return {
     type: "category",
     gridIndex,
     data: categories,
     // Bars go from top to bottom, as the rows of a table do.
-    inverse: kind !== "lines",
+    inverse: true,
     axisTick: { show: false },
     axisLabel: { interval: 0, color: TEXT },
-    ...axis !== undefined && { name: axis, nameLocation: "middle", nameGap: 28, nameTextStyle: { color: TEXT } },
   };
 }
 
@@ -115,34 +109,28 @@ function valueAxis({ isLogarithmic }: Panel, gridIndex: number) {
   };
 }
 
-function seriesOf(
-  { kind, isLogarithmic }: Panel,
-  { name, values }: Panel["series"][number],
-  index: number,
-  names: string[],
-) {
-  const isLine = kind === "lines";
+function seriesOf({ isLogarithmic }: Panel, { name, values }: Panel["series"][number], index: number, names: string[]) {
   return {
     name,
-    type: isLine ? "line" : "bar",
+    type: "bar",
     xAxisIndex: index,
     yAxisIndex: index,
     silent: true,
     emphasis: { disabled: true },
     // A name has the same colour in all panels.
     itemStyle: { color: COLORS[names.indexOf(name) % COLORS.length] },
-    ...isLine
-      ? { lineStyle: { width: 2, color: COLORS[names.indexOf(name) % COLORS.length] }, symbolSize: 7 }
-      : { barGap: "8%", barCategoryGap: "18%", label: { show: true, position: "right", color: TEXT } },
+    barGap: "8%",
+    barCategoryGap: "18%",
+    label: { show: true, position: "right", color: TEXT },
     data: values.map((value) => ({
       // There is no 0 on a logarithmic axis.
       value: value === undefined || isLogarithmic && value <= 0 ? "-" : value,
-      ...!isLine && { label: { formatter: value === undefined ? "" : formatNumber(value) } },
+      label: { formatter: value === undefined ? "" : formatNumber(value) },
     })),
   };
 }
 
-/** A number on an axis, which is a round one. */
+/** A round number, on an axis. */
 function shortNumber(value: number): string {
   if (value >= 1e6) return `${value / 1e6} M`;
   return value >= 1e4 ? `${value / 1e3} K` : String(value);

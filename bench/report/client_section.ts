@@ -1,10 +1,10 @@
 import { TempDir } from "../../testing/temp_dir.ts";
 import type { Sample } from "./figures.ts";
-import { formatRatio, formatSummary } from "./format.ts";
 import type { Lab } from "./lab.ts";
 import { runLoads } from "./run_loads.ts";
-import type { Section, Subject } from "./section.ts";
-import type { Target } from "./target.ts";
+import { type Section, subject } from "./section.ts";
+import { tableOf } from "./table.ts";
+import type { OwnTarget } from "./target.ts";
 import { unlessStopped } from "./unless_stopped.ts";
 
 const IN_FLIGHT = 64;
@@ -25,90 +25,62 @@ interface Use {
 
 const SINGLE: Use = { row: `IdClient, ${IN_FLIGHT} calls of nextId() at once`, prefetch: 1, callers: IN_FLIGHT };
 const PREFETCHING: Use = { row: "IdClient, nextId() in sequence, 1000 prefetched", prefetch: 1000, callers: 1 };
+const ROWS = [SINGLE.row, IN_C.segments, IN_C.datagrams, PREFETCHING.row];
 
-/** What one process of TypeScript can get. */
+/** How many ids one process of TypeScript can get. */
 export const CLIENT: Section = {
   name: "client",
   title: "The client",
   about:
-    "One process, one socket, the range protocol; a server with one worker, on the other CPU. `IdClient` gives every " +
-    "id as a bigint through a promise of its own; the load generator in C only counts them. Segments: requests that go out " +
-    "together are one message, as `IdClient` sends them.",
+    "One process, one socket, the range protocol; a server with one worker, on the other CPU. `IdClient` gives every id as a " +
+    "bigint through a promise of its own; the load generator in C only counts them. Segments: requests that go out together " +
+    "are one message, as `IdClient` sends them.",
 
-  subjects() {
-    return [clientSubject(SINGLE), clientSubject(PREFETCHING), cSubject("segments"), cSubject("datagrams")];
-  },
+  subjects: () => [
+    ...[SINGLE, PREFETCHING].map((use) =>
+      subject(use.row, async (lab) => await runClient(lab, await serverOf(lab), use))
+    ),
+    ...(["segments", "datagrams"] as const).map((send) =>
+      subject(IN_C[send], async (lab) => {
+        const shape = { cpu: lab.cpu(1), protocol: "range" as const, inFlight: IN_FLIGHT, send };
+        return (await runLoads(lab, await serverOf(lab), [shape])).sample;
+      })
+    ),
+  ],
 
-  show(figures) {
-    const rows = [SINGLE.row, IN_C.segments, IN_C.datagrams, PREFETCHING.row];
-    return {
-      tables: [{
-        columns: ["", "ids/s", "/ C, segments"],
-        rows: rows.map((row) => [
-          row,
-          formatSummary(figures.of(row, "idsPerSecond")),
-          formatRatio(figures.median(row, "idsPerSecond"), figures.median(IN_C.segments, "idsPerSecond")),
-        ]),
-      }],
-      panels: [{
-        title: "Ids a second",
-        isLogarithmic: true,
-        categories: rows,
-        series: [{ name: "ids/s", values: rows.map((row) => figures.median(row, "idsPerSecond")) }],
-      }],
-    };
-  },
+  show: (figures) => ({
+    tables: [tableOf(ROWS, {
+      "": (row) => row,
+      "ids/s": (row) => figures.text(row, "idsPerSecond"),
+      "/ C, segments": (row) => figures.ratio("idsPerSecond", row, IN_C.segments),
+    })],
+    panels: [{
+      title: "Ids a second",
+      isLogarithmic: true,
+      categories: ROWS,
+      series: [{ name: "ids/s", values: ROWS.map((row) => figures.median(row, "idsPerSecond")) }],
+    }],
+  }),
 };
 
-function cSubject(send: keyof typeof IN_C): Subject {
-  const row = IN_C[send];
-  return {
-    name: row,
-    async measure(lab) {
-      const shape = { cpu: lab.cpu(1), protocol: "range" as const, inFlight: IN_FLIGHT, send };
-      return { [row]: (await runLoads(lab, await serverOf(lab), [shape])).sample };
-    },
-  };
-}
-
-function clientSubject(use: Use): Subject {
-  return {
-    name: use.row,
-    async measure(lab) {
-      return { [use.row]: await runClient(lab, await serverOf(lab), use) };
-    },
-  };
-}
-
-function serverOf(lab: Lab): Promise<Target> {
+function serverOf(lab: Lab): Promise<OwnTarget> {
   return lab.own({ layout: "dense", workers: 1 });
 }
 
-async function runClient(lab: Lab, { ports, own }: Target, { prefetch, callers }: Use): Promise<Sample> {
+async function runClient(lab: Lab, { ports, own: { ledger } }: OwnTarget, { prefetch, callers }: Use): Promise<Sample> {
   const { seconds, signal } = lab.options;
-  const { ledger } = own!;
   await using directory = await TempDir.make();
   const path = `${directory.path}/ids`;
   const program = new URL("./client_process.ts", import.meta.url).pathname;
-  const deno = [
-    Deno.execPath(),
-    "run",
-    "--quiet",
-    "--unstable-net",
-    "--allow-net",
-    "--allow-ffi",
-    `--allow-write=${path}`,
-  ];
+  const deno = [Deno.execPath(), "run", "--quiet", "--unstable-net", "--allow-net", "--allow-ffi"];
   const numbers = [ports[0], prefetch, callers, seconds, ledger.step].map(String);
-  const { success, stdout } = await unlessStopped(
-    new Deno.Command("taskset", {
-      args: ["--cpu-list", String(lab.cpu(1)), ...deno, program, ...numbers, path],
-      stdin: "null",
-      stderr: "inherit",
-      signal,
-    }).output(),
+  const client = new Deno.Command("taskset", {
+    args: ["--cpu-list", String(lab.cpu(1)), ...deno, `--allow-write=${path}`, program, ...numbers, path],
+    stdin: "null",
+    stderr: "inherit",
     signal,
-  );
+  });
+  const { success, stdout } = await unlessStopped(client.output(), signal);
   if (!success) throw new Error("the client has failed");
   ledger.addRanges(new BigUint64Array((await Deno.readFile(path)).buffer));
   return JSON.parse(new TextDecoder().decode(stdout));

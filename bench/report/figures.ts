@@ -1,3 +1,5 @@
+import { formatRatio, formatSummary } from "./format.ts";
+
 /** What one measurement found: figures by their names, which say their units. */
 export type Sample = Record<string, number>;
 
@@ -25,11 +27,6 @@ export class Figures {
     }
   }
 
-  /** How many rounds there are of a subject. */
-  roundsOf(subject: string): number {
-    return Math.max(0, ...this.rowsOf(subject).map((row) => this.#samples.get(row)!.length));
-  }
-
   /** The rows of a subject, in the order in which they were measured. */
   rowsOf(subject: string): string[] {
     return [...this.#rowsOf.get(subject) ?? []];
@@ -51,9 +48,20 @@ export class Figures {
   median(row: string, name: string): number | undefined {
     return this.of(row, name)?.median;
   }
+
+  /** A figure of a row as the text of a cell; `undefined` if it was not measured. */
+  text(row: string, name: string): string | undefined {
+    return formatSummary(this.of(row, name));
+  }
+
+  /** How many times another row's median a row's median is, as the text of a cell. */
+  ratio(name: string, row: string, other: string): string | undefined {
+    return formatRatio(this.median(row, name), this.median(other, name));
+  }
 }
 
-function median(numbers: number[]): number {
+/** The median of at least one number. */
+export function median(numbers: number[]): number {
   const sorted = numbers.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;

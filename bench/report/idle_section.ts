@@ -1,12 +1,11 @@
 import type { Sample } from "./figures.ts";
 import { firstId, firstReply } from "./first_reply.ts";
-import { formatSummary } from "./format.ts";
 import type { Lab } from "./lab.ts";
-import { loadShapes } from "./load_shape.ts";
 import { memoryOf, threadSeconds } from "./process_stats.ts";
-import { runLoads } from "./run_loads.ts";
-import type { Section } from "./section.ts";
-import { type OwnOptions, startServer, type Target } from "./target.ts";
+import { loadShapes, runLoads } from "./run_loads.ts";
+import { type Section, subject } from "./section.ts";
+import { tableOf } from "./table.ts";
+import { type OwnOptions, type OwnTarget, startServer } from "./target.ts";
 import { sleep } from "./unless_stopped.ts";
 
 const SERVER: OwnOptions = { layout: "default", workers: 2 };
@@ -17,16 +16,16 @@ const MIN_IDLE_SECONDS = 20;
 const SETTLE_MS = 1000;
 const ROW = "global-id, idle";
 
-/** The figures, and what they are. */
+/** The figures, and their descriptions. */
 const FIGURES: Record<string, string> = {
   readyMs: "from the start until it says that it serves, ms",
   firstReplyMs: "until its first reply, ms",
   firstIdMs: "until its first id, ms",
   idleCpuPercent: "CPU time of all processes while nobody asks, % of one CPU",
   supervisorRssMib: "memory of the supervisor, resident, MiB",
-  supervisorPssMib: "the same, its share of what it shares, MiB",
+  supervisorPssMib: "the same, with its share only of memory that it shares, MiB",
   workerRssMib: "memory of a worker, resident, MiB",
-  workerPssMib: "the same, its share of what it shares, MiB",
+  workerPssMib: "the same, with its share only of memory that it shares, MiB",
   loadedWorkerRssMib: "memory of a worker after full load, resident, MiB",
   growthMib: "by how much it grew, MiB",
 };
@@ -40,9 +39,7 @@ export const IDLE: Section = {
     "compiled. It has no ids until the next second of the clock begins. The full load in between is 64 requests in flight, " +
     "for as long as everything else here is measured.",
 
-  subjects() {
-    return [{ name: ROW, measure: async (lab) => ({ [ROW]: await measure(lab) }) }];
-  },
+  subjects: () => [subject(ROW, measure)],
 
   show(figures) {
     const panel = (title: string, names: string[]) => ({
@@ -51,10 +48,10 @@ export const IDLE: Section = {
       series: [{ name: ROW, values: names.map((name) => figures.median(ROW, name)) }],
     });
     return {
-      tables: [{
-        columns: ["", "global-id"],
-        rows: Object.entries(FIGURES).map(([name, what]) => [what, formatSummary(figures.of(ROW, name))]),
-      }],
+      tables: [tableOf(Object.keys(FIGURES), {
+        "": (name) => FIGURES[name],
+        "global-id": (name) => figures.text(ROW, name),
+      })],
       panels: [
         panel("Start, in ms", ["readyMs", "firstReplyMs", "firstIdMs"]),
         panel("Memory, in MiB", ["supervisorRssMib", "supervisorPssMib", "workerRssMib", "workerPssMib"]),
@@ -86,10 +83,10 @@ async function measureStart(lab: Lab): Promise<Sample> {
   return { readyMs, firstReplyMs, firstIdMs: performance.now() - beginMs };
 }
 
-async function measureIdle(lab: Lab, target: Target): Promise<Sample> {
+async function measureIdle(lab: Lab, target: OwnTarget): Promise<Sample> {
   const { isQuick, signal } = lab.options;
   const seconds = isQuick ? lab.options.seconds : Math.max(lab.options.seconds, MIN_IDLE_SECONDS);
-  const { server, workerPids } = target.own!;
+  const { server, workerPids } = target.own;
   const pids = [server.pid, ...workerPids];
   await sleep(SETTLE_MS, signal);
   const [beginMs, before] = [performance.now(), await threadSeconds(pids)];
@@ -106,10 +103,10 @@ async function measureIdle(lab: Lab, target: Target): Promise<Sample> {
   };
 }
 
-async function measureLoaded(lab: Lab, target: Target): Promise<Sample> {
-  const pid = target.own!.workerPids[0];
+async function measureLoaded(lab: Lab, target: OwnTarget): Promise<Sample> {
+  const pid = target.own.workerPids[0];
   const before = await memoryOf(pid);
-  await runLoads(lab, target, loadShapes(lab, target.own!.workerPids.length, FULL_LOAD_IN_FLIGHT));
+  await runLoads(lab, target, loadShapes(lab, target.own.workerPids.length, FULL_LOAD_IN_FLIGHT));
   const after = await memoryOf(pid);
   return { loadedWorkerRssMib: after.rssMib, growthMib: after.rssMib - before.rssMib };
 }

@@ -1,7 +1,7 @@
-import type { Figures, Sample } from "./figures.ts";
-import { formatRatio, formatSummary } from "./format.ts";
+import type { Sample } from "./figures.ts";
 import type { Lab } from "./lab.ts";
 import type { Section } from "./section.ts";
+import { tableOf } from "./table.ts";
 import { unlessStopped } from "./unless_stopped.ts";
 
 /** As many ids an iteration of `peers_bench.ts` takes, and `fill()` and `nextRange()` of `simple_bench.ts`. */
@@ -29,25 +29,20 @@ export const IN_PROCESS: Section = {
 
   show(figures) {
     const [simple, peers] = [SIMPLE, PEERS].map((file) => figures.rowsOf(file));
+    const plain = peers.find((row) => row.startsWith(PLAIN)) ?? "";
     return {
       tables: [
-        {
-          columns: ["one process", "ns a call", "ns an id"],
-          rows: simple.map((row) => [
-            nameOf(row),
-            formatSummary(figures.of(row, "nsPerCall")),
-            formatSummary(figures.of(row, "nsPerId")),
-          ]),
-        },
-        {
-          columns: ["generator", "uniqueness rests on", "ns an id", "/ global-id, plain"],
-          texts: 2,
-          rows: peers.map((row) => [
-            ...nameAndGuarantee(row),
-            formatSummary(figures.of(row, "nsPerId")),
-            formatRatio(figures.median(row, "nsPerId"), plainCost(figures)),
-          ]),
-        },
+        tableOf(simple, {
+          "one process": nameOf,
+          "ns a call": (row) => figures.text(row, "nsPerCall"),
+          "ns an id": (row) => figures.text(row, "nsPerId"),
+        }),
+        tableOf(peers, {
+          "generator": (row) => nameAndGuarantee(row)[0],
+          "uniqueness rests on": (row) => nameAndGuarantee(row)[1],
+          "ns an id": (row) => figures.text(row, "nsPerId"),
+          "/ global-id, plain": (row) => figures.ratio("nsPerId", row, plain),
+        }, 2),
       ],
       panels: [
         {
@@ -95,11 +90,6 @@ function sampleOf(file: string, name: string, nsPerCall: number): Sample {
   if (file === PEERS) return { nsPerId: nsPerCall / BATCH };
   if (/1000/.test(name)) return { nsPerCall, nsPerId: nsPerCall / BATCH };
   return { nsPerCall };
-}
-
-function plainCost(figures: Figures): number | undefined {
-  const plain = figures.rowsOf(PEERS).find((row) => row.startsWith(PLAIN));
-  return plain === undefined ? undefined : figures.median(plain, "nsPerId");
 }
 
 /** A row's name without the file. */

@@ -1,8 +1,8 @@
 import type { Reference } from "../reference/build.ts";
 import type { ReferenceServerOptions } from "../reference/start_server.ts";
 import type { IdLedger } from "./id_ledger.ts";
-import { LeftOutError } from "./left_out_error.ts";
-import { type OwnOptions, startOwn, startReference, type Target } from "./target.ts";
+import { LeftOutError } from "./section.ts";
+import { type OwnOptions, type OwnTarget, startOwn, startReference, type Target } from "./target.ts";
 
 /** What all measurements have in common. */
 export interface LabOptions {
@@ -20,7 +20,8 @@ export interface LabOptions {
 
 /** Where the subjects of a section are measured: keeps the servers that they share, until it is disposed of. */
 export class Lab implements AsyncDisposable {
-  readonly #targets = new Map<string, Target>();
+  readonly #own = new Map<string, OwnTarget>();
+  readonly #inC = new Map<string, Target>();
   readonly #ledgers: IdLedger[] = [];
   readonly #stack = new AsyncDisposableStack();
 
@@ -43,22 +44,21 @@ export class Lab implements AsyncDisposable {
   }
 
   /** This project's server with these options, the same one every time. */
-  own(options: OwnOptions): Promise<Target> {
-    return this.#shared(`own ${JSON.stringify(options)}`, () => this.startOwn(options));
+  own(options: OwnOptions): Promise<OwnTarget> {
+    return this.#shared(this.#own, options, () => this.startOwn(options));
   }
 
-  /** A server of this project's that no other subject has; whoever asks for it must dispose of it. */
-  async startOwn(options: OwnOptions): Promise<Target> {
+  /** A server of this project's for one subject, which must dispose of it. */
+  async startOwn(options: OwnOptions): Promise<OwnTarget> {
     const target = await startOwn(options, this.options.signal);
-    this.#ledgers.push(target.own!.ledger);
+    this.#ledgers.push(target.own.ledger);
     return target;
   }
 
   /** The server in C with these options, the same one every time. */
-  inC(options: Omit<ReferenceServerOptions, "program">): Promise<Target> {
+  inC(options: ReferenceServerOptions): Promise<Target> {
     const program = this.reference.server;
-    const start = () => startReference({ program, ...options }, this.options.signal);
-    return this.#shared(`C ${JSON.stringify(options)}`, start);
+    return this.#shared(this.#inC, options, () => startReference(program, options, this.options.signal));
   }
 
   /** How many ids have been received from this project's servers, none of them twice. */
@@ -66,15 +66,16 @@ export class Lab implements AsyncDisposable {
     return this.#ledgers.reduce((sum, { count }) => sum + count, 0);
   }
 
-  async #shared(key: string, start: () => Promise<Target>): Promise<Target> {
-    const known = this.#targets.get(key);
+  async #shared<T extends Target>(targets: Map<string, T>, options: object, start: () => Promise<T>): Promise<T> {
+    const key = JSON.stringify(options);
+    const known = targets.get(key);
     if (known !== undefined) return known;
     const target = this.#stack.use(await start());
     // Linux may give a port that it has given to another one of this user's servers, if both would share it.
-    if ([...this.#targets.values()].some(({ ports }) => ports.includes(target.ports[0]))) {
+    if ([...this.#own.values(), ...this.#inC.values()].some(({ ports }) => ports.includes(target.ports[0]))) {
       throw new Error(`two servers got the port ${target.ports[0]}: try again`);
     }
-    this.#targets.set(key, target);
+    targets.set(key, target);
     return target;
   }
 

@@ -1,3 +1,5 @@
+import { read } from "./process_stats.ts";
+
 /** Where and when the report was made. */
 export interface Machine {
   date: string;
@@ -5,33 +7,25 @@ export interface Machine {
   cpus: number;
   memoryGib: number;
   kernel: string;
-  /** What sets the CPUs' frequency, if the system says so: virtual machines mostly do not. */
+  /** The governor of the CPUs' frequency, if the system tells: virtual machines mostly do not. */
   governor?: string;
   deno: string;
-  /** How many processes wanted to run in the minute before: near 0 on a machine that has nothing else to do. */
+  /** How many processes wanted to run in the minute before: near 0 on an idle machine. */
   loadAverage: number;
 }
 
 /** Describes this machine. */
 export async function describeMachine(): Promise<Machine> {
-  const governor = await textOf("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
-  const cpu = (await textOf("/proc/cpuinfo"))?.match(/^model name\s*: (.*)$/m)?.[1];
+  const [governor] = await read("cat", "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").catch(() => []);
+  const [model] = await read("grep", "-m1", "^model name", "/proc/cpuinfo").catch(() => []);
   return {
     date: new Date().toISOString(),
-    cpu: cpu ?? Deno.build.arch,
+    cpu: model?.replace(/^.*?: /, "") ?? Deno.build.arch,
     cpus: navigator.hardwareConcurrency,
     memoryGib: Math.round(Deno.systemMemoryInfo().total / 2 ** 30),
     kernel: `${Deno.build.os} ${Deno.osRelease()}`,
-    ...governor !== undefined && { governor: governor.trim() },
+    ...governor !== undefined && { governor },
     deno: Deno.version.deno,
     loadAverage: Deno.loadavg()[0],
   };
-}
-
-async function textOf(path: string): Promise<string | undefined> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch {
-    return undefined;
-  }
 }

@@ -14,7 +14,7 @@ import { type Measured, measureSection } from "./measure_section.ts";
 import { parseReportArgs, REPORT_HELP, type ReportOptions } from "./report_options.ts";
 import { resultsOf } from "./results.ts";
 import type { Section } from "./section.ts";
-import { writeReport } from "./write_report.ts";
+import { tablesOf, writeReport } from "./write_report.ts";
 
 /** As a shell says that a signal has ended a program. */
 const STOPPED = 130;
@@ -34,7 +34,9 @@ async function main(args: string[]): Promise<void> {
   const machine = await describeMachine();
   const figures = new Figures();
   const measured = await measureAll(options, figures);
-  await writeReport(options.out, options.sections, resultsOf(machine, options, measured, figures), figures);
+  const results = resultsOf(machine, options, measured, figures);
+  if (options.out !== undefined) return await writeReport(options.out, options.sections, results, figures);
+  for (const section of options.sections) console.log(tablesOf(section, results, figures));
 }
 
 async function measureAll(options: ReportOptions, figures: Figures): Promise<Map<Section, Measured>> {

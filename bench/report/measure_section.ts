@@ -1,9 +1,8 @@
 import type { Figures } from "./figures.ts";
 import { Lab, type LabOptions } from "./lab.ts";
-import { LeftOutError } from "./left_out_error.ts";
-import type { Section, Subject } from "./section.ts";
+import { LeftOutError, type Section, type Subject } from "./section.ts";
 
-/** What is not among the figures. */
+/** The outcome of a section, besides its figures. */
 export interface Measured {
   /** Subjects that could not be measured here, by what is missing for them. */
   leftOut: Record<string, string[]>;
@@ -16,7 +15,7 @@ export interface Measured {
  * happens on the machine meanwhile happens to all of them.
  *
  * @param rounds How often to measure each.
- * @param figures Where the figures go. A subject that is there already, from another section, is not measured again.
+ * @param figures Where the figures go.
  * @param log Where progress goes.
  */
 export async function measureSection(
@@ -28,7 +27,7 @@ export async function measureSection(
 ): Promise<Measured> {
   await using lab = new Lab(options);
   const leftOut: Record<string, string[]> = {};
-  let subjects = section.subjects(options.isQuick).filter(({ name }) => figures.roundsOf(name) < rounds);
+  let subjects = section.subjects(options.isQuick);
   for (let round = 1; round <= rounds; round++) {
     for (const subject of subjects) {
       log(`${section.name}, round ${round} of ${rounds}: ${subject.name}`);

@@ -1,7 +1,8 @@
 import { type LayoutName, LAYOUTS } from "../../lib/id/presets.ts";
-import { formatNumber, formatRatio, formatShare, formatSummary } from "./format.ts";
+import { formatNumber, formatRatio, formatShare } from "./format.ts";
 import { runLoads } from "./run_loads.ts";
-import type { Section } from "./section.ts";
+import { type Section, subject } from "./section.ts";
+import { tableOf } from "./table.ts";
 
 /** Requests at a rate. */
 interface Demand {
@@ -25,37 +26,32 @@ export const RANGES: Section = {
   name: "ranges",
   title: "Ranges: many ids a request",
   about:
-    "The range protocol: a datagram asks for up to 2^32 - 1 ids. Requests come evenly spaced, from one socket, and a " +
-    "worker serves on each CPU. What a second can give is what the layout has or what was asked for, whichever is less. " +
-    "CPU time: 100 % is one CPU.",
+    "The range protocol: a datagram asks for up to 2^32 - 1 ids. Requests come evenly spaced, from one socket, and a worker " +
+    "serves on each CPU. A second can give what the layout has or what was asked for, whichever is less. CPU time: 100 % is " +
+    "one CPU.",
 
-  subjects(isQuick) {
-    return (isQuick ? DEMANDS.slice(0, 3) : DEMANDS).map((demand) => ({
-      name: rowOf(demand),
-      async measure(lab) {
+  subjects: (isQuick) =>
+    (isQuick ? DEMANDS.slice(0, 3) : DEMANDS).map((demand) =>
+      subject(rowOf(demand), async (lab) => {
         const { layout, rate, count } = demand;
         const shape = { cpu: lab.cpu(1), protocol: "range" as const, inFlight: 64, rate, count };
         const { sample } = await runLoads(lab, await lab.own({ layout }), [shape]);
-        return { [rowOf(demand)]: { possiblePerSecond: possiblePerSecond(demand), ...sample } };
-      },
-    }));
-  },
+        return { possiblePerSecond: possiblePerSecond(demand), ...sample };
+      })
+    ),
 
   show(figures) {
     const median = (demand: Demand, name: string) => figures.median(rowOf(demand), name);
     return {
-      tables: [{
-        columns: ["", "ids/s", "possible", "ids / possible", "requests/s", "CPU, workers", "CPU, supervisor"],
-        rows: DEMANDS.map((demand) => [
-          rowOf(demand),
-          formatSummary(figures.of(rowOf(demand), "idsPerSecond")),
-          formatSummary(figures.of(rowOf(demand), "possiblePerSecond")),
-          formatRatio(median(demand, "idsPerSecond"), possiblePerSecond(demand)),
-          formatSummary(figures.of(rowOf(demand), "repliesPerSecond")),
-          formatShare(median(demand, "workerCpuShare")),
-          formatShare(median(demand, "supervisorCpuShare")),
-        ]),
-      }],
+      tables: [tableOf(DEMANDS, {
+        "": rowOf,
+        "ids/s": (demand) => figures.text(rowOf(demand), "idsPerSecond"),
+        "possible": (demand) => figures.text(rowOf(demand), "possiblePerSecond"),
+        "ids / possible": (demand) => formatRatio(median(demand, "idsPerSecond"), possiblePerSecond(demand)),
+        "requests/s": (demand) => figures.text(rowOf(demand), "repliesPerSecond"),
+        "CPU, workers": (demand) => formatShare(median(demand, "workerCpuShare")),
+        "CPU, supervisor": (demand) => formatShare(median(demand, "supervisorCpuShare")),
+      })],
       panels: [{
         title: "Ids a second",
         isLogarithmic: true,

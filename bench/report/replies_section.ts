@@ -1,15 +1,13 @@
 import type { Panel } from "./chart.ts";
 import type { Figures } from "./figures.ts";
-import { formatRatio, formatSummary } from "./format.ts";
 import type { Lab } from "./lab.ts";
-import { loadShapes } from "./load_shape.ts";
-import { runLoads } from "./run_loads.ts";
-import type { Section, Subject } from "./section.ts";
-import type { Table } from "./table.ts";
+import { loadShapes, runLoads } from "./run_loads.ts";
+import { type Section, type Subject, subject } from "./section.ts";
+import { type Table, tableOf } from "./table.ts";
 import type { Target } from "./target.ts";
 
 /** A server that is compared. */
-export type ServerName = "global-id" | "C, segments" | "C, batch" | "C, plain";
+type ServerName = "global-id" | "C, segments" | "C, batch" | "C, plain";
 
 /** How clients send requests that go out together: see `LoadOptions`. */
 type Send = "datagrams" | "segments";
@@ -61,7 +59,7 @@ export const REPLIES: Section = {
       SENDS.flatMap((send) => {
         const { servers, inFlights } = COMPARED[send];
         return (isQuick ? [FULL_LOAD_IN_FLIGHT] : inFlights).flatMap((inFlight) =>
-          (isQuick ? EQUALS : servers).map((server) => repliesSubject(server, workers, inFlight, send))
+          (isQuick ? EQUALS : servers).map((server) => throughputSubject({ server, workers, inFlight, send }))
         );
       })
     );
@@ -71,73 +69,59 @@ export const REPLIES: Section = {
     return [...throughputs, ...latencies];
   },
 
-  show(figures) {
-    return {
-      tables: [
-        ...SENDS.flatMap((send) => WORKERS.map((workers) => throughputTable(figures, workers, send))),
-        loadTable(figures),
-        latencyTable(figures),
-      ],
-      panels: [
-        ...SENDS.flatMap((send) => WORKERS.map((workers) => throughputPanel(figures, workers, send))),
-        ...WORKERS.map((workers) => ({
-          title: `Latency at half load in us, ${workersOf(workers)}`,
-          isLogarithmic: true,
-          categories: Object.values(LATENCIES),
-          series: EQUALS.map((name) => ({
-            name,
-            values: Object.keys(LATENCIES).map((latency) => figures.median(latencyRow(name, workers), latency)),
-          })),
+  show: (figures) => ({
+    tables: [
+      ...SENDS.flatMap((send) => WORKERS.map((workers) => throughputTable(figures, workers, send))),
+      loadTable(figures),
+      latencyTable(figures),
+    ],
+    panels: [
+      ...SENDS.flatMap((send) => WORKERS.map((workers) => throughputPanel(figures, workers, send))),
+      ...WORKERS.map((workers) => ({
+        title: `Latency at half load in us, ${workersOf(workers)}`,
+        isLogarithmic: true,
+        categories: Object.values(LATENCIES),
+        series: EQUALS.map((name) => ({
+          name,
+          values: Object.keys(LATENCIES).map((latency) => figures.median(latencyRow(name, workers), latency)),
         })),
-      ],
-    };
-  },
+      })),
+    ],
+  }),
 };
 
-/** Measures one way to ask one of the servers. */
-export function repliesSubject(
-  server: ServerName,
-  workers: number,
-  inFlight: number,
-  send: Send = "datagrams",
-): Subject {
-  const row = repliesRow(server, workers, inFlight, send);
-  return {
-    name: row,
-    async measure(lab) {
-      const shapes = loadShapes(lab, workers, inFlight).map((shape) => ({ ...shape, send }));
-      const { sample } = await runLoads(lab, await targetOf(lab, server, workers), shapes);
-      return { [row]: sample };
-    },
-  };
+/** A way to ask one of the servers. */
+interface Way {
+  server: ServerName;
+  workers: number;
+  inFlight: number;
+  send: Send;
 }
 
-/** Its row. */
-export function repliesRow(
-  server: ServerName,
-  workers: number,
-  inFlight: number,
-  send: Send = "datagrams",
-): string {
+function throughputSubject(way: Way): Subject {
+  const { server, workers, inFlight, send } = way;
+  return subject(rowOf(way), async (lab) => {
+    const shapes = loadShapes(lab, workers, inFlight).map((shape) => ({ ...shape, send }));
+    return (await runLoads(lab, await targetOf(lab, server, workers), shapes)).sample;
+  });
+}
+
+function rowOf({ server, workers, inFlight, send }: Way): string {
   const by = send === "segments" ? " as segments" : "";
   return `${server}, ${workersOf(workers)}, ${inFlightOf(workers, inFlight)}${by}`;
 }
 
 function latencySubject(server: ServerName, workers: number): Subject {
-  const row = latencyRow(server, workers);
-  return {
-    name: row,
-    async measure(lab, figures) {
-      const rate = halfLoad(figures, workers);
-      const shapes = loadShapes(lab, workers, FULL_LOAD_IN_FLIGHT * workers);
-      const { sample } = await runLoads(
-        lab,
-        await targetOf(lab, server, workers),
-        shapes.map((shape) => ({ ...shape, rate: Math.round(rate / shapes.length) })),
-      );
-      return { [row]: { askedPerSecond: rate, ...sample } };
-    },
-  };
+  return subject(latencyRow(server, workers), async (lab, figures) => {
+    const rate = halfLoad(figures, workers);
+    const shapes = loadShapes(lab, workers, FULL_LOAD_IN_FLIGHT * workers);
+    const { sample } = await runLoads(
+      lab,
+      await targetOf(lab, server, workers),
+      shapes.map((shape) => ({ ...shape, rate: Math.round(rate / shapes.length) })),
+    );
+    return { askedPerSecond: rate, ...sample };
+  });
 }
 
 function latencyRow(server: ServerName, workers: number): string {
@@ -145,9 +129,8 @@ function latencyRow(server: ServerName, workers: number): string {
 }
 
 function halfLoad(figures: Figures, workers: number): number {
-  const rates = EQUALS.map((server) =>
-    figures.median(repliesRow(server, workers, FULL_LOAD_IN_FLIGHT), "repliesPerSecond")!
-  );
+  const full = { workers, inFlight: FULL_LOAD_IN_FLIGHT, send: "datagrams" as const };
+  const rates = EQUALS.flatMap((server) => figures.median(rowOf({ server, ...full }), "repliesPerSecond") ?? []);
   return Math.round(Math.min(...rates) / 2);
 }
 
@@ -159,17 +142,16 @@ function targetOf(lab: Lab, server: ServerName, workers: number): Promise<Target
 
 function throughputTable(figures: Figures, workers: number, send: Send): Table {
   const { servers, inFlights, title } = COMPARED[send];
-  const others = servers.slice(1);
-  return {
-    columns: [`${title}, ${workersOf(workers)}`, ...servers, ...others.map((other) => `ours / ${other}`)],
-    rows: inFlights.map((inFlight) => {
-      const [own, ...theirs] = servers.map((server) =>
-        figures.of(repliesRow(server, workers, inFlight, send), "repliesPerSecond")
-      );
-      const ratios = theirs.map((summary) => formatRatio(own?.median, summary?.median));
-      return [inFlightOf(workers, inFlight), ...[own, ...theirs].map(formatSummary), ...ratios];
-    }),
-  };
+  const [own, ...others] = servers;
+  const row = (server: ServerName, inFlight: number) => rowOf({ server, workers, inFlight, send });
+  return tableOf(inFlights, {
+    [`${title}, ${workersOf(workers)}`]: (inFlight) => inFlightOf(workers, inFlight),
+    ...byName(servers, (server) => (inFlight: number) => figures.text(row(server, inFlight), "repliesPerSecond")),
+    ...byName(
+      others.map((other) => `ours / ${other}`),
+      (_, i) => (inFlight: number) => figures.ratio("repliesPerSecond", row(own, inFlight), row(others[i], inFlight)),
+    ),
+  });
 }
 
 function throughputPanel(figures: Figures, workers: number, send: Send): Panel {
@@ -178,10 +160,10 @@ function throughputPanel(figures: Figures, workers: number, send: Send): Panel {
     title: `${title}, ${workersOf(workers)}`,
     isLogarithmic: send === "segments",
     categories: inFlights.map((inFlight) => inFlightOf(workers, inFlight)),
-    series: servers.map((name) => ({
-      name,
+    series: servers.map((server) => ({
+      name: server,
       values: inFlights.map((inFlight) =>
-        figures.median(repliesRow(name, workers, inFlight, send), "repliesPerSecond")
+        figures.median(rowOf({ server, workers, inFlight, send }), "repliesPerSecond")
       ),
     })),
   };
@@ -189,32 +171,35 @@ function throughputPanel(figures: Figures, workers: number, send: Send): Panel {
 
 /** How busy the load generator was, where it has a CPU for itself. */
 function loadTable(figures: Figures): Table {
-  return {
-    columns: ["load generator's share of its CPU, 1 worker", ...EQUALS],
-    rows: SENDS.flatMap((send) =>
-      COMPARED[send].inFlights.map((inFlight) => [
-        `${inFlightOf(1, inFlight)}, ${send}`,
-        ...EQUALS.map((server) => formatSummary(figures.of(repliesRow(server, 1, inFlight, send), "loadCpuShare"))),
-      ])
+  const ways = SENDS.flatMap((send) => COMPARED[send].inFlights.map((inFlight) => ({ workers: 1, inFlight, send })));
+  return tableOf(ways, {
+    "load generator's share of its CPU, 1 worker": ({ inFlight, send }) => `${inFlightOf(1, inFlight)}, ${send}`,
+    ...byName(
+      EQUALS,
+      (server) => (way: typeof ways[number]) => figures.text(rowOf({ server, ...way }), "loadCpuShare"),
     ),
-  };
+  });
 }
 
 function latencyTable(figures: Figures): Table {
   const [own, inC] = EQUALS;
-  return {
-    columns: ["latency at half load, us", own, inC, `ours / ${inC}`],
-    rows: WORKERS.flatMap((workers) =>
-      Object.entries(LATENCIES).map(([latency, name]) => {
-        const [ours, theirs] = [own, inC].map((server) => figures.of(latencyRow(server, workers), latency));
-        const ratio = formatRatio(ours?.median, theirs?.median);
-        return [`${name}, ${workersOf(workers)}`, formatSummary(ours), formatSummary(theirs), ratio];
-      })
-    ),
-  };
+  const rows = WORKERS.flatMap((workers) =>
+    Object.entries(LATENCIES).map(([latency, name]) => ({ workers, latency, name }))
+  );
+  return tableOf(rows, {
+    "latency at half load, us": ({ workers, name }) => `${name}, ${workersOf(workers)}`,
+    [own]: ({ workers, latency }) => figures.text(latencyRow(own, workers), latency),
+    [inC]: ({ workers, latency }) => figures.text(latencyRow(inC, workers), latency),
+    [`ours / ${inC}`]: ({ workers, latency }) =>
+      figures.ratio(latency, latencyRow(own, workers), latencyRow(inC, workers)),
+  });
 }
 
-/** Each load process, of which there are as many as workers, has one at least. */
+function byName<N extends string, V>(names: readonly N[], valueOf: (name: N, index: number) => V): Record<string, V> {
+  return Object.fromEntries(names.map((name, i) => [name, valueOf(name, i)]));
+}
+
+/** Each load process, of which there are as many as workers, has at least one. */
 function inFlightOf(workers: number, inFlight: number): string {
   return `${Math.max(inFlight, workers)} in flight`;
 }

@@ -49,8 +49,11 @@ export function resultsOf(
 function rowsOf(section: Section, isQuick: boolean, figures: Figures): SectionResults["rows"] {
   const rows = section.subjects(isQuick).flatMap(({ name }) => figures.rowsOf(name));
   return Object.fromEntries(rows.map((row) => {
-    const names = figures.namesOf(row);
-    return [row, Object.fromEntries(names.map((name) => [name, rounded(figures.of(row, name)!)]))];
+    const summaries = figures.namesOf(row).flatMap((name) => {
+      const summary = figures.of(row, name);
+      return summary === undefined ? [] : [[name, rounded(summary)]];
+    });
+    return [row, Object.fromEntries(summaries)];
   }));
 }
 

@@ -1,9 +1,8 @@
 import { TempDir } from "../../testing/temp_dir.ts";
-import { type LoadResult, runLoad } from "../reference/run_load.ts";
+import { type LoadOptions, type LoadResult, runLoad } from "../reference/run_load.ts";
 import type { Sample } from "./figures.ts";
 import type { IdLedger } from "./id_ledger.ts";
 import type { Lab } from "./lab.ts";
-import type { LoadShape } from "./load_shape.ts";
 import { cpuSeconds } from "./process_stats.ts";
 import type { Target } from "./target.ts";
 import { sleep, unlessStopped } from "./unless_stopped.ts";
@@ -22,6 +21,12 @@ export const PLACEMENT_SECONDS = 2;
 
 /** So long, in s, the load processes take until all of them ask. */
 const MIN_WARM_UP_SECONDS = 0.5;
+
+/** As many requests a socket has in flight at most: the system's default buffer takes about 190 datagrams. */
+const MAX_IN_FLIGHT_PER_SOCKET = 64;
+
+/** What one load process is to do. */
+export type LoadShape = Omit<LoadOptions, "ports" | "seconds" | "warmup" | "ids">;
 
 /** How long load is to run. */
 export interface LoadTimes {
@@ -47,6 +52,22 @@ export interface Load {
   sample: Sample;
   /** Second by second, whole ones only. */
   perSecond: LoadSecond[];
+}
+
+/**
+ * The load on a server with so many workers: for one, a process on the CPU next to its own; for more, a process on the
+ * CPU of each.
+ *
+ * @param inFlight How many requests are in flight in all, at least one a process.
+ */
+export function loadShapes(lab: Lab, workers: number, inFlight: number): LoadShape[] {
+  const each = Math.max(Math.floor(inFlight / workers), 1);
+  const sockets = Math.ceil(each / MAX_IN_FLIGHT_PER_SOCKET);
+  return Array.from({ length: workers }, (_, i) => ({
+    cpu: lab.cpu(workers === 1 ? 1 : i),
+    sockets,
+    inFlight: each / sockets,
+  }));
 }
 
 /**
@@ -83,7 +104,7 @@ async function runOnce(lab: Lab, target: Target, shapes: LoadShape[], times: Loa
   const beginMs = Math.ceil(Date.now() / 1000 + warmUpSeconds) * 1000;
   // The ids of the server in C are kept as well, so that the load generator has the same to do; nobody checks them.
   const runs = shapes.map((shape, i) =>
-    runLoad({ program, ports: target.ports, seconds, warmup: warmUpSeconds, ids: `${directory.path}/${i}`, ...shape })
+    runLoad(program, { ports: target.ports, seconds, warmup: warmUpSeconds, ids: `${directory.path}/${i}`, ...shape })
   );
   const [cpu, ...results] = await unlessStopped(
     Promise.all([cpuShares(target, beginMs + MARGIN_MS, beginMs + seconds * 1000 - MARGIN_MS, signal), ...runs]),

@@ -3,12 +3,12 @@ import type { Figures, Sample } from "./figures.ts";
 import type { Lab } from "./lab.ts";
 import type { Table } from "./table.ts";
 
-/** A part of the report: what is measured for it, and how it is shown. */
+/** A part of the report: what is measured for it, and how that is shown. */
 export interface Section {
-  /** The name of its chart's file, and what `--only` calls it. */
+  /** The name of its chart's file, and its name for `--only`. */
   readonly name: string;
   readonly title: string;
-  /** What it shows and how it was measured, in Markdown. */
+  /** What it shows and how that was measured, in Markdown. */
   readonly about: string;
 
   /**
@@ -18,23 +18,33 @@ export interface Section {
    */
   subjects(isQuick: boolean): Subject[];
 
-  /** The tables and the chart. What was not measured is left out of them. */
+  /** The tables and the chart, which leave out what was not measured. */
   show(figures: Figures): { tables: Table[]; panels: Panel[] };
 }
 
 /** What is measured. */
 export interface Subject {
-  /** Its name. Sections that need the same subject call it the same: it is measured once, for the first of them. */
   readonly name: string;
 
   /**
    * Measures it once.
    *
    * @param lab Where.
-   * @param figures What was measured before.
+   * @param figures The figures of the subjects before.
    * @returns A sample for each row of the results, by the row's name, which no other subject has.
-   * @throws {LeftOutError} If something is missing here that it needs.
+   * @throws {LeftOutError} If the machine lacks something that it needs.
    * @throws {Error} If the server does what it must not do.
    */
   measure(lab: Lab, figures: Figures): Promise<Record<string, Sample>>;
+}
+
+/** A subject with one row, of the same name. */
+export function subject(name: string, measure: (lab: Lab, figures: Figures) => Promise<Sample>): Subject {
+  return { name, measure: async (lab, figures) => ({ [name]: await measure(lab, figures) }) };
+}
+
+/** A subject cannot be measured here; the message says what is missing. */
+export class LeftOutError extends Error {
+  /** The name of the class. */
+  override name = "LeftOutError";
 }

@@ -1,7 +1,7 @@
 import { chartOf } from "./chart.ts";
 import { drawChart } from "./draw_chart.ts";
 import type { Figures } from "./figures.ts";
-import type { Results, SectionResults } from "./results.ts";
+import type { Results } from "./results.ts";
 import type { Section } from "./section.ts";
 import { toMarkdown } from "./table.ts";
 
@@ -12,23 +12,36 @@ import { toMarkdown } from "./table.ts";
  */
 export async function writeReport(
   directory: string,
-  sections: Iterable<Section>,
+  sections: readonly Section[],
   results: Results,
   figures: Figures,
 ): Promise<void> {
   await Deno.mkdir(directory, { recursive: true });
   const parts = [introduction(results)];
   for (const section of sections) {
-    const { tables, panels } = section.show(figures);
-    const chart = chartOf(panels);
-    if (chart !== undefined) await Deno.writeTextFile(`${directory}/${section.name}.svg`, drawChart(chart));
+    const chart = chartOf(section.show(figures).panels);
     parts.push(`## ${section.title}`, section.about);
-    if (chart !== undefined) parts.push(`![${section.title}](${section.name}.svg)`);
-    parts.push(...tables.map(toMarkdown), leftOutLines(results.sections[section.name]));
+    if (chart !== undefined) {
+      await Deno.writeTextFile(`${directory}/${section.name}.svg`, drawChart(chart));
+      parts.push(`![${section.title}](${section.name}.svg)`);
+    }
+    parts.push(tablesOf(section, results, figures));
   }
-  await Deno.writeTextFile(`${directory}/README.md`, parts.filter((part) => part !== "").join("\n\n"));
+  await Deno.writeTextFile(`${directory}/README.md`, await formatted(joined(parts)));
   await Deno.writeTextFile(`${directory}/results.json`, JSON.stringify(results));
-  await format(directory);
+}
+
+/** The tables of a section as Markdown, and the subjects that it left out. */
+export function tablesOf(section: Section, results: Results, figures: Figures): string {
+  const leftOut = Object.entries(results.sections[section.name].leftOut);
+  return joined([
+    ...section.show(figures).tables.map(toMarkdown),
+    leftOut.map(([why, names]) => `- Left out: ${names.join("; ")}. Why: ${why}`).join("\n"),
+  ]);
+}
+
+function joined(parts: string[]): string {
+  return parts.filter((part) => part !== "").join("\n\n");
 }
 
 function introduction({ machine, rounds, secondsEach, isQuick, idsChecked }: Results): string {
@@ -49,16 +62,17 @@ function introduction({ machine, rounds, secondsEach, isQuick, idsChecked }: Res
   ].join("\n\n");
 }
 
-function leftOutLines({ leftOut }: SectionResults): string {
-  return Object.entries(leftOut).map(([why, names]) => `- Left out: ${names.join("; ")}. Why: ${why}`).join("\n");
-}
-
-/** As `deno fmt --check` wants all files of the project. */
-async function format(directory: string): Promise<void> {
-  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["fmt", "--quiet", "--permit-no-files", directory],
-    cwd: new URL("../../", import.meta.url),
-    stderr: "piped",
-  }).output();
-  if (!success) throw new Error(`cannot format the report: ${new TextDecoder().decode(stderr)}`);
+/** A page in Markdown as `deno fmt` wants it. */
+async function formatted(page: string): Promise<string> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["fmt", "--quiet", "--ext", "md", "--line-width", "120", "-"],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const [output] = await Promise.all([
+    child.output(),
+    ReadableStream.from([page]).pipeThrough(new TextEncoderStream()).pipeTo(child.stdin),
+  ]);
+  if (!output.success) throw new Error("deno fmt has failed for the report");
+  return new TextDecoder().decode(output.stdout);
 }

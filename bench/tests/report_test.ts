@@ -4,7 +4,9 @@ import { IdLedger } from "../report/id_ledger.ts";
 import type { Results } from "../report/results.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 
-const SECTIONS = ["replies", "ranges", "in_process", "client", "balance", "idle", "alternatives", "scaling"];
+const SECTIONS = [
+  ...["replies", "ranges", "in_process", "client", "balance", "access", "idle", "restart", "soak", "alternatives"],
+];
 
 /** Figures that cannot be 0. */
 const POSITIVE = /PerSecond$|^nsPer|Ms$|RssMib$|PssMib$|^p[0-9]+Us$/;
@@ -15,7 +17,7 @@ const MAX_CHART_BYTES = 40_000;
 /** Runs the report as its task does. */
 async function report(...args: string[]): Promise<{ code: number; stderr: string }> {
   const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "-A", "bench/report/main.ts", ...args],
+    args: ["run", "--quiet", "-P", "bench/report/main.ts", ...args],
     cwd: new URL("../../", import.meta.url),
     env: { NO_COLOR: "1" },
   }).output();
