@@ -88,8 +88,12 @@ export class ServerProcess implements AsyncDisposable {
     await until("all workers work", async () => {
       const pids = await this.workerPids();
       const ticks = await Promise.all(pids.map(cpuTicks));
-      pids.forEach((pid, i) => before.has(pid) || before.set(pid, ticks[i]));
-      return pids.length > 0 && pids.every((pid, i) => ticks[i] >= before.get(pid)! + 10);
+      const hasWorked = pids.map((pid, i) => {
+        const ticksBefore = before.get(pid) ?? ticks[i];
+        before.set(pid, ticksBefore);
+        return ticks[i] >= ticksBefore + 10;
+      });
+      return hasWorked.length > 0 && hasWorked.every(Boolean);
     });
   }
 
@@ -119,7 +123,7 @@ export class ServerProcess implements AsyncDisposable {
     return await this.ended();
   }
 
-  async [Symbol.asyncDispose]() {
+  async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
     if (!this.ownsState) return;
     await this.workersEnded();

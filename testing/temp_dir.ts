@@ -9,7 +9,7 @@ export class TempDir implements AsyncDisposable {
     return new TempDir(await Deno.makeTempDir({ dir: PARENT }));
   }
 
-  async [Symbol.asyncDispose]() {
+  async [Symbol.asyncDispose](): Promise<void> {
     await removePools(this.path);
     await Deno.remove(this.path, { recursive: true });
   }

@@ -536,6 +536,11 @@ interface Outcome {
 
 describe("without the rule, a test fails", () => {
   const outcomes = new Map<Mutation | string, Outcome>();
+  const outcomeOf = (trial: Mutation | string) => {
+    const outcome = outcomes.get(trial);
+    assert(outcome !== undefined, "it has been tried");
+    return outcome;
+  };
   const killers = [...new Set(MUTATIONS.map(({ killer }) => killer))];
 
   it("(but with all rules in place, none does)", async () => {
@@ -547,14 +552,14 @@ describe("without the rule, a test fails", () => {
       }
     }));
     for (const killer of killers) {
-      const { code, output } = outcomes.get(killer)!;
+      const { code, output } = outcomeOf(killer);
       assertEquals(code, 0, output);
     }
   });
 
   for (const mutation of MUTATIONS) {
     it(mutation.rule, () => {
-      const { code, output } = outcomes.get(mutation)!;
+      const { code, output } = outcomeOf(mutation);
       assert(
         code !== 0 && /\| [0-9]+ passed.*\| [1-9][0-9]* failed/.test(output),
         `${mutation.killer} did not notice:\n${output}`,

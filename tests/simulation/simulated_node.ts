@@ -147,7 +147,11 @@ export class SimulatedNode implements Disposable {
   #suffer(machine: Machine): void {
     const { world } = this;
     // An orphan notices after a while; one that was stopped meanwhile, much later.
-    if (machine.orphans.length > 0 && world.chance(0.02)) this.#killWorker(machine.orphans.shift()!);
+    const [orphan] = machine.orphans;
+    if (orphan !== undefined && world.chance(0.02)) {
+      machine.orphans.shift();
+      this.#killWorker(orphan);
+    }
     if (!world.chance(0.01)) return;
     switch (world.oneOf(FAULTS)) {
       case "the clock steps":

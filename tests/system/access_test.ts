@@ -28,7 +28,9 @@ class Source implements Disposable {
     writeRangeRequest(new DataView(request.buffer), count, 0, 0);
     await this.#conn.send(request, { transport: "udp", hostname: "127.0.0.1", port: this.port });
     const [response] = await within("a response", this.#conn.receive());
-    return readRangeResponse(new DataView(response.buffer), response.length)!;
+    const range = readRangeResponse(new DataView(response.buffer), response.length);
+    assert(range !== undefined, "a response to a request for a range");
+    return range;
   }
 
   /** Asks until ids are granted: a server that was just started has none yet. */

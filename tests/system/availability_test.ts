@@ -22,11 +22,11 @@ async function hasIdsWhenAsked(backend: Backend, pauseMs: number): Promise<void>
     if (reply[0] !== 0) return undefined;
     return DEFAULT_LAYOUT.unpack(new DataView(reply.buffer, reply.byteOffset).getBigUint64(1)).tick;
   };
-  let first: number | undefined;
-  await until("it has ids", async () => (first = await ask()) !== undefined);
-  for (let tick = first!; tick < first! + 8;) {
+  let first = -1;
+  await until("it has ids", async () => (first = await ask() ?? -1) >= 0);
+  for (let tick = first; tick < first + 8;) {
     const next = await ask();
-    assert(next !== undefined, `${backend}, asked every ${pauseMs} ms: no id in the second after ${tick - first!} s`);
+    assert(next !== undefined, `${backend}, asked every ${pauseMs} ms: no id in the second after ${tick - first} s`);
     tick = next;
   }
 }

@@ -15,8 +15,12 @@ import { RecordWriter, type RequestRecord } from "./request_records.ts";
 
 const MAX_IN_FLIGHT = 64;
 const MAX_IDS_PER_RANGE = 4;
-/** After so long without an answer, what is in flight counts as lost. */
-const LOST_MS = 900;
+/**
+ * How long it waits for an answer at a time, in ms; and after how many times without one, what is in flight counts as
+ * lost.
+ */
+const WAIT_MS = 900;
+const MAX_SILENCES = 30;
 
 const [port, , socketCount, total, seed] = Deno.args.map(Number);
 const records = new RecordWriter(Deno.args[1]);
@@ -24,7 +28,7 @@ const random = xoroshiro128plus(seed);
 
 /** A socket, and what is in flight there: since when, how many single ids, and of each range how many ids. */
 class Asker {
-  readonly #socket = new ConnectedSocket("127.0.0.1", port, LOST_MS);
+  readonly #socket = new ConnectedSocket("127.0.0.1", port, WAIT_MS);
   #sentNs = 0;
   #singles = 0;
   readonly #ranges = new Map<number, number>();
@@ -47,13 +51,15 @@ class Asker {
 
   /** Receives all answers. */
   receive(): void {
+    let silences = 0;
     while (this.#singles + this.#ranges.size > 0) {
       let receivedNs = 0;
       const count = this.#socket.receive((response, length) => {
         receivedNs ||= monotonicNs();
         this.#record(response, length, receivedNs);
       });
-      if (count === 0) throw new Error(`no answer came within ${LOST_MS} ms`);
+      silences = count === 0 ? silences + 1 : 0;
+      if (silences > MAX_SILENCES) throw new Error(`no answer came within ${MAX_SILENCES * WAIT_MS} ms`);
     }
   }
 
@@ -65,7 +71,9 @@ class Asker {
       const id = readBasicResponse(response, length);
       if (id !== undefined) [record.first, record.last, record.granted] = [id, id, 1];
     } else {
-      record.wanted = this.#ranges.get(range.tagLow)!;
+      const wanted = this.#ranges.get(range.tagLow);
+      if (wanted === undefined) throw new Error("an answer to a request that was not sent, or a second one");
+      record.wanted = wanted;
       this.#ranges.delete(range.tagLow);
       record.granted = range.granted;
       record.first = range.first;

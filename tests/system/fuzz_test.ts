@@ -1,12 +1,12 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { IdClient } from "../../client.ts";
-import { allowedCpus } from "../../lib/placement/cpus.ts";
 import { isFull, SEED } from "../settings.ts";
 import { denoCommand } from "../../testing/deno_process.ts";
 import { until, within } from "../../testing/within.ts";
 import { Load, ReceivedIds } from "./load.ts";
 import { ServerProcess } from "../../testing/server_process.ts";
+import { twoCpus } from "./two_cpus.ts";
 
 /**
  * Two processes that put datagrams of all kinds to a server, each to a worker of its own, and make sure of every
@@ -39,8 +39,7 @@ class Fuzzing {
 
   /** Starts one on each of the first two CPUs that this process may use, where the workers are. */
   static async start(ports: number[]): Promise<Fuzzing> {
-    const [first, second = first] = (await allowedCpus())!;
-    return new Fuzzing(ports, [first, second]);
+    return new Fuzzing(ports, await twoCpus());
   }
 
   /** Waits until each has sent so many more datagrams. */

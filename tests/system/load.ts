@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { denoCommand } from "../../testing/deno_process.ts";
 import { within } from "../../testing/within.ts";
-import { allowedCpus } from "../../lib/placement/cpus.ts";
+import { twoCpus } from "./two_cpus.ts";
 
 /** A process that asks for ids, each with a datagram of its own, until its stdin ends. */
 export interface LoadOptions {
@@ -53,6 +53,9 @@ export class ReceivedIds {
   }
 }
 
+/** As `load_process.ts` writes ids. */
+const IS_LITTLE_ENDIAN = true;
+
 /** Load from processes of its own, one pinned to each of the first two CPUs that this process may use. */
 export class Load implements AsyncDisposable {
   readonly #children: Deno.ChildProcess[];
@@ -66,8 +69,7 @@ export class Load implements AsyncDisposable {
 
   /** Starts two processes of load, with so many sockets each. */
   static async start(ids: ReceivedIds, ports: number[], socketsEach: number): Promise<Load> {
-    const [first, second = first] = (await allowedCpus())!;
-    return new Load(ids, ports, socketsEach, [first, second]);
+    return new Load(ids, ports, socketsEach, await twoCpus());
   }
 
   /** Ends the load and waits until all ids are here. */
@@ -82,7 +84,7 @@ export class Load implements AsyncDisposable {
   }
 
   /** Ends the load of a test that has failed, too: it would slow down those that follow. */
-  async [Symbol.asyncDispose]() {
+  async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
 
@@ -94,7 +96,7 @@ export class Load implements AsyncDisposable {
       bytes.set(chunk, rest.length);
       const whole = bytes.length - bytes.length % 8;
       const view = new DataView(bytes.buffer);
-      for (let offset = 0; offset < whole; offset += 8) this.ids.add(view.getBigUint64(offset, true));
+      for (let offset = 0; offset < whole; offset += 8) this.ids.add(view.getBigUint64(offset, IS_LITTLE_ENDIAN));
       rest = bytes.slice(whole);
     }
   }

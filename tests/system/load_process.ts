@@ -4,7 +4,6 @@
  *
  * Arguments: the ports, divided by commas, and the number of sockets.
  */
-import { BASIC, BASIC_SUCCESS_BYTES } from "../../lib/wire/protocol.ts";
 import { writeBasicRequest, writeRangeRequest } from "../../lib/wire/request.ts";
 import { readBasicResponse, readRangeResponse } from "../../lib/wire/response.ts";
 
@@ -56,9 +55,9 @@ async function load(index: number): Promise<void> {
     const range = readRangeResponse(view, length);
     if (range !== undefined) {
       for (let i = 0, id = range.first; i < range.granted; i++, id += range.step) keep(id);
-    } else if (length === BASIC_SUCCESS_BYTES && buffer[0] === BASIC) {
-      keep(readBasicResponse(view, length)!);
     }
+    const id = readBasicResponse(view, length);
+    if (id !== undefined) keep(id);
     await ask();
   }
 }

@@ -1,13 +1,13 @@
 import { assert, assertEquals, assertGreaterOrEqual } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { IdClient } from "../../client.ts";
-import { allowedCpus } from "../../lib/placement/cpus.ts";
 import { ConnectedSocket } from "../../lib/udp/connected_socket.ts";
 import { writeBasicRequest } from "../../lib/wire/request.ts";
 import { readBasicResponse } from "../../lib/wire/response.ts";
 import { RecordedLoad } from "./recorded_load.ts";
 import { ServerProcess } from "../../testing/server_process.ts";
 import { ThreadCpu } from "./thread_cpu.ts";
+import { twoCpus } from "./two_cpus.ts";
 
 /** How many requests are sent by turns. */
 const TURNS = 20_000;
@@ -45,12 +45,12 @@ function ask(socket: ConnectedSocket): bigint {
  * the one before.
  */
 async function takeTurns(sockets: [ConnectedSocket, ConnectedSocket]): Promise<number> {
-  const [first, second = first] = (await allowedCpus())!;
+  const cpus = await twoCpus();
   using thread = new ThreadCpu();
   let last = -1n;
   let lower = 0;
   for (let turn = 0; turn < TURNS / 2; turn++) {
-    for (const [i, cpu] of [first, second].entries()) {
+    for (const [i, cpu] of cpus.entries()) {
       thread.moveTo(cpu);
       const id = ask(sockets[i]);
       if (id <= last) lower++;

@@ -1,9 +1,9 @@
 import { assertEquals, assertLess, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { CpuUse } from "../../lib/placement/cpu_use.ts";
-import { allowedCpus } from "../../lib/placement/cpus.ts";
 import { cpuTicks, ServerProcess } from "../../testing/server_process.ts";
 import { loadCommand } from "./load.ts";
+import { twoCpus } from "./two_cpus.ts";
 
 /** Up to this share of the time, a CPU is idle enough for the server to use it too. */
 const IDLE = 0.5;
@@ -40,7 +40,7 @@ describe("the workers of a server", () => {
     assertEquals(workers.length, navigator.hardwareConcurrency);
     const lists = await Promise.all(workers.map(async (pid) => {
       const { stdout } = await new Deno.Command("taskset", { args: ["-cp", String(pid)] }).output();
-      return new TextDecoder().decode(stdout).trim().split(" ").at(-1)!;
+      return new TextDecoder().decode(stdout).trim().split(" ").at(-1) ?? "";
     }));
     for (const list of lists) assertMatch(list, /^[0-9]+$/);
     assertEquals(new Set(lists).size, workers.length);
@@ -50,7 +50,7 @@ describe("the workers of a server", () => {
     "use an idle CPU too when all clients are on another",
     async () => {
       await using server = await ServerProcess.start({ flags: ["--workers", "2"] });
-      const [cpu, otherCpu] = (await allowedCpus())!;
+      const [cpu, otherCpu] = await twoCpus();
       const client = loadCommand({ cpu, ports: server.ports, sockets: 8, stdout: "null" }).spawn();
       try {
         const [, otherWorker] = await server.workerPids();

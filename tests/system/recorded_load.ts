@@ -1,10 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
-import { allowedCpus } from "../../lib/placement/cpus.ts";
 import { denoCommand } from "../../testing/deno_process.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 import { until, within } from "../../testing/within.ts";
 import { killIfAlive } from "../../testing/server_process.ts";
 import { RECORD_BYTES, RequestRecords } from "./request_records.ts";
+import { twoCpus } from "./two_cpus.ts";
 
 /** Asks with one request in flight a socket, until it is stopped: `asking_process.ts`. */
 export interface AskingOptions {
@@ -58,8 +58,7 @@ export class RecordedLoad implements AsyncDisposable {
   }
 
   static async #start(program: string, port: number, args: string[][]): Promise<RecordedLoad> {
-    const [first, second = first] = (await allowedCpus())!;
-    return new RecordedLoad(await TempDir.make(), program, port, args, [first, second]);
+    return new RecordedLoad(await TempDir.make(), program, port, args, await twoCpus());
   }
 
   /** Waits until so many more requests of each process are on record. */
@@ -84,7 +83,7 @@ export class RecordedLoad implements AsyncDisposable {
   }
 
   /** Ends the load of a test that has failed, too: it would slow down those that follow. */
-  async [Symbol.asyncDispose]() {
+  async [Symbol.asyncDispose](): Promise<void> {
     for (const child of this.#children) killIfAlive(child.pid);
     await Promise.all(this.#children.map((child) => child.status));
     await this.dir[Symbol.asyncDispose]();

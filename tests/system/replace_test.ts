@@ -1,6 +1,5 @@
-import { assertEquals, assertLessOrEqual, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertLessOrEqual, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { allowedCpus } from "../../lib/placement/cpus.ts";
 import { poolPathOf } from "../../lib/node/pool_path.ts";
 import { ServerProcess, type ServerProcessOptions } from "../../testing/server_process.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
@@ -18,6 +17,7 @@ import {
   startServer,
   TIMES,
 } from "./takeover.ts";
+import { twoCpus } from "./two_cpus.ts";
 
 /** A port that somebody has to himself. */
 class OtherPort implements Disposable {
@@ -37,7 +37,7 @@ class LateWorker {
   private constructor(private readonly dir: TempDir) {}
 
   static async make(dir: TempDir): Promise<LateWorker> {
-    const [, second] = (await allowedCpus())!;
+    const [, second] = await twoCpus();
     const wait = 'until [ -e "$HERE/go" ]; do sleep 0.02; done; read -r go < "$HERE/go"; [ "$go" = start ] || exit 1';
     const lines = [
       "#!/bin/sh",
@@ -66,7 +66,7 @@ async function writeVersion(state: TempDir, version: string): Promise<void> {
   const offset = "global-id pool ".length;
   const script = `printf ${version} | dd of="$1" bs=1 seek=${offset} conv=notrunc status=none`;
   const { success } = await new Deno.Command("sh", { args: ["-c", script, "sh", poolPathOf(state.path, 0)] }).output();
-  assertEquals(success, true);
+  assert(success);
 }
 
 describe("a server that is replaced", () => {
@@ -209,6 +209,6 @@ describe("a server that is replaced", () => {
     const next = await spawnNext(second, { flags });
     assertEquals((await next.ended()).code, 1);
     assertMatch(next.printed, /the server that has the node cannot be replaced: /);
-    assertEquals(second.isRunning, true);
+    assert(second.isRunning);
   });
 });

@@ -5,6 +5,9 @@
 const WORDS = 5;
 export const RECORD_BYTES = WORDS * 8;
 
+/** As this machine's arrays are, with which records are read. */
+const IS_LITTLE_ENDIAN = true;
+
 /** How many records are written at once. */
 const AT_ONCE = 1024;
 
@@ -36,12 +39,12 @@ export class RecordWriter {
 
   add({ sentNs, receivedNs, first, last, wanted, granted }: RequestRecord): void {
     const begin = this.#length;
-    this.#view.setFloat64(begin, sentNs, true);
-    this.#view.setFloat64(begin + 8, receivedNs, true);
-    this.#view.setBigUint64(begin + 16, first, true);
-    this.#view.setBigUint64(begin + 24, last, true);
-    this.#view.setUint32(begin + 32, wanted, true);
-    this.#view.setUint32(begin + 36, granted, true);
+    this.#view.setFloat64(begin, sentNs, IS_LITTLE_ENDIAN);
+    this.#view.setFloat64(begin + 8, receivedNs, IS_LITTLE_ENDIAN);
+    this.#view.setBigUint64(begin + 16, first, IS_LITTLE_ENDIAN);
+    this.#view.setBigUint64(begin + 24, last, IS_LITTLE_ENDIAN);
+    this.#view.setUint32(begin + 32, wanted, IS_LITTLE_ENDIAN);
+    this.#view.setUint32(begin + 36, granted, IS_LITTLE_ENDIAN);
     this.#length += RECORD_BYTES;
     if (this.#length === this.#bytes.length) this.flush();
   }

@@ -49,20 +49,19 @@ describe("a server with two workers", () => {
   it("leaves no worker behind when it is killed itself, and the next one gives no id twice", async () => {
     const ids = new ReceivedIds();
     await using state = await TempDir.make();
-    let port = 0;
     await using end = new AsyncDisposableStack();
-    let load: Load | undefined;
+    let server = end.use(await ServerProcess.start({ flags: TWO_WORKERS, state }));
+    const [port] = server.ports;
+    await using load = await Load.start(ids, [port], 4);
     for (let round = 0; round < 4; round++) {
       // Started at once after the kill: workers of the one before may still be answering.
-      const server = end.use(await ServerProcess.start({ flags: TWO_WORKERS, state, port }));
-      port = server.ports[0];
-      load ??= end.use(await Load.start(ids, [port], 4));
+      if (round > 0) server = end.use(await ServerProcess.start({ flags: TWO_WORKERS, state, port }));
       await ids.more(20_000);
       server.kill("SIGKILL");
       await server.ended();
-      if (round === 3) await server.workersEnded();
     }
-    await load!.stop();
+    await server.workersEnded();
+    await load.stop();
     ids.assertUnique();
   });
 
