@@ -69,7 +69,7 @@ static int64_t begin_ns, end_ns; // of what is measured
 static int64_t first_second;     // of the Unix clock
 static double cpu_s;             // before the measurement: what was used until it began, negative
 
-static uint8_t incoming[BATCH][MESSAGE_BYTES + 64]; // 64: see _receive_batch.ts
+static uint8_t incoming[BATCH][MESSAGE_BYTES + 64]; // 64: see receive_batch.ts
 static _Alignas(8) uint8_t incoming_controls[BATCH][CONTROL_BYTES], outgoing_control[CONTROL_BYTES];
 static uint8_t outgoing[BATCH * RANGE_BYTES]; // one behind the other
 static size_t request_bytes;

@@ -166,7 +166,7 @@ static bool fits(const struct msghdr *message, size_t each, const struct msghdr 
 }
 
 static _Noreturn void serve_segments(int fd, struct generator *generator) {
-  static uint8_t buffers[BATCH][MESSAGE_BYTES + 64]; // 64: see _receive_batch.ts
+  static uint8_t buffers[BATCH][MESSAGE_BYTES + 64]; // 64: see receive_batch.ts
   static uint8_t contents[MAX_ANSWERS * SLOT_BYTES];  // the answers, one behind the other: a message is one part of it
   static struct sockaddr_storage senders[BATCH];
   static struct iovec received_parts[BATCH], answer_parts[MAX_ANSWERS];

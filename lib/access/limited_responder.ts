@@ -15,13 +15,13 @@ import { writeRangeError } from "../wire/range_error.ts";
 import type { SourceLimit } from "./source_limit.ts";
 
 /**
- * Makes the function that lets every source have only so many ids a tick of the clock. Requests for more are made smaller; where
- * nothing is left, they are answered as if there were no ids until the next tick. Everything else is handed on as it is.
+ * Makes a function that limits the ids of each source in a tick of the clock. It cuts down requests for more ids than the source has
+ * left. A source without ids gets the answer that there are none until the next tick. All other datagrams pass as they are.
  *
- * @param respond What answers requests: see `createResponder`.
- * @param limit How many ids a source may have.
- * @param layout What a tick is.
- * @param clock What the time is read from. Default: the system's clock.
+ * @param respond Answers requests: see `createResponder`.
+ * @param limit The limit of each source.
+ * @param layout The layout, for the length of a tick.
+ * @param clock The clock. Left out: the system's clock.
  * @returns The function. It needs a view of at least 32 bytes.
  */
 export function createLimitedResponder(
@@ -37,17 +37,17 @@ export function createLimitedResponder(
     if (count === 0) return respond(datagram, length, source);
     const sinceEpochMs = clock.now() - epochMs;
     const tick = Math.floor(sinceEpochMs / tickMs);
-    const allowed = limit.take(source, count, tick);
+    const allowed = limit.spend(source, count, tick);
     if (allowed === 0) return refuse(datagram, length, (tick + 1) * tickMs - sinceEpochMs);
     if (length === RANGE_BYTES) datagram.setUint32(4, allowed);
     const answered = respond(datagram, length, source);
     const granted = grantedIn(datagram, answered);
-    if (granted < allowed) limit.giveBack(source, allowed - granted);
+    if (granted < allowed) limit.refund(source, allowed - granted);
     return answered;
   };
 }
 
-/** How many ids a datagram asks for; 0 if it is no request for any. */
+/** How many ids a datagram asks for; 0: it is no request for ids. */
 function countOf(datagram: DataView, length: number): number {
   if (length === RANGE_BYTES && datagram.getUint8(0) === RANGE) return datagram.getUint32(4);
   return length === BASIC_REQUEST_BYTES && datagram.getUint8(0) === BASIC ? 1 : 0;

@@ -1,6 +1,6 @@
 import type { RequestSocket, RequestSocketEvents } from "./request_socket.ts";
 
-/** A socket of Deno's own: on every platform, for names as well as addresses. */
+/** A socket of Deno's own. It works on every platform, and reaches names as well as addresses. */
 export class DenoSocket implements RequestSocket {
   readonly #hostname: string;
   readonly #events: RequestSocketEvents;
@@ -38,7 +38,7 @@ export class DenoSocket implements RequestSocket {
         const [datagram] = await this.#conn.receive(buffer);
         this.#events.onDatagram(view, datagram.length);
       } catch {
-        // Closed; or, on Windows, an earlier datagram reached nobody, which the requests' timeouts take care of.
+        // The socket is closed; or, on Windows, an earlier datagram reached nobody, and the client will retransmit its request.
         if (!this.#closed) await new Promise((resolve) => setTimeout(resolve, 1));
       }
     }

@@ -1,38 +1,45 @@
 import { setImmediate } from "node:timers";
 import { systemMessage } from "../libc/libc.ts";
-import { RawSocket } from "../udp/_raw_socket.ts";
-import { ReceiveBatch } from "../udp/_receive_batch.ts";
-import { SendBatch } from "../udp/_send_batch.ts";
-import { encodeAddress } from "../udp/_socket_address.ts";
+import { RawSocket } from "../udp/raw_socket.ts";
+import { ReceiveBatch } from "../udp/receive_batch.ts";
+import { SendBatch } from "../udp/send_batch.ts";
+import { encodeAddress } from "../udp/socket_address.ts";
 import { hasZone, parseIpAddress } from "../udp/ip_address.ts";
 import { SLOT_BYTES } from "../udp/udp_socket.ts";
 import type { RequestSocket, RequestSocketEvents } from "./request_socket.ts";
 
 /**
- * How often to look for responses before the event loop has a turn: that takes about 4 us, and a look with the server let go first,
- * 1 to 2 us.
+ * How many times the socket polls for responses before the event loop has a turn. A turn takes about 4 us; a poll takes 1 to 2 us, with
+ * the server let run first.
  */
-const LOOKS = 8;
-
-/** After how many such turns to wait in a thread of its own: to come back from there takes longer than most responses do. */
-const TURNS = 20;
-
-/** How many rounds of responses there are at most before the event loop has a turn. */
-const ROUNDS = 8;
+const MAX_POLLS = 8;
 
 /**
- * How many responses are handed over before those who waited for them may ask for more: half of what a message takes. So the server
- * answers one half of many requests while this end sees to the other: with 64 at once, that doubles what there is in a second.
+ * After how many turns of the event loop without a response the socket waits in another thread. The way back from that thread takes longer
+ * than most responses do.
+ */
+const MAX_IDLE_TURNS = 20;
+
+/** How many batches of responses the socket receives at most before the event loop has a turn. */
+const MAX_BATCHES = 8;
+
+/**
+ * How many responses the socket hands over before the calls that got them may make new requests: half of the datagrams that a message
+ * takes. So the server answers one half of many requests while the client handles the other half: with 64 requests at once, that doubles
+ * the rate.
  */
 const PART = 32;
 
-/** How many microtasks that takes: `await client.nextId()` in a loop takes one, and each async function around it up to three. */
+/**
+ * How many microtasks the socket lets run after each {@linkcode PART}. `await client.nextId()` in a loop takes one, and each async function
+ * around the loop up to three.
+ */
 const MICROTASKS = 8;
 
-/** How long to wait there at a time, in ms: by then, there may be nothing any more to wait for. */
+/** How long a wait in another thread lasts at most, in ms. The requests may be given up meanwhile. */
 const WAIT_MS = 50;
 
-/** A socket of libc's: many datagrams in one system call, and no promise for any of them. Linux only. */
+/** A socket of libc's: it handles many datagrams in a system call, and makes no promise for a datagram. Linux only. */
 export class LibcSocket implements RequestSocket {
   readonly #hostname: string;
   readonly #events: RequestSocketEvents;
@@ -40,9 +47,9 @@ export class LibcSocket implements RequestSocket {
   readonly #outgoing: SendBatch;
   readonly #incoming: ReceiveBatch;
   readonly #response = new DataView(new ArrayBuffer(SLOT_BYTES));
-  /** Whether there is something to send. */
-  #isReady = false;
-  /** The server's addresses by its ports. */
+  /** Whether a flush is due in a microtask. */
+  #isFlushDue = false;
+  /** The addresses of the server's ports. */
   readonly #addresses = new Map<number, DataView>();
   #isRunning = false;
   #closed = false;
@@ -55,7 +62,7 @@ export class LibcSocket implements RequestSocket {
     this.#incoming = new ReceiveBatch(this.#socket);
   }
 
-  /** Whether there can be one for this host. */
+  /** Whether libc can reach this host: on Linux, with the permission for FFI, if the host is an address. */
   static isPossible(hostname: string): boolean {
     const address = parseIpAddress(hostname);
     return Deno.build.os === "linux" && address !== undefined && !hasZone(address) &&
@@ -67,63 +74,63 @@ export class LibcSocket implements RequestSocket {
     for (let offset = 0; offset < length; offset += 4) slot.setUint32(offset, datagram.getUint32(offset));
     this.#outgoing.sendTo(this.#addressOf(port));
     this.#outgoing.add(length);
-    if (!this.#isReady) {
-      this.#isReady = true;
-      queueMicrotask(() => this.#flush()); // after those of all requests that are made together
+    if (!this.#isFlushDue) {
+      this.#isFlushDue = true;
+      queueMicrotask(() => this.#flush()); // once the calls that run now have added their requests
     }
     if (!this.#isRunning) this.#run();
   }
 
   close(): void {
     this.#closed = true;
-    // While a thread waits for the socket, its number must not become another's.
+    // While another thread may wait for the socket, the descriptor must not become another file's.
     if (!this.#isRunning) this.#socket.close();
   }
 
-  /** Hears responses, as long as there are any to come. */
+  /** Receives responses as long as any are due. */
   async #run(): Promise<void> {
     this.#isRunning = true;
-    await null; // until the first requests are sent
-    for (let turns = 0; !this.#closed && this.#events.isWaiting();) {
-      turns = await this.#hear() ? 0 : turns + 1;
-      if (turns < TURNS) await new Promise((resolve) => setImmediate(resolve));
+    await null; // the flush of the first requests comes first
+    for (let idleTurns = 0; !this.#closed && this.#events.isWaiting();) {
+      idleTurns = await this.#receive() ? 0 : idleTurns + 1;
+      if (idleTurns < MAX_IDLE_TURNS) await new Promise((resolve) => setImmediate(resolve));
       else await this.#socket.waitForDatagram(WAIT_MS);
     }
     this.#isRunning = false;
     if (this.#closed) this.#socket.close();
   }
 
-  /** Hears the responses that come now. Returns whether there were any. */
-  async #hear(): Promise<boolean> {
-    let rounds = 0;
-    for (; rounds < ROUNDS && this.#events.isWaiting(); rounds++) {
-      const messages = this.#look();
+  /** Receives and hands over the responses that come while the event loop has no turn. Returns whether any came. */
+  async #receive(): Promise<boolean> {
+    let batches = 0;
+    for (; batches < MAX_BATCHES && this.#events.isWaiting(); batches++) {
+      const messages = this.#poll();
       if (messages === 0) break;
       for (let message = 0; message < messages; message++) await this.#handOver(message);
     }
-    return rounds > 0;
+    return batches > 0;
   }
 
-  /** Looks for messages. Returns how many there are. */
-  #look(): number {
-    let messages = this.#incoming.receiveNow();
-    for (let looks = 1; messages === 0 && looks < LOOKS; looks++) {
+  /** Polls for messages, several times if need be. Returns how many came. */
+  #poll(): number {
+    let messages = this.#incoming.poll();
+    for (let polls = 1; messages === 0 && polls < MAX_POLLS; polls++) {
       this.#socket.libc.sched_yield(); // the server may be waiting for this very CPU
-      messages = this.#incoming.receiveNow();
+      messages = this.#incoming.poll();
     }
     return messages;
   }
 
-  /** Hands over the responses of a message, part by part. */
+  /** Hands over the responses of a message, in parts: see {@linkcode PART}. */
   async #handOver(message: number): Promise<void> {
     for (let left = this.#incoming.open(message); left > 0; left--) {
       this.#events.onDatagram(this.#response, this.#incoming.read(this.#response));
-      if (left % PART === 1) await microtasks();
+      if (left % PART === 1) await runMicrotasks();
     }
   }
 
   #flush(): void {
-    this.#isReady = false;
+    this.#isFlushDue = false;
     if (this.#closed) return;
     const code = this.#outgoing.flush();
     if (code !== 0) this.#events.onSendError(new Error(systemMessage(this.#socket.libc, code)));
@@ -139,6 +146,6 @@ export class LibcSocket implements RequestSocket {
   }
 }
 
-async function microtasks(): Promise<void> {
+async function runMicrotasks(): Promise<void> {
   for (let i = 0; i < MICROTASKS; i++) await null;
 }

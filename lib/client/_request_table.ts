@@ -1,4 +1,4 @@
-/** What a {@linkcode RequestTable} keeps: it writes the tag when the request is added. */
+/** A request that a {@linkcode RequestTable} can keep. The table gives it its tag. */
 export interface Tagged {
   /** The upper 32 bits of the tag. */
   tagHigh: number;
@@ -9,12 +9,12 @@ export interface Tagged {
 /**
  * The requests that are under way, by their tags.
  *
- * The lower half of a tag says where in the table its request is, from a random number on, and the upper half counts the requests,
- * from another: so nobody can guess a tag, and none comes again within 2^32 requests, when no late response is left.
+ * The lower half of a tag is the request's place in the table, plus a random number; the upper half counts the requests, from another
+ * random number on. So nobody can guess a tag, and no tag comes again within 2^32 requests, after which no late response is left.
  *
- * It is not a `Map`: a map whose entries come and go makes itself a new table every now and then, to which the old one leads. Once
- * one of those has got old enough for V8 to look at it seldom, it keeps all that came after it, requests and promises, until then:
- * a client spent half of its time on moving them.
+ * The table is no `Map`. V8 rebuilds a map whose entries come and go, and every old table of the map references the next one. Once an
+ * old table has reached V8's old generation, it keeps alive all tables after it, with their requests and promises, until the next full
+ * garbage collection: a client spent half of its time on moving them.
  */
 export class RequestTable<R extends Tagged> {
   readonly #slots: (R | undefined)[] = [];
@@ -26,12 +26,12 @@ export class RequestTable<R extends Tagged> {
     [this.#firstLow, this.#count] = crypto.getRandomValues(new Uint32Array(2));
   }
 
-  /** How many there are. */
+  /** How many requests the table holds. */
   get size(): number {
     return this.#slots.length - this.#free.length;
   }
 
-  /** Takes a request in, and gives it its tag. */
+  /** Adds a request, and gives it its tag. */
   add(request: R): void {
     const slot = this.#free.pop() ?? this.#slots.length;
     this.#slots[slot] = request;
@@ -39,13 +39,13 @@ export class RequestTable<R extends Tagged> {
     request.tagLow = (this.#firstLow + slot) >>> 0;
   }
 
-  /** The request with a tag, if it is under way. */
+  /** Returns the request with this tag, if it is under way. */
   get(tagHigh: number, tagLow: number): R | undefined {
     const request = this.#slots[this.#slotOf(tagLow)];
     return request?.tagHigh === tagHigh ? request : undefined;
   }
 
-  /** Lets a request go, if it is there. */
+  /** Removes a request, if the table holds it. */
   delete(request: R): void {
     const slot = this.#slotOf(request.tagLow);
     if (this.#slots[slot] !== request) return;
@@ -53,9 +53,9 @@ export class RequestTable<R extends Tagged> {
     this.#free.push(slot);
   }
 
-  /** Calls a function with each of them. It may take in others, and let go any. */
-  forEach(see: (request: R) => void): void {
-    for (const request of [...this.#slots]) if (request !== undefined && this.#has(request)) see(request);
+  /** Calls a function with each request. The function may add and delete requests. */
+  forEach(call: (request: R) => void): void {
+    for (const request of [...this.#slots]) if (request !== undefined && this.#has(request)) call(request);
   }
 
   #has(request: R): boolean {

@@ -1,29 +1,29 @@
-/** What a client sends its requests with, and hears the responses from. */
+/** A socket for the requests of a client and their responses. */
 export interface RequestSocket {
   /**
-   * Sends a datagram, at the latest when the event loop gets its turn.
+   * Sends a datagram before the event loop has its next turn.
    *
-   * @param datagram A view that begins with the datagram; it is copied.
+   * @param datagram A view that begins with the datagram. The socket copies it.
    * @param length Its length in bytes, a multiple of 4 up to 64.
    * @param port The server's port.
    */
   send(datagram: DataView<ArrayBuffer>, length: number, port: number): void;
 
-  /** Closes it: no response is heard from then on. */
+  /** Closes the socket. It hands over no response afterwards. */
   close(): void;
 }
 
-/** What a {@linkcode RequestSocket} tells its client. */
+/** What a {@linkcode RequestSocket} calls. */
 export interface RequestSocketEvents {
   /**
-   * A datagram has come, from wherever.
+   * A datagram has come, whoever sent it.
    *
-   * @param datagram A view that begins with it; only valid until the function returns.
-   * @param length Its length in bytes; of a longer one, only as much as the view has.
+   * @param datagram A view that begins with the datagram. It is valid only until the function returns.
+   * @param length The datagram's length in bytes, at most the view's: a longer datagram is cut off.
    */
   onDatagram(datagram: DataView, length: number): void;
-  /** A datagram could not be sent. */
+  /** The socket could not send a datagram. */
   onSendError(error: Error): void;
-  /** Whether responses are still to come. */
+  /** Whether any request still waits for its response. */
   isWaiting(): boolean;
 }

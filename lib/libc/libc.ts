@@ -1,4 +1,4 @@
-/** The functions of libc that Deno has no API for, as `Deno.dlopen` wants them described. */
+/** The functions of libc for which Deno has no API, in the form that `Deno.dlopen` takes. */
 const SYMBOLS = {
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
@@ -36,16 +36,16 @@ const SYMBOLS = {
   pthread_mutex_consistent: { parameters: ["pointer"], result: "i32" },
 } as const;
 
-/** libc's functions by their names. */
+/** The functions of libc by their names. */
 export type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
 /**
- * A library through which all of them are found: in glibc of old, the functions of POSIX threads have a library of their own,
- * which depends on libc; since 2.34, it is an empty one that is kept for programs like this.
+ * A library that gives access to all of these functions. Until glibc 2.33, it has the functions of POSIX threads and depends on libc. Since
+ * 2.34, libc has them, and the library is empty.
  */
 const LIBRARY = "libpthread.so.0";
 
-/** The numbers of errors and options that this project uses, as Linux has them on x86-64 and on ARM64. */
+/** The numbers of errors and options that this project uses, which Linux has on x86-64 and on ARM64. */
 export const linux = {
   AF_INET: 2,
   AF_INET6: 10,
@@ -78,46 +78,60 @@ export const linux = {
 let libc: Libc | undefined;
 
 /**
- * Opens libc; the first call does, and the library stays open.
+ * Opens libc. The first call does; the library stays open.
  *
- * It takes the whole permission `--allow-ffi`: Deno wants it for `UnsafePointer`, and one library's path would not be
- * narrower where that library is libc.
+ * This needs the permission `--allow-ffi` without a path. `UnsafePointer` needs it, and the path of libc would not narrow it.
  *
+ * @returns The functions.
  * @throws {Deno.errors.NotCapable} If the permission `--allow-ffi` is missing.
  * @throws {Deno.errors.NotSupported} If this is not Linux, or there is no glibc.
  */
 export function openLibc(): Libc {
   if (libc !== undefined) return libc;
   if (Deno.build.os !== "linux") {
-    throw new Deno.errors.NotSupported(`reuseport sockets are for Linux, and this is ${Deno.build.os}`);
+    throw new Deno.errors.NotSupported(`reuseport sockets need Linux, and this is ${Deno.build.os}`);
   }
   try {
     return libc = Deno.dlopen(LIBRARY, SYMBOLS).symbols;
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) throw error;
-    throw new Deno.errors.NotSupported(`reuseport sockets need glibc, and there is no ${LIBRARY} to load`);
+    throw new Deno.errors.NotSupported(`reuseport sockets need glibc, and ${LIBRARY} cannot be loaded`, {
+      cause: error,
+    });
   }
 }
 
-/** The number of the error that the last call of libc ended with. To be read right after it. */
+/** Returns the number of the last call's error. Valid only right after a call that failed. */
 export function errno(libc: Libc): number {
-  return new Deno.UnsafePointerView(libc.__errno_location()!).getInt32();
+  return new Deno.UnsafePointerView(nonNull(libc.__errno_location())).getInt32();
 }
 
-/** A text as C wants it: with a zero at its end. */
+/** Encodes a text as a C string, with a zero byte at its end. */
 export function cString(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(text + "\0");
 }
 
-/** What an error's number means, in words. */
+/** Returns the system's message for an error's number. */
 export function systemMessage(libc: Libc, code: number): string {
-  return Deno.UnsafePointerView.getCString(libc.strerror(code)!);
+  return Deno.UnsafePointerView.getCString(nonNull(libc.strerror(code)));
 }
 
-/** An error of the class that Deno itself would throw, for a call that failed. `what` says what was tried. */
-export function systemError(libc: Libc, what: string): Error {
+/** Both functions that return a pointer here never return null. */
+function nonNull(pointer: Deno.PointerValue): Deno.PointerObject {
+  if (pointer === null) throw new TypeError("libc returned a null pointer where its standard rules one out");
+  return pointer;
+}
+
+/**
+ * Makes an error for the last call, which failed.
+ *
+ * @param libc The functions of libc.
+ * @param failure The beginning of the message: `"cannot receive"`.
+ * @returns An error of the class that Deno itself would throw.
+ */
+export function systemError(libc: Libc, failure: string): Error {
   const code = errno(libc);
-  const message = `${what}: ${systemMessage(libc, code)}`;
+  const message = `${failure}: ${systemMessage(libc, code)}`;
   switch (code) {
     case linux.EADDRINUSE:
       return new Deno.errors.AddrInUse(message);

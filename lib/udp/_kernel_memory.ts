@@ -1,10 +1,12 @@
+import { LITTLE_ENDIAN } from "./_byte_order.ts";
+
 /**
- * A block of memory that the kernel and this program share, for structures that point at each other.
+ * A block of memory for structures that point at each other and that the kernel reads and writes.
  *
- * The kernel knows it by its addresses only, and those keep nothing alive: what no object of JavaScript leads to, V8 collects, and
- * from then on nothing could be received into it. So whoever has structures here has all of them, and the data they point at, in one
- * block, and keeps views of it that it works with. A block is above the 64 bytes up to which V8 keeps memory on its own heap, where
- * it may move.
+ * The kernel knows memory by its address only, and an address keeps nothing alive: V8 collects memory that no JavaScript object
+ * references, and from then on the kernel fails to write there. So all structures of a user, and the data that they point at, lie in one
+ * block, and the user keeps views of the block. A block is longer than 64 bytes: V8 keeps shorter arrays on its own heap, where they may
+ * move.
  */
 export class KernelMemory {
   /** The block. */
@@ -13,29 +15,29 @@ export class KernelMemory {
   readonly #view: DataView<ArrayBuffer>;
   readonly #base: bigint;
 
-  /** Takes so many bytes, all 0. */
+  /** Allocates a number of bytes, all 0. */
   constructor(bytes: number) {
     this.buffer = new ArrayBuffer(bytes);
     this.#view = new DataView(this.buffer);
     this.#base = Deno.UnsafePointer.value(Deno.UnsafePointer.of(this.buffer));
   }
 
-  /** The address of an offset, as a system call takes it: it costs less than a view, of which Deno looks up the address. */
+  /** The address of an offset, for a system call. A pointer costs less than a view, whose address Deno looks up in every call. */
   pointerTo(offset: number): Deno.PointerValue {
     return Deno.UnsafePointer.create(this.#base + BigInt(offset));
   }
 
   /** Writes the address of one offset at another. */
   setPointer(offset: number, target: number): void {
-    this.#view.setBigUint64(offset, this.#base + BigInt(target), true);
+    this.#view.setBigUint64(offset, this.#base + BigInt(target), LITTLE_ENDIAN);
   }
 
   /** Writes 32 bits. */
   setUint32(offset: number, value: number): void {
-    this.#view.setUint32(offset, value, true);
+    this.#view.setUint32(offset, value, LITTLE_ENDIAN);
   }
 
-  /** As many views as there are parts that follow one another. */
+  /** Makes views of parts of equal length, one every `stride` bytes. */
   views(count: number, offset: number, stride: number, bytes: number): DataView<ArrayBuffer>[] {
     return Array.from({ length: count }, (_, i) => new DataView(this.buffer, offset + i * stride, bytes));
   }

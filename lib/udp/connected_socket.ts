@@ -1,11 +1,11 @@
-import { RawSocket } from "./_raw_socket.ts";
-import { ReceiveBatch } from "./_receive_batch.ts";
-import { SendBatch } from "./_send_batch.ts";
+import { RawSocket } from "./raw_socket.ts";
+import { ReceiveBatch } from "./receive_batch.ts";
+import { SendBatch } from "./send_batch.ts";
 import { SLOT_BYTES } from "./udp_socket.ts";
 
 /**
- * A UDP socket that is connected to one server, for a process that does nothing else meanwhile: it waits in system calls.
- * Linux only; it goes through libc, and so takes no turn of the event loop for a datagram.
+ * A UDP socket that is connected to one server, for a process that has nothing else to do: it blocks the event loop while it waits.
+ * Linux only, through libc.
  */
 export class ConnectedSocket {
   readonly #socket: RawSocket;
@@ -26,16 +26,16 @@ export class ConnectedSocket {
   constructor(hostname: string, port: number, timeoutMs: number) {
     this.#socket = new RawSocket(hostname, port, timeoutMs);
     this.#socket.connect();
-    this.#requests = new SendBatch(this.#socket, true);
+    this.#requests = new SendBatch(this.#socket, { isConnected: true });
     this.#received = new ReceiveBatch(this.#socket);
   }
 
-  /** Where a request is to be written before it is added. */
+  /** Where the caller writes a request before it adds it. */
   get slot(): DataView {
     return this.#requests.slot;
   }
 
-  /** Adds the request in the {@linkcode slot}. */
+  /** Adds the request in the {@linkcode slot}, of so many bytes. */
   add(length: number): void {
     this.#requests.add(length);
   }
@@ -48,22 +48,23 @@ export class ConnectedSocket {
   /**
    * Waits for responses.
    *
-   * @param take Gets each of them, and its length; it is only valid until the function returns.
-   * @returns How many there were: 0 if none came in time.
+   * @param onResponse Gets each response and its length in bytes. The view is valid only until the function returns.
+   * @returns How many responses came: 0 if none came before the timeout.
+   * @throws {Error} If the socket cannot receive.
    */
-  receive(take: (response: DataView, length: number) => void): number {
+  receive(onResponse: (response: DataView, length: number) => void): number {
     let responses = 0;
     const messages = this.#received.receive();
     for (let message = 0; message < messages; message++) {
       for (let datagrams = this.#received.open(message); datagrams > 0; datagrams--) {
-        take(this.#response, this.#received.read(this.#response));
+        onResponse(this.#response, this.#received.read(this.#response));
         responses++;
       }
     }
     return responses;
   }
 
-  /** Closes it. */
+  /** Closes the socket. */
   close(): void {
     this.#socket.close();
   }

@@ -1,15 +1,15 @@
 import { SourceAddress } from "./source_address.ts";
 import { type Respond, SLOT_BYTES, type UdpSocket, type UdpSocketOptions } from "./udp_socket.ts";
 
-/** The longest datagram that UDP can carry. Windows fails a receive whose buffer is too short for the datagram. */
+/** Room for the longest datagram that UDP can carry: Windows fails a receive whose buffer is shorter than the datagram. */
 const MAX_DATAGRAM_BYTES = 65_536;
 
 /**
- * Binds a socket of Deno's own: on every platform, without FFI. It needs the flag `--unstable-net`.
+ * Binds a socket of Deno's own. It works on every platform, without FFI, and needs the flag `--unstable-net`.
  *
  * @param options Where to bind it.
  * @returns The socket.
- * @throws {Deno.errors.AddrInUse} If the port is taken.
+ * @throws {Deno.errors.AddrInUse} If another socket has the port.
  * @throws {Deno.errors.NotCapable} If the permission `--allow-net` does not cover the address.
  */
 export function listenDatagram(options: UdpSocketOptions): UdpSocket {
@@ -30,8 +30,8 @@ export function listenDatagram(options: UdpSocketOptions): UdpSocket {
         const length = respond(slot, Math.min(datagram.length, SLOT_BYTES), source);
         if (length > 0) await conn.send(buffer.subarray(0, length), sender);
       } catch {
-        // A receive fails when the socket is closed; on some systems also when an earlier answer reached nobody. A send
-        // fails when there is no way to the sender, who then asks again. None of it is a reason to stop serving others.
+        // A receive fails when the socket is closed; on some systems, also after an answer that reached nobody. A send fails
+        // when there is no route to the sender, who then retransmits. Neither is a reason to stop serving others.
         if (!closed) await new Promise((resolve) => setTimeout(resolve, 1));
       }
     }

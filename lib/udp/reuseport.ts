@@ -1,92 +1,96 @@
 import { setImmediate } from "node:timers";
 import { linux } from "../libc/libc.ts";
-import { RawSocket } from "./_raw_socket.ts";
-import { ReceiveBatch } from "./_receive_batch.ts";
-import { SendBatch } from "./_send_batch.ts";
+import { RawSocket } from "./raw_socket.ts";
+import { ReceiveBatch } from "./receive_batch.ts";
+import { SendBatch } from "./send_batch.ts";
 import { SourceAddress } from "./source_address.ts";
 import type { BatchListener, Respond, UdpSocket, UdpSocketOptions } from "./udp_socket.ts";
 
-/** Where a reuseport socket is to be bound. */
+/** Where to bind a socket that shares its port. */
 export interface ReuseportOptions extends UdpSocketOptions {
   /**
-   * Take what arrives on this CPU, as far as the sockets of the port share the work by CPU (SO_INCOMING_CPU, Linux 6.2
-   * and later). For a process that is pinned to that CPU: an answer from another one costs a wake-up across CPUs.
+   * The CPU whose datagrams the socket gets (SO_INCOMING_CPU; the sockets of a port share the work by CPU since Linux 6.2). For a process
+   * that is pinned to this CPU: an answer from another CPU costs a wake-up across CPUs. Left out: a hash of the sender decides.
    */
   incomingCpu?: number;
 }
 
-/** What a socket has received in a while. */
+/** How much a socket has received in some time. */
 export interface Traffic {
-  /** How many messages: datagrams, or several of one sender that the kernel handed over as one. */
+  /** How many messages came. A message is a datagram, or several of one sender that the kernel handed over as one. */
   messages: number;
-  /** With how many receives that brought any. */
+  /** How many receives brought them. Receives without a message do not count. */
   receives: number;
 }
 
-/** A socket that shares its port. */
+/** A socket that shares its port with other sockets. */
 export interface ReuseportSocket extends UdpSocket {
-  /** From now on, takes what arrives on this CPU (see {@linkcode ReuseportOptions}), or with -1 what a hash of the sender gives it. */
+  /** Sets the CPU whose datagrams the socket gets (see {@linkcode ReuseportOptions}); -1: a hash of the sender decides. */
   setIncomingCpu(cpu: number): void;
 
   /**
-   * Has the kernel deal the datagrams that come from now on to the others that share the port. Those that are here already are answered
-   * as before.
+   * Leaves the sockets that share the port. The kernel deals the datagrams that come from now on to the others. This socket still answers
+   * the datagrams in its queue.
    */
   leaveGroup(): void;
 
-  /** What has come since this was last called. */
+  /** Returns how much the socket has received since the last call. */
   takeTraffic(): Traffic;
 }
 
 /**
- * After so long without a datagram, in ms, the wait for the next one goes on in another thread, and this one has nothing to do any
- * more. To come back from there takes about 0.1 ms, which would be too much for every datagram.
+ * After how long without a datagram, in ms, the socket waits for the next one in another thread, so that the event loop is idle. The way
+ * back from that thread takes about 0.1 ms, too much for every datagram.
  */
 const RECEIVE_TIMEOUT_MS = 100;
 
 /**
- * How often a worker lets the other processes of its CPU go first and looks again, before it waits: 1 us each time if none wants the
- * CPU. A client on this CPU then sends all that it has to send, where a worker that waits would interrupt it after the first datagram;
- * and one on another CPU does not have to wake up this one, which takes longer than all the rest.
+ * How many times a worker yields its CPU and polls again before it blocks; a yield takes 1 us if no other process wants the CPU. A client
+ * on this CPU uses the yield to send all of its requests: a blocked worker would interrupt the client after the first. A client on another
+ * CPU need not wake up this CPU, which takes longer than all the rest of an answer.
  */
-const LOOKS = 20;
+const MAX_YIELDS = 20;
 
 /**
- * If those others kept the CPU for longer than this, in ms, they were no clients, who soon wait for answers. Then the worker waits
- * at once for a while: whoever waits gets the CPU back when a datagram comes.
+ * How long other processes may keep the CPU after a yield, in ms. Clients keep it for less, since they soon wait for answers. After a
+ * longer yield, the worker blocks without yielding for some time: Linux gives the CPU back to a blocked process when a datagram comes.
  */
-const MAX_TURN_MS = 1;
+const MAX_YIELD_MS = 1;
 
-/** For how long, in ms: at first not for long, since it may have been the hypervisor; then twice as long each time. */
+/**
+ * For how long a worker does not yield after a yield that was too long, in ms: the first time {@linkcode MIN_PAUSE_MS}, since the
+ * hypervisor may have kept the CPU, and then twice as long each time, up to {@linkcode MAX_PAUSE_MS}.
+ */
 const MIN_PAUSE_MS = 20;
+/** The longest time without yields, in ms: see {@linkcode MIN_PAUSE_MS}. */
 const MAX_PAUSE_MS = 2000;
 
-/** How long that wait is at most, in ms. */
+/** How long a wait in another thread lasts at most, in ms. */
 const IDLE_WAIT_MS = 60_000;
 
 /**
- * Room for datagrams that come while others are answered. The kernel counts about 1.1 KiB for a small one, and gives no more than
- * twice net.core.rmem_max (212,992 bytes where nobody has raised it), which still is twice the default: about 380 datagrams.
+ * Room for the datagrams that come while the worker answers others. The kernel counts about 1.1 KiB for a small datagram. It grants twice
+ * net.core.rmem_max at most (212,992 bytes by default), which is twice the default room: about 380 datagrams.
  */
 const RECEIVE_BUFFER_BYTES = 4 * 2 ** 20;
 
 /**
- * For how long datagrams are answered, in ms, for each turn of the event loop, however many or few they are. A turn takes 4 us, and
- * more where clients want the CPU: 20 in a row made them wait for 1 to 2 ms.
+ * For how many ms of answering the event loop gets a turn. A turn takes 4 us, and more where clients want the CPU: 20 turns in a row made
+ * them wait for 1 to 2 ms.
  */
-const TURN_MS = 12;
+const MS_PER_TURN = 12;
 
-/** How many turns it gets in a row at most: a message on stdin takes about 20 to be heard. */
+/** How many turns the event loop gets in a row at most. It takes about 20 turns to read a message on stdin. */
 const MAX_TURNS = 20;
 
 /**
- * Binds a socket that shares its port with others of this user (SO_REUSEPORT): the kernel deals the datagrams out among
- * them. Linux only; it goes through libc, since Deno has no such option for UDP.
+ * Binds a socket that shares its port with other sockets of this user (SO_REUSEPORT). The kernel deals the datagrams out among them. Linux
+ * only, through libc, since Deno has no such option for UDP.
  *
- * @param options Where to bind it.
+ * @param options Where to bind the socket.
  * @returns The socket.
  * @throws {TypeError} If the hostname is not an IP address.
- * @throws {Deno.errors.AddrInUse} If the port is taken by a socket that does not share it, or by another user's.
+ * @throws {Deno.errors.AddrInUse} If a socket has the port that does not share it, or another user's socket has it.
  * @throws {Deno.errors.NotCapable} If the permission `--allow-ffi` is missing.
  * @throws {Deno.errors.NotSupported} If this is not Linux with glibc.
  */
@@ -102,7 +106,7 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
   const source = new SourceAddress();
   let traffic = { messages: 0, receives: 0 };
   let receivedMs = Date.now();
-  /** When others last kept the CPU, and for how long not to let them go first from then on. */
+  /** When other processes last kept the CPU for longer than {@linkcode MAX_YIELD_MS}, and for how long not to yield from then on. */
   let heldUpMs = -Infinity;
   let pauseMs = 0;
   let isServing = false;
@@ -112,16 +116,16 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
     isServing = true;
     while (!closed) {
       const turns = answerBatches(respond, listener);
-      if (turns > 0) await turnsOfEventLoop(turns);
+      if (turns > 0) await turnEventLoop(turns);
       else await socket.waitForDatagram(IDLE_WAIT_MS);
     }
     socket.close();
   }
 
   /**
-   * Answers what comes, batch by batch, until the event loop is due a turn.
+   * Answers datagrams, batch by batch, until the event loop is due a turn.
    *
-   * @returns How many turns it is due; 0 if nothing has come for a while.
+   * @returns How many turns the event loop is due; 0 if no datagram came within {@linkcode RECEIVE_TIMEOUT_MS}.
    */
   function answerBatches(respond: Respond, listener: BatchListener | undefined): number {
     const beginMs = Date.now();
@@ -135,29 +139,29 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
       for (let message = 0; message < messages; message++) answerMessage(message, respond);
       listener?.onBatchEnd();
       answers.flush();
-      turns = Math.floor(Math.abs(receivedMs - beginMs) / TURN_MS); // the clock may be set back meanwhile
+      turns = Math.floor(Math.abs(receivedMs - beginMs) / MS_PER_TURN); // abs: the clock may be set back
     } while (turns === 0);
     return Math.min(turns, MAX_TURNS);
   }
 
-  /** Receives what there is; waits for it if need be. */
+  /** Receives messages: without waiting if there are any, then after yielding the CPU, then by blocking. */
   function receive(): number {
-    let messages = received.tryReceive();
-    if (messages === 0 && Math.abs(receivedMs - heldUpMs) >= pauseMs) messages = receiveSoon();
+    let messages = received.poll();
+    if (messages === 0 && Math.abs(receivedMs - heldUpMs) >= pauseMs) messages = receiveAfterYield();
     if (messages === 0) messages = received.receive();
     receivedMs = Date.now();
     return messages;
   }
 
-  /** Receives what there is once the other processes of this CPU have had their turn. */
-  function receiveSoon(): number {
+  /** Lets the other processes of this CPU run, and receives the messages that come meanwhile. */
+  function receiveAfterYield(): number {
     let messages = 0;
-    for (let looks = 0; messages === 0 && looks < LOOKS; looks++) {
+    for (let yields = 0; messages === 0 && yields < MAX_YIELDS; yields++) {
       socket.libc.sched_yield();
-      messages = received.tryReceive();
+      messages = received.poll();
     }
     const nowMs = Date.now();
-    if (Math.abs(nowMs - receivedMs) <= MAX_TURN_MS) {
+    if (Math.abs(nowMs - receivedMs) <= MAX_YIELD_MS) {
       pauseMs = 0;
     } else {
       heldUpMs = nowMs;
@@ -214,7 +218,7 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
   };
 }
 
-/** Lets timers, signals and messages have their turns. `setTimeout` would take a millisecond or two for each. */
-async function turnsOfEventLoop(turns: number): Promise<void> {
+/** Gives the event loop turns, for timers, signals and messages. With `setTimeout`, each turn would take a millisecond or two. */
+async function turnEventLoop(turns: number): Promise<void> {
   for (; turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,56 +1,53 @@
 import { linux } from "../libc/libc.ts";
+import { LITTLE_ENDIAN } from "./_byte_order.ts";
 import { parseIpAddress } from "./ip_address.ts";
-
-/** Where the addresses begin in `struct sockaddr_in` and `struct sockaddr_in6`, in bytes. */
-const SOCKADDR_IPV4 = 4;
-const SOCKADDR_IPV6 = 8;
+import { FAMILY, IPV4_ADDRESS, IPV6_ADDRESS } from "./socket_address.ts";
 
 /** The third word of `::ffff:a.b.c.d`, the form in which a socket bound to `::` sees an IPv4 sender. */
 const MAPPED = 0xffff;
 
-/** How many addresses a reader remembers as text; forged senders can make it forget, not grow. */
+/** How many addresses a reader remembers by their texts. Spoofed senders can make a reader forget, but not grow. */
 const MAX_REMEMBERED = 1024;
 
 /**
- * The IP address that a datagram came from. Its user makes one and reads every sender into it, so that none costs an
- * allocation.
+ * The IP address that a datagram came from. A socket makes one object and reads every sender into it, so a sender costs no allocation.
  *
- * An IPv4 address is held as the IPv6 address `::ffff:a.b.c.d` whichever way it was read, so that a sender is the same one
- * to a socket bound to `0.0.0.0` and to one bound to `::`.
+ * The object holds an IPv4 address as the IPv6 address `::ffff:a.b.c.d`, so a sender looks the same to a socket bound to `0.0.0.0` and to
+ * a socket bound to `::`.
  */
 export class SourceAddress {
-  /** The address as IPv6: four 32-bit words, the first one first. */
+  /** The address as IPv6: four 32-bit words, the most significant first. */
   readonly words: Uint32Array<ArrayBuffer> = new Uint32Array(4);
 
   readonly #remembered = new Map<string, Uint32Array>();
 
-  /** Whether it is an IPv4 address, which then is the last word. */
+  /** Whether this is an IPv4 address; if so, the last word holds it. */
   get isIPv4(): boolean {
     const words = this.words;
     return (words[0] | words[1]) === 0 && words[2] === MAPPED;
   }
 
   /**
-   * Reads the address as Linux writes it. Allocates nothing.
+   * Reads an address that Linux wrote. Allocates nothing.
    *
-   * @param sockaddr A view that begins with a `struct sockaddr_in` (16 bytes) or a `struct sockaddr_in6` (28 bytes).
+   * @param sockaddr A view that begins with a `struct sockaddr_in` or a `struct sockaddr_in6`: see `socket_address.ts`.
    */
   readSockaddr(sockaddr: DataView): void {
     const words = this.words;
-    if (sockaddr.getUint16(0, true) === linux.AF_INET) {
+    if (sockaddr.getUint16(FAMILY, LITTLE_ENDIAN) === linux.AF_INET) {
       words[0] = words[1] = 0;
       words[2] = MAPPED;
-      words[3] = sockaddr.getUint32(SOCKADDR_IPV4);
+      words[3] = sockaddr.getUint32(IPV4_ADDRESS);
     } else {
-      for (let i = 0; i < 4; i++) words[i] = sockaddr.getUint32(SOCKADDR_IPV6 + 4 * i);
+      for (let i = 0; i < 4; i++) words[i] = sockaddr.getUint32(IPV6_ADDRESS + 4 * i);
     }
   }
 
   /**
-   * Reads the address as Deno writes it. Allocates nothing for one of the last addresses read.
+   * Reads an address as text. Allocates nothing for an address that this object remembers.
    *
-   * @param hostname An IPv4 or IPv6 address, such as `Deno.NetAddr` has; an IPv6 zone is left out.
-   * @throws {SyntaxError} If it is not one.
+   * @param hostname An IPv4 or IPv6 address, such as the hostname of a `Deno.NetAddr`. A zone is ignored.
+   * @throws {SyntaxError} If the hostname is not such an address.
    */
   readText(hostname: string): void {
     let words = this.#remembered.get(hostname);

@@ -1,43 +1,43 @@
 import type { SourceAddress } from "./source_address.ts";
 
 /**
- * Answers one datagram in place: the answer is written over it.
+ * Answers one datagram in place: it writes the answer over the datagram.
  *
  * @param datagram A view that begins with the datagram and has at least {@linkcode SLOT_BYTES}.
- * @param length The datagram's length in bytes; of a longer one, only as much as the view has.
- * @param source Where it says it is from; only valid until the function returns.
- * @returns The length of the answer in bytes, or 0 for none.
+ * @param length The datagram's length in bytes, at most {@linkcode SLOT_BYTES}: a longer datagram is cut off.
+ * @param source The sender's address, which a sender can spoof. It is valid only until the function returns.
+ * @returns The length of the answer in bytes; 0: the datagram gets no answer.
  */
 export type Respond = (datagram: DataView, length: number, source: SourceAddress) => number;
 
-/** What is told of the batches in which datagrams are received. */
+/** Follows the batches in which a socket receives datagrams. */
 export interface BatchListener {
-  /** So many datagrams have been received, and are answered next. */
+  /** The socket has received a batch of so many datagrams, and answers them next. */
   onBatch(datagrams: number): void;
-  /** All of them are answered, though not all of the answers need be sent. */
+  /** The socket has answered all datagrams of the batch. It may not have sent all answers yet. */
   onBatchEnd(): void;
 }
 
 /** A UDP socket that answers datagrams. */
 export interface UdpSocket {
-  /** The address that it is bound to. */
+  /** The address that the socket is bound to. */
   readonly hostname: string;
-  /** The port that it is bound to; the one that the system chose if it was asked for port 0. */
+  /** The port that the socket is bound to. The system chose it if the options said port 0. */
   readonly port: number;
   /**
-   * When what is being answered was received, in ms since the Unix epoch; until anything is, when the socket was bound. To read the
-   * clock takes a third of the time that an answer from a batch does, so it is read once for all of a batch.
+   * When the socket received the datagrams that it is answering, in ms since the Unix epoch; before the first datagram, when it was
+   * bound. The socket reads the clock once for each batch: reading takes a third of the time that an answer takes.
    */
   readonly receivedMs: number;
 
-  /** Reads the clock again: {@linkcode receivedMs} is the time of now, until the next batch. Returns whether it was another one. */
+  /** Sets {@linkcode receivedMs} to the time of now, until the next batch. Returns whether that changed it. */
   readClock(): boolean;
 
   /**
-   * Answers datagrams until the socket is closed. The event loop goes on turning meanwhile.
+   * Answers datagrams until the socket is closed. The event loop keeps turning meanwhile.
    *
-   * @param respond What makes the answers. It must not throw.
-   * @param listener What is told of batches, where datagrams are received in such.
+   * @param respond Makes the answers. It must not throw.
+   * @param listener Follows the batches, if the socket receives in batches.
    */
   serve(respond: Respond, listener?: BatchListener): Promise<void>;
 
@@ -45,13 +45,13 @@ export interface UdpSocket {
   close(): void;
 }
 
-/** Where a socket is to be bound. */
+/** Where to bind a socket. */
 export interface UdpSocketOptions {
   /** An IPv4 or IPv6 address of this machine, or `0.0.0.0` or `::` for all. */
   hostname: string;
-  /** A port, or 0 for one that the system chooses. */
+  /** A port; 0: the system chooses one. */
   port: number;
 }
 
-/** Room for a datagram and its answer: both protocols stay below, and a datagram that fills it is no request. */
+/** Room for a datagram and its answer, in bytes. Requests and answers are shorter, so a datagram that fills the room is no request. */
 export const SLOT_BYTES = 64;

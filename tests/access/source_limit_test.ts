@@ -10,60 +10,60 @@ describe("SourceLimit", () => {
 
   it("gives a source its ids, then what is left of them, then none", () => {
     const limit = new SourceLimit({ idsPerWindow: 10 });
-    assertEquals(limit.take(a, 4, 1), 4);
-    assertEquals(limit.take(a, 4, 1), 4);
-    assertEquals(limit.take(a, 4, 1), 2);
-    assertEquals(limit.take(a, 1, 1), 0);
-    assertEquals(limit.take(a, 2 ** 32 - 1, 1), 0);
-    assertEquals(limit.take(b, 2 ** 32 - 1, 1), 10);
+    assertEquals(limit.spend(a, 4, 1), 4);
+    assertEquals(limit.spend(a, 4, 1), 4);
+    assertEquals(limit.spend(a, 4, 1), 2);
+    assertEquals(limit.spend(a, 1, 1), 0);
+    assertEquals(limit.spend(a, 2 ** 32 - 1, 1), 0);
+    assertEquals(limit.spend(b, 2 ** 32 - 1, 1), 10);
   });
 
   it("takes nothing for a count of 0", () => {
     const limit = new SourceLimit({ idsPerWindow: 1 });
-    assertEquals(limit.take(a, 0, 1), 0);
-    assertEquals(limit.take(a, 1, 1), 1);
-    assertEquals(limit.take(a, 0, 1), 0);
+    assertEquals(limit.spend(a, 0, 1), 0);
+    assertEquals(limit.spend(a, 1, 1), 1);
+    assertEquals(limit.spend(a, 0, 1), 0);
   });
 
   it("goes as far as counts go", () => {
     const limit = new SourceLimit({ idsPerWindow: 2 ** 32 - 1 });
-    assertEquals(limit.take(a, 2 ** 32 - 2, 0), 2 ** 32 - 2);
-    assertEquals(limit.take(a, 2 ** 32 - 1, 0), 1);
-    assertEquals(limit.take(a, 1, 0), 0);
+    assertEquals(limit.spend(a, 2 ** 32 - 2, 0), 2 ** 32 - 2);
+    assertEquals(limit.spend(a, 2 ** 32 - 1, 0), 1);
+    assertEquals(limit.spend(a, 1, 0), 0);
   });
 
   it("begins anew in every other window, a lower one or the first one of all included", () => {
     const limit = new SourceLimit({ idsPerWindow: 3 });
     for (const window of [0, 1, 2, 2 ** 32, 2 ** 32 + 1, 2 ** 40, 1, 0, -1, 2, 1]) {
-      assertEquals([limit.take(a, 2, window), limit.take(a, 2, window), limit.take(b, 5, window)], [2, 1, 3]);
+      assertEquals([limit.spend(a, 2, window), limit.spend(a, 2, window), limit.spend(b, 5, window)], [2, 1, 3]);
     }
   });
 
   it("counts a /64 of IPv6 as one source, and no more than that", () => {
     const limit = new SourceLimit({ idsPerWindow: 10 });
-    assertEquals(limit.take(source("2001:db8:0:1::1"), 6, 1), 6);
-    assertEquals(limit.take(source("2001:db8:0:1:ffff:ffff:ffff:ffff"), 6, 1), 4);
-    assertEquals(limit.take(source("2001:db8:0:0:ffff:ffff:ffff:ffff"), 10, 1), 10);
-    assertEquals(limit.take(source("2001:db8:0:2::"), 10, 1), 10);
-    assertEquals(limit.take(source("2001:db9:0:1::1"), 10, 1), 10);
+    assertEquals(limit.spend(source("2001:db8:0:1::1"), 6, 1), 6);
+    assertEquals(limit.spend(source("2001:db8:0:1:ffff:ffff:ffff:ffff"), 6, 1), 4);
+    assertEquals(limit.spend(source("2001:db8:0:0:ffff:ffff:ffff:ffff"), 10, 1), 10);
+    assertEquals(limit.spend(source("2001:db8:0:2::"), 10, 1), 10);
+    assertEquals(limit.spend(source("2001:db9:0:1::1"), 10, 1), 10);
   });
 
   it("counts an IPv4 address as one source, whichever socket it came to", () => {
     const limit = new SourceLimit({ idsPerWindow: 10 });
-    assertEquals(limit.take(source("192.0.2.1"), 6, 1), 6);
-    assertEquals(limit.take(source("::ffff:192.0.2.1"), 6, 1), 4);
+    assertEquals(limit.spend(source("192.0.2.1"), 6, 1), 6);
+    assertEquals(limit.spend(source("::ffff:192.0.2.1"), 6, 1), 4);
     for (let bit = 0; bit < 32; bit++) {
       const other = new SourceAddress();
       other.words.set(a.words);
       other.words[3] ^= 1 << bit;
-      assertEquals(limit.take(other, 10, 1), 10);
+      assertEquals(limit.spend(other, 10, 1), 10);
     }
   });
 
   it("tells an IPv4 address from the IPv6 network of the same number", () => {
     const limit = new SourceLimit({ idsPerWindow: 10, places: 8 });
-    assertEquals(limit.take(source("192.0.2.1"), 10, 1), 10);
-    assertEquals(limit.take(source("0:0:c000:201::1"), 10, 1), 10);
+    assertEquals(limit.spend(source("192.0.2.1"), 10, 1), 10);
+    assertEquals(limit.spend(source("0:0:c000:201::1"), 10, 1), 10);
   });
 
   const kinds: [string, (i: number) => string][] = [
@@ -75,9 +75,9 @@ describe("SourceLimit", () => {
     it(`has a place for 8 sources in 8 places: ${kind}`, () => {
       const limit = new SourceLimit({ idsPerWindow: 10, places: 8 });
       for (let i = 1; i <= 8; i++) {
-        assertEquals([limit.take(source(address(i)), 9, 1), limit.take(source(address(i)), 9, 1)], [9, 1]);
+        assertEquals([limit.spend(source(address(i)), 9, 1), limit.spend(source(address(i)), 9, 1)], [9, 1]);
       }
-      assertEquals(limit.take(source(address(9)), 1, 1), 0); // shares a place whose ids are used up
+      assertEquals(limit.spend(source(address(9)), 1, 1), 0); // shares a place whose ids are used up
     });
   }
 
@@ -89,7 +89,7 @@ describe("SourceLimit", () => {
       let short = 0;
       for (let i = 0; i < 2 ** 13; i++) {
         from.words.set([0, 0, 0xffff, random.word()]);
-        if (limit.take(from, 2, window) < 2) short++;
+        if (limit.spend(from, 2, window) < 2) short++;
       }
       assert(short < 2 ** 13 / 50, `${short} of ${2 ** 13}`);
     }
@@ -106,7 +106,7 @@ describe("SourceLimit", () => {
           const from = new SourceAddress();
           from.words.set([0, 0, 0xffff, last]);
           const count = random.below(4);
-          const granted = limit.take(from, count, window);
+          const granted = limit.spend(from, count, window);
           assert(granted >= 0 && granted <= count);
           had.set(last, (had.get(last) ?? 0) + granted);
         }
@@ -120,12 +120,12 @@ describe("SourceLimit", () => {
     const limit = new SourceLimit({ idsPerWindow: 5, places: 64 });
     const forged = new SourceAddress();
     for (let window = 0; window < 3; window++) {
-      assertEquals(limit.take(a, 3, window), 3);
+      assertEquals(limit.spend(a, 3, window), 3);
       for (let i = 0; i < 10_000; i++) {
         forged.words.set([0x20010db8, i, 0, 1]);
-        limit.take(forged, 5, window);
+        limit.spend(forged, 5, window);
       }
-      assert(limit.take(a, 3, window) <= 2);
+      assert(limit.spend(a, 3, window) <= 2);
     }
   });
 

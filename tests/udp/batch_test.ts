@@ -1,10 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { linux } from "../../lib/libc/libc.ts";
-import { RawSocket } from "../../lib/udp/_raw_socket.ts";
-import { ReceiveBatch } from "../../lib/udp/_receive_batch.ts";
-import { SendBatch } from "../../lib/udp/_send_batch.ts";
-import { encodeAddress } from "../../lib/udp/_socket_address.ts";
+import { RawSocket } from "../../lib/udp/raw_socket.ts";
+import { ReceiveBatch } from "../../lib/udp/receive_batch.ts";
+import { SendBatch } from "../../lib/udp/send_batch.ts";
+import { encodeAddress } from "../../lib/udp/socket_address.ts";
 import { SLOT_BYTES } from "../../lib/udp/udp_socket.ts";
 
 /** Longer than a datagram takes on this machine. */
@@ -48,7 +48,7 @@ class Receiver implements Disposable {
       }
       assertEquals(announced, messages.slice(-count).flat().length);
     }
-    assertEquals(this.batch.receiveNow(), 0, "nothing more was to come");
+    assertEquals(this.batch.poll(), 0, "nothing more was to come");
     return messages;
   }
 

@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import ipaddr from "ipaddr.js";
 import { SourceAddress } from "../../lib/udp/source_address.ts";
-import { encodeAddress } from "../../lib/udp/_socket_address.ts";
+import { encodeAddress } from "../../lib/udp/socket_address.ts";
 import { Random } from "../access/random.ts";
 import { sockaddr } from "../access/sources.ts";
 

@@ -1,25 +1,26 @@
 import { errno, linux } from "../libc/libc.ts";
+import { LITTLE_ENDIAN } from "./_byte_order.ts";
 import { KernelMemory } from "./_kernel_memory.ts";
 import { ADDRESS_STRIDE, cmsghdr, CONTROL_BYTES, iovec, IOVEC_BYTES, mmsghdr, MMSGHDR_BYTES } from "./_msghdr.ts";
-import type { RawSocket } from "./_raw_socket.ts";
+import type { RawSocket } from "./raw_socket.ts";
 import { SLOT_BYTES } from "./udp_socket.ts";
 
-/** For how many datagrams there is room, and so for how many messages. */
-const DATAGRAMS = 256;
+/** Room for so many datagrams, and so for as many messages. */
+const MAX_DATAGRAMS = 256;
 
-/** How many datagrams of one receiver the kernel takes as one message: Linux had 64 at first, and has 128 now. */
+/** How many datagrams a message may have: 64 in the first versions of Linux that know segments, 128 now. */
 const MAX_SEGMENTS = 64;
 
-/** `struct cmsghdr` and the length of a datagram, 16 bits. */
+/** The length of a `struct cmsghdr` with the 2 bytes of UDP_SEGMENT: see `CONTROL_BYTES`. */
 const SEGMENT_CONTROL_BYTES = 18;
 
-// The parts of the memory, as offsets.
+// The offsets of the parts of the memory.
 const HEADERS = 0;
-const IOVECS = HEADERS + DATAGRAMS * MMSGHDR_BYTES;
-const CONTROLS = IOVECS + DATAGRAMS * IOVEC_BYTES;
-const ADDRESSES = CONTROLS + DATAGRAMS * CONTROL_BYTES;
-const CONTENTS = ADDRESSES + DATAGRAMS * ADDRESS_STRIDE;
-const CONTENTS_BYTES = DATAGRAMS * SLOT_BYTES;
+const IOVECS = HEADERS + MAX_DATAGRAMS * MMSGHDR_BYTES;
+const CONTROLS = IOVECS + MAX_DATAGRAMS * IOVEC_BYTES;
+const ADDRESSES = CONTROLS + MAX_DATAGRAMS * CONTROL_BYTES;
+const CONTENTS = ADDRESSES + MAX_DATAGRAMS * ADDRESS_STRIDE;
+const CONTENTS_BYTES = MAX_DATAGRAMS * SLOT_BYTES;
 const MEMORY_BYTES = CONTENTS + CONTENTS_BYTES;
 
 const HEADER_WORDS = MMSGHDR_BYTES / 4;
@@ -27,66 +28,69 @@ const IOVEC_WORDS = IOVEC_BYTES / 4;
 const CONTROL_WORDS = CONTROL_BYTES / 4;
 const ADDRESS_WORDS = ADDRESS_STRIDE / 4;
 
-/** Stands for no message, and for a number of bytes that no datagram has. */
+/** The receiver of a batch that was told none: an address of zeros, which the kernel refuses. */
+const NO_RECEIVER = new DataView(new ArrayBuffer(ADDRESS_STRIDE));
+
+/** No message; no length of a datagram. */
 const NONE = -1;
 
 /**
  * Collects datagrams and sends them, many at a time (sendmmsg).
  *
- * Datagrams that follow one another, to the same receiver and of the same length, are one message: the kernel carries it through
- * all its layers as one, and takes it apart only where the receiver or the network card wants it apart (UDP_SEGMENT). See
- * `ReceiveBatch` for what that gains. Their bytes follow one another without a gap, so that a message is one part of the memory: of
- * 64 parts, the kernel would take a tenth of its time to collect them.
+ * Consecutive datagrams to the same receiver and of the same length form one message. The kernel carries a message through all its layers
+ * as one packet, and splits it only where the receiver or the network card needs datagrams (UDP_SEGMENT): `ReceiveBatch` says how much
+ * that gains. The datagrams of a message lie side by side in memory, since the kernel would spend a tenth of its time on collecting 64
+ * parts.
  *
- * Allocates nothing per datagram.
+ * Sending allocates nothing.
  */
 export class SendBatch {
-  /** Where a datagram is to be written before it is added, {@linkcode SLOT_BYTES}. */
+  /** Where the caller writes a datagram before it adds it: {@linkcode SLOT_BYTES}. */
   readonly slot: DataView<ArrayBuffer> = new DataView(new ArrayBuffer(SLOT_BYTES));
 
   readonly #socket: RawSocket;
   readonly #memory = new KernelMemory(MEMORY_BYTES);
   readonly #contents: DataView;
   readonly #contentsAddress: bigint;
-  // The structures, as 32-bit words; of the iovecs, where each begins as 64-bit words as well.
+  // The structures as 32-bit words, and the iovecs as 64-bit words as well, for their addresses.
   readonly #headers: Uint32Array<ArrayBuffer>;
   readonly #iovecs: Uint32Array<ArrayBuffer>;
   readonly #iovecBases: BigUint64Array<ArrayBuffer>;
   readonly #controls: Uint32Array<ArrayBuffer>;
   readonly #addresses: Uint32Array<ArrayBuffer>;
-  // For the system calls.
+  // The arguments of the system calls.
   readonly #headerPointers: Deno.PointerValue[];
   readonly #contentsPointer: Deno.PointerValue;
   readonly #addressPointer: Deno.PointerValue;
-  /** How many 32-bit words of a receiver's address count; none for a socket that is connected. */
+  /** The length of a receiver's address in 32-bit words; 0 for a connected socket. */
   readonly #addressWords: number;
   #maxSegments: number;
 
-  /** Where what is added goes. */
-  #receiver: DataView | undefined;
+  /** The receiver of the next datagrams. */
+  #receiver: DataView = NO_RECEIVER;
   #datagrams = 0;
   #messages = 0;
-  /** Of the last message: where it begins and ends in the contents, of how many datagrams, and of how many bytes each. */
+  /** The last message: where it begins and ends in the contents, how many datagrams it has, and how long each is, in bytes. */
   #begin = 0;
   #end = 0;
   #segments = 0;
   #segmentBytes = NONE;
-  /** The number of the error because of which a datagram was left out last; 0 if none was. */
-  #code = 0;
+  /** The number of the last error that kept a datagram from being sent; 0 if none did. */
+  #errorCode = 0;
 
   /**
-   * Makes the memory, and writes all that stays the same from call to call.
+   * Allocates the memory, and writes the fields that stay the same from call to call.
    *
    * @param socket The socket.
-   * @param isConnected Whether it is connected: then all goes to where it is.
+   * @param options `isConnected`: whether the socket is connected, and so has one receiver only. Left out: it is not.
    */
-  constructor(socket: RawSocket, isConnected = false) {
+  constructor(socket: RawSocket, { isConnected = false }: { isConnected?: boolean } = {}) {
     this.#socket = socket;
     this.#addressWords = isConnected ? 0 : socket.addressLength / 4;
-    // To ask for no segments changes nothing, and shows whether the kernel knows of them.
+    // A segment length of 0 changes nothing, and shows whether the kernel knows segments.
     this.#maxSegments = socket.trySetUdpOption(linux.UDP_SEGMENT, 0) ? MAX_SEGMENTS : 1;
     const memory = this.#memory;
-    for (let i = 0; i < DATAGRAMS; i++) {
+    for (let i = 0; i < MAX_DATAGRAMS; i++) {
       const header = HEADERS + i * MMSGHDR_BYTES;
       const control = CONTROLS + i * CONTROL_BYTES;
       if (!isConnected) memory.setPointer(header + mmsghdr.name, ADDRESSES + i * ADDRESS_STRIDE);
@@ -101,56 +105,62 @@ export class SendBatch {
     const words = (begin: number, end: number) => new Uint32Array(memory.buffer, begin, (end - begin) / 4);
     this.#headers = words(HEADERS, IOVECS);
     this.#iovecs = words(IOVECS, CONTROLS);
-    this.#iovecBases = new BigUint64Array(memory.buffer, IOVECS, DATAGRAMS * IOVEC_BYTES / 8);
+    this.#iovecBases = new BigUint64Array(memory.buffer, IOVECS, MAX_DATAGRAMS * IOVEC_BYTES / 8);
     this.#controls = words(CONTROLS, ADDRESSES);
     this.#addresses = words(ADDRESSES, CONTENTS);
     this.#contents = new DataView(memory.buffer, CONTENTS, CONTENTS_BYTES);
-    this.#headerPointers = Array.from({ length: DATAGRAMS }, (_, i) => memory.pointerTo(HEADERS + i * MMSGHDR_BYTES));
+    this.#headerPointers = Array.from(
+      { length: MAX_DATAGRAMS },
+      (_, i) => memory.pointerTo(HEADERS + i * MMSGHDR_BYTES),
+    );
     this.#contentsPointer = memory.pointerTo(CONTENTS);
     this.#contentsAddress = Deno.UnsafePointer.value(this.#contentsPointer);
     this.#addressPointer = isConnected ? null : memory.pointerTo(ADDRESSES);
   }
 
-  /** From now on, what is added goes to this address, which must stay as it is until all of that is sent. */
+  /** Sets the receiver of the next datagrams. The caller must not change the address until they are sent. */
   sendTo(receiver: DataView): void {
     this.#receiver = receiver;
     if (!this.#isLastReceiver(receiver)) this.#segmentBytes = NONE;
   }
 
-  /** Adds the datagram in the {@linkcode slot}. If there is no room for another one, all are sent. */
+  /** Adds the datagram in the {@linkcode slot}. If that fills the batch, sends all datagrams. */
   add(length: number): void {
     if (length !== this.#segmentBytes || this.#segments === this.#maxSegments) this.#beginMessage(length);
-    // As whole words: what comes next is written over what is too much, and there is room for it behind the last one.
-    for (let i = 0; i < length; i += 4) this.#contents.setUint32(this.#end + i, this.slot.getUint32(i, true), true);
+    // Copies whole words. The next datagram overwrites the excess bytes; behind the last datagram, there is room for them.
+    for (let i = 0; i < length; i += 4) {
+      this.#contents.setUint32(this.#end + i, this.slot.getUint32(i, LITTLE_ENDIAN), LITTLE_ENDIAN);
+    }
     this.#end += length;
     this.#segments++;
-    if (++this.#datagrams === DATAGRAMS) this.#sendAll();
+    if (++this.#datagrams === MAX_DATAGRAMS) this.#sendAll();
   }
 
   /**
-   * Sends what was added. What cannot be sent is left out, as if it got lost.
+   * Sends the datagrams that were added. A datagram that the kernel refuses is lost.
    *
-   * @returns The number of the error because of which something was left out last; 0 if nothing was.
+   * @returns The number of the last such error; 0 if there was none.
    */
   flush(): number {
     if (this.#datagrams > 0) this.#sendAll();
-    const code = this.#code;
-    this.#code = 0;
+    const code = this.#errorCode;
+    this.#errorCode = 0;
     return code;
   }
 
   #beginMessage(segmentBytes: number): void {
     this.#endMessage();
     const address = this.#messages++ * ADDRESS_WORDS;
+    const receiver = this.#receiver;
     for (let i = 0; i < this.#addressWords; i++) {
-      this.#addresses[address + i] = this.#receiver!.getUint32(4 * i, true);
+      this.#addresses[address + i] = receiver.getUint32(4 * i, LITTLE_ENDIAN);
     }
     this.#begin = this.#end;
     this.#segments = 0;
-    this.#segmentBytes = segmentBytes === 0 ? NONE : segmentBytes; // many times nothing would be one time nothing
+    this.#segmentBytes = segmentBytes === 0 ? NONE : segmentBytes; // the kernel would merge several empty datagrams into one
   }
 
-  /** Describes the last message to the kernel, once it is complete. */
+  /** Describes the last message to the kernel. The message is complete. */
   #endMessage(): void {
     if (this.#messages > 0) this.#describe(this.#messages - 1, this.#begin, this.#end - this.#begin, this.#segments);
   }
@@ -166,7 +176,7 @@ export class SendBatch {
     const address = (this.#messages - 1) * ADDRESS_WORDS;
     if (address < 0) return false;
     for (let i = 0; i < this.#addressWords; i++) {
-      if (this.#addresses[address + i] !== receiver.getUint32(4 * i, true)) return false;
+      if (this.#addresses[address + i] !== receiver.getUint32(4 * i, LITTLE_ENDIAN)) return false;
     }
     return true;
   }
@@ -178,40 +188,41 @@ export class SendBatch {
     this.#segmentBytes = NONE;
   }
 
-  /** Where datagrams come one by one, sendto takes less time than the call for many. */
+  /** Sends a single datagram: sendto takes less time for it than sendmmsg. */
   #sendOne(): void {
     const { libc, fd } = this.#socket;
     const sent = libc.sendto(fd, this.#contentsPointer, this.#end, 0, this.#addressPointer, this.#addressWords * 4);
-    if (sent < 0) this.#code = errno(libc);
+    if (sent < 0) this.#errorCode = errno(libc);
   }
 
   #sendMany(): void {
     this.#endMessage();
     const { libc, fd } = this.#socket;
-    let apart = NONE;
+    let split = NONE; // the first message that was split
     for (let message = 0; message < this.#messages;) {
       const sent = libc.sendmmsg(fd, this.#headerPointers[message], this.#messages - message, 0);
       if (sent > 0) {
-        if (message === apart) this.#maxSegments = 1; // so that was why
+        if (message === split) this.#maxSegments = 1; // splitting helped, so this route takes no segments
         message += sent;
         continue;
       }
       const code = errno(libc);
-      if (this.#segmentsOf(message) > 1 && mayBeBecauseOfSegments(code)) {
-        this.#takeApart(apart = message);
+      if (this.#segmentsOf(message) > 1 && mayRejectSegments(code)) {
+        split = message;
+        this.#splitFrom(message);
       } else {
-        this.#code = code;
+        this.#errorCode = code;
         message++;
       }
     }
   }
 
-  /** Makes a message of each datagram, from a message on. */
-  #takeApart(first: number): void {
+  /** Splits a message and all later ones into their datagrams. */
+  #splitFrom(first: number): void {
     const messages = this.#messages;
     this.#messages = first;
     for (let message = first; message < messages; message++) this.#messages += this.#segmentsOf(message);
-    // From the last one on, since a datagram's own message is never before the one that it was in.
+    // Backwards, since a datagram's new message never comes before its old one.
     for (let message = messages - 1, target = this.#messages; message >= first; message--) {
       const address = message * ADDRESS_WORDS;
       const begin = Number(this.#iovecBases[message * IOVEC_BYTES / 8] - this.#contentsAddress);
@@ -233,9 +244,9 @@ export class SendBatch {
 }
 
 /**
- * Whether the kernel may not send several datagrams as one on this way, though it knows how to: some versions of Linux do not through
- * a device that makes no checksums (EIO). EINVAL has other causes too, such as port 0.
+ * Whether an error may mean that the kernel sends no segments on this route: some versions of Linux do not through a device that computes
+ * no checksums (EIO). EINVAL has other causes too, such as port 0.
  */
-function mayBeBecauseOfSegments(code: number): boolean {
+function mayRejectSegments(code: number): boolean {
   return code === linux.EIO || code === linux.EINVAL;
 }

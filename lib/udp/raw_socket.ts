@@ -1,0 +1,103 @@
+import { type Libc, linux, openLibc, systemError } from "../libc/libc.ts";
+import { encodeAddress, MAX_ADDRESS_BYTES, portOf } from "./socket_address.ts";
+
+/** A UDP socket of libc's, with the address to bind it or connect it to. */
+export class RawSocket {
+  /** The functions of libc. */
+  readonly libc: Libc;
+  /** The socket's file descriptor. */
+  readonly fd: number;
+  /** The length of the socket's addresses in bytes: IPv4 and IPv6 addresses differ. */
+  readonly addressLength: number;
+
+  readonly #address: Uint8Array<ArrayBuffer>;
+  readonly #name: string;
+  #closed = false;
+
+  /**
+   * Makes a socket.
+   *
+   * @param hostname An IPv4 or IPv6 address.
+   * @param port The port.
+   * @param timeoutMs How long a send or a receive blocks at most, in ms, below 1000.
+   * @throws {TypeError} If the hostname is not an IP address.
+   * @throws {Deno.errors.NotCapable | Deno.errors.NotSupported} If libc is out of reach: see `openLibc`.
+   */
+  constructor(hostname: string, port: number, timeoutMs: number) {
+    this.#address = encodeAddress(hostname, port);
+    this.#name = `${hostname} port ${port}`;
+    this.addressLength = this.#address.length;
+    this.libc = openLibc();
+    const family = this.addressLength === MAX_ADDRESS_BYTES ? linux.AF_INET6 : linux.AF_INET;
+    this.fd = this.libc.socket(family, linux.SOCK_DGRAM | linux.SOCK_CLOEXEC, 0);
+    if (this.fd < 0) throw systemError(this.libc, "cannot make a socket");
+    const timeout = BigInt64Array.of(0n, BigInt(timeoutMs) * 1000n); // struct timeval { time_t tv_sec; suseconds_t tv_usec; }
+    this.setOption(linux.SO_RCVTIMEO, timeout);
+    this.setOption(linux.SO_SNDTIMEO, timeout);
+  }
+
+  /** Sets an option of the level SOL_SOCKET. */
+  setOption(option: number, value: Int32Array<ArrayBuffer> | BigInt64Array<ArrayBuffer>): void {
+    this.#check(
+      this.libc.setsockopt(this.fd, linux.SOL_SOCKET, option, value, value.byteLength),
+      `cannot set socket option ${option} for ${this.#name}`,
+    );
+  }
+
+  /** Sets an option of the level SOL_UDP. Returns whether the kernel knows the option. */
+  trySetUdpOption(option: number, value: number): boolean {
+    return this.libc.setsockopt(this.fd, linux.SOL_UDP, option, Int32Array.of(value), 4) === 0;
+  }
+
+  /** Binds the socket to the address. */
+  bind(): void {
+    this.#check(this.libc.bind(this.fd, this.#address, this.addressLength), `cannot bind ${this.#name}`);
+    const length = Uint32Array.of(this.addressLength);
+    this.#check(this.libc.getsockname(this.fd, this.#address, length), `cannot tell the port of ${this.#name}`);
+  }
+
+  /** Connects the socket to the address: from now on, it sends there and receives from there only. */
+  connect(): void {
+    this.#check(this.libc.connect(this.fd, this.#address, this.addressLength), `cannot connect ${this.#name}`);
+  }
+
+  /**
+   * Takes a bound socket out of the group that shares its port. The kernel deals no datagrams to a connected socket, so this one connects
+   * to itself. It can still receive and answer the datagrams in its queue. No socket should join the group until this one is closed: the
+   * kernel might put the new socket into another group. (A socket bound to `0.0.0.0` or `::` answers from the loopback address afterwards.)
+   */
+  leaveGroup(): void {
+    this.libc.connect(this.fd, this.#address, this.addressLength);
+  }
+
+  /** The port of the address. After `bind` to port 0, the port that the system chose. */
+  get port(): number {
+    return portOf(this.#address);
+  }
+
+  /** Waits in another thread until a datagram comes or the time has passed. The caller must not close the socket meanwhile. */
+  async waitForDatagram(timeoutMs: number): Promise<void> {
+    const pollfd = Int32Array.of(this.fd, linux.POLLIN); // struct pollfd { int fd; short events; short revents; }
+    await this.libc.poll(pollfd, 1n, timeoutMs);
+  }
+
+  /** Ends a wait for a datagram. The socket receives no datagrams afterwards. */
+  wake(): void {
+    this.libc.shutdown(this.fd, linux.SHUT_RD); // fails with ENOTCONN, and ends the wait all the same
+  }
+
+  /** Closes the socket. A second call does nothing: by then, the descriptor may be another file's. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.libc.close(this.fd);
+  }
+
+  /** If a call failed, closes the socket and throws an error whose message begins with what failed. */
+  #check(result: number, failure: string): void {
+    if (result === 0) return;
+    const error = systemError(this.libc, failure);
+    this.close();
+    throw error;
+  }
+}
