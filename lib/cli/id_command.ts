@@ -1,12 +1,13 @@
 import { explainKeyFileError, readKeyFile } from "../access/key_file.ts";
 import { GlobalIdError } from "../base/errors.ts";
+import { messageOf } from "../base/message_of.ts";
 import { IdClient } from "../client/id_client.ts";
-import type { IdLayout } from "../id/layout.ts";
+import { checkId, type IdLayout } from "../id/layout.ts";
 import { type LayoutName, LAYOUTS } from "../id/presets.ts";
 import { formatId, type IdForm, parseId } from "../id/text.ts";
 import { integerFlag, readFlags, UsageError, wordFlag } from "./flags.ts";
 
-/** How many ids are asked for and printed at a time. */
+/** How many ids the command requests and prints at a time. */
 const CHUNK = 10_000;
 
 const FORMS: readonly IdForm[] = ["decimal", "hex", "base32", "base62"];
@@ -30,7 +31,23 @@ Usage: deno task id [flags]
 export type IdCommand =
   | { kind: "help" }
   | { kind: "inspect"; id: bigint; layout: LayoutName }
-  | { kind: "print"; hostname: string; ports: number[]; count: number; form: IdForm; keyFile: string | undefined };
+  | PrintCommand;
+
+/** Ids that the command is to request from a server, and print. */
+export interface PrintCommand {
+  /** Tells this command from the others. */
+  readonly kind: "print";
+  /** The server's address or name. */
+  readonly hostname: string;
+  /** The server's ports. */
+  readonly ports: readonly number[];
+  /** How many ids. */
+  readonly count: number;
+  /** The text form of the ids. */
+  readonly form: IdForm;
+  /** The file of the key that signs requests, if the server wants that. */
+  readonly keyFile: string | undefined;
+}
 
 /**
  * Reads the command line.
@@ -46,7 +63,7 @@ export function parseIdArgs(args: string[]): IdCommand {
   if (flags.help) return { kind: "help" };
   const form = wordFlag("form", flags.form, FORMS);
   const layout = wordFlag("layout", flags.layout, Object.keys(LAYOUTS) as LayoutName[]) ?? "default";
-  if (flags.inspect !== undefined) return { kind: "inspect", id: readId(flags.inspect, form), layout };
+  if (flags.inspect !== undefined) return { kind: "inspect", id: readId(flags.inspect, form, LAYOUTS[layout]), layout };
   return {
     kind: "print",
     hostname: flags.host ?? "127.0.0.1",
@@ -57,16 +74,26 @@ export function parseIdArgs(args: string[]): IdCommand {
   };
 }
 
-/** Tells which form a text is written in: by its width, which is every form's own, but for decimals cut short. */
-function readId(text: string, form: IdForm | undefined): bigint {
-  const guess = form ?? FORMS.find((form) => formatId(0n, form).length === text.replace(/^0x/i, "").length) ??
-    "decimal";
+/** Reads an id of a layout. */
+function readId(text: string, form: IdForm | undefined, layout: IdLayout): bigint {
+  let id: bigint;
   try {
-    return parseId(text, guess);
+    id = parseId(text, form ?? formOfWidth(text));
   } catch (error) {
     const hint = form === undefined ? "; --form says which form it is in" : "";
-    throw new UsageError(`--inspect: ${(error as Error).message}${hint}`);
+    throw new UsageError(`--inspect: ${messageOf(error)}${hint}`, { cause: error });
   }
+  try {
+    return checkId(id, layout.totalBits);
+  } catch (error) {
+    throw new UsageError(`--inspect: ${messageOf(error)}; --layout says how it is laid out`, { cause: error });
+  }
+}
+
+/** The form that a text is written in. Each form has its own width; only decimals may be shorter. */
+function formOfWidth(text: string): IdForm {
+  const width = text.replace(/^0x/i, "").length;
+  return FORMS.find((form) => formatId(0n, form).length === width) ?? "decimal";
 }
 
 /**
@@ -94,7 +121,8 @@ export function inspectId(id: bigint, layout: IdLayout): string {
  * Runs the command.
  *
  * @param args The command line: see `--help`.
- * @returns The exit code: 0 if it did what was asked, 1 if the server gave no ids, 2 if the command line was wrong.
+ * @returns The exit code: 0 if it did as it was told, 1 if the server gave no ids, 2 if the command line was wrong.
+ * @throws {unknown} What should not happen: an error in this program.
  */
 export async function runIdCommand(args: string[]): Promise<number> {
   try {
@@ -104,19 +132,22 @@ export async function runIdCommand(args: string[]): Promise<number> {
     } else if (command.kind === "inspect") {
       console.log(inspectId(command.id, LAYOUTS[command.layout]));
     } else {
-      const key = command.keyFile === undefined ? {} : { key: await readKey(command.keyFile) };
-      using client = new IdClient({ hostname: command.hostname, port: command.ports, ...key });
-      for (let left = command.count; left > 0; left -= CHUNK) {
-        const ids = await client.nextIds(Math.min(left, CHUNK));
-        console.log(ids.map((id) => formatId(id, command.form)).join("\n"));
-      }
+      await printIds(command);
     }
     return 0;
   } catch (error) {
-    const isUsage = error instanceof UsageError || error instanceof RangeError;
-    if (!isUsage && !(error instanceof GlobalIdError)) throw error;
+    if (!(error instanceof GlobalIdError)) throw error;
     console.error(`global-id: ${error.message}`);
-    return isUsage ? 2 : 1;
+    return error instanceof UsageError ? 2 : 1;
+  }
+}
+
+async function printIds({ hostname, ports, count, form, keyFile }: PrintCommand): Promise<void> {
+  const key = keyFile === undefined ? {} : { key: await readKey(keyFile) };
+  using client = new IdClient({ hostname, port: ports, ...key });
+  for (let left = count; left > 0; left -= CHUNK) {
+    const ids = await client.nextIds(Math.min(left, CHUNK));
+    console.log(ids.map((id) => formatId(id, form)).join("\n"));
   }
 }
 
@@ -124,6 +155,6 @@ async function readKey(path: string): Promise<Uint8Array> {
   try {
     return await readKeyFile(path);
   } catch (error) {
-    throw new UsageError(explainKeyFileError(error, path));
+    throw new UsageError(explainKeyFileError(error, path), { cause: error });
   }
 }

@@ -1,4 +1,5 @@
 import denoJson from "../../deno.json" with { type: "json" };
+import { messageOf } from "../base/message_of.ts";
 import { AllowList } from "../access/allow_list.ts";
 import type { ClockPolicy } from "../id/id_generator_options.ts";
 import { type LayoutName, LAYOUTS } from "../id/presets.ts";
@@ -108,7 +109,7 @@ function rangesFlag(ranges: string[]): string[] {
     AllowList.parse(ranges);
     return ranges;
   } catch (error) {
-    throw new UsageError(`--allow: ${(error as Error).message}`);
+    throw new UsageError(`--allow: ${messageOf(error)}`, { cause: error });
   }
 }
 
@@ -152,6 +153,7 @@ function signals(): ServeSignals {
   const ending: Deno.Signal[] = isWindows ? ["SIGINT", "SIGBREAK"] : ["SIGINT", "SIGTERM", "SIGHUP"];
   for (const signal of ending) Deno.addSignalListener(signal, () => stopping.abort());
   let reload = () => {};
-  if (!isWindows) Deno.addSignalListener("SIGUSR2", () => reload()); // from now on: without a listener, it ends the process
+  // Without a listener, SIGUSR2 would end the process, so there is one from the beginning.
+  if (!isWindows) Deno.addSignalListener("SIGUSR2", () => reload());
   return { stop: stopping.signal, onReload: (listener) => void (reload = listener) };
 }

@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { integerFlag, readFlags, UsageError, wordFlag } from "../../lib/cli/flags.ts";
 
@@ -8,7 +8,7 @@ describe("readFlags", () => {
   it("reads both ways of writing a value", () => {
     const { port, host, help } = readFlags(["--port", "1", "--host=a"], NAMES);
     assertEquals([port, host, help], ["1", "a", false]);
-    assertEquals(readFlags(["--help"], NAMES).help, true);
+    assert(readFlags(["--help"], NAMES).help);
     assertEquals(readFlags([], NAMES).port, undefined);
   });
 

@@ -1,6 +1,6 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { ID_HELP, inspectId, parseIdArgs } from "../../lib/cli/id_command.ts";
+import { ID_HELP, inspectId, parseIdArgs, runIdCommand } from "../../lib/cli/id_command.ts";
 import { UsageError } from "../../lib/cli/flags.ts";
 import { DEFAULT_LAYOUT, formatId, type IdForm, LAYOUTS } from "../../mod.ts";
 
@@ -55,6 +55,10 @@ describe("parseIdArgs", () => {
     [["--layout", "x"], "--layout must be one of default, wide"],
     [["--inspect", "#"], 'an id as decimal is 1 to 20 decimal digits: got "#"; --form says which form it is in'],
     [["--inspect", "99999999999999999999"], "id must be from 0 to 18446744073709551615 (64 bits)"],
+    [
+      ["--inspect", "00009007199254740992", "--layout", "number"],
+      "--inspect: id must be from 0 to 9007199254740991 (53 bits): got 9007199254740992; --layout says how it is laid out",
+    ],
     [["extra"], '"extra" is not a flag of this command'],
   ];
   for (const [args, message] of refused) {
@@ -70,6 +74,41 @@ describe("parseIdArgs", () => {
     }
   });
 });
+
+describe("runIdCommand", () => {
+  it("reports a command line that is wrong, and ends with 2", async () => {
+    using output = new CapturedConsole();
+    assertEquals(await runIdCommand(["--count", "0"]), 2);
+    assertEquals(output.errors, ['global-id: --count must be an integer from 1 to 1000000000: got "0"']);
+  });
+
+  it("does not report an error in the program as a wrong command line", async () => {
+    using output = new CapturedConsole();
+    output.failure = new RangeError("something is out of range inside");
+    assertEquals(await assertRejects(() => runIdCommand(["--inspect", "42"])), output.failure);
+    assertEquals(output.errors, []);
+  });
+});
+
+/** As long as it is there, it keeps what is printed as an error, and printing anything else fails if it is to. */
+class CapturedConsole implements Disposable {
+  readonly #log = console.log;
+  readonly #error = console.error;
+  readonly errors: string[] = [];
+  failure: Error | undefined;
+
+  constructor() {
+    console.error = (line) => void this.errors.push(line);
+    console.log = () => {
+      if (this.failure !== undefined) throw this.failure;
+    };
+  }
+
+  [Symbol.dispose](): void {
+    console.log = this.#log;
+    console.error = this.#error;
+  }
+}
 
 describe("inspectId", () => {
   it("shows the parts and all text forms", () => {

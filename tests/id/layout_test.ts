@@ -178,7 +178,7 @@ describe("the presets", () => {
       true,
     ]);
     for (const text of ["", "default", sentence.toUpperCase(), DEFAULT_LAYOUT.key.replace("v1", "v2")]) {
-      assertEquals(DEFAULT_LAYOUT.isRecordedAs(text), false);
+      assert(!DEFAULT_LAYOUT.isRecordedAs(text));
     }
   });
 

@@ -1,4 +1,4 @@
-import { assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import {
   ClosedError,
@@ -12,6 +12,7 @@ import {
   OutOfIdsError,
 } from "../../mod.ts";
 import { FlakyStore } from "../reservation/flaky_store.ts";
+import { recordOf } from "../reservation/record_of.ts";
 import { until } from "../../testing/within.ts";
 import { HandClock } from "./hand_clock.ts";
 
@@ -113,12 +114,12 @@ describe("IdGenerator.open", () => {
       held.add(other.nodeId);
       clock.ms += round * TICK_MS; // it is past what the round before has used
       for (const id of [...first.nextRange(9), ...other.nextRange(9)]) {
-        assertEquals(seen.has(id), false);
+        assert(!seen.has(id));
         seen.add(id);
       }
       clock.ms -= round * TICK_MS;
     }
-    assertEquals(seen.size > 12 && held.size >= 1, true);
+    assert(seen.size > 12 && held.size >= 1);
   });
 
   it("renews its reservation in the background, and says what keeps it from that", async () => {
@@ -146,11 +147,11 @@ describe("IdGenerator.open", () => {
     const errors: unknown[] = [];
     const open = { store, layout: LAYOUT, clock, nodeId: 1, onError: (error: unknown) => errors.push(error) };
     await using ids = await IdGenerator.open(open);
-    const record = (await store.read(1))!;
+    const record = await recordOf(store, 1);
     await store.compareAndSet(1, record, { ...record, holder: "another", mark: 50 });
     clock.ms += 40 * TICK_MS;
     await until("it has noticed", () => errors.length > 0);
-    assertEquals(errors[0] instanceof NodeHeldError, true);
+    assert(errors[0] instanceof NodeHeldError);
     assertThrows(() => ids.nextId(), NotReservedError, "node 1 was taken by another holder");
   });
 

@@ -1,9 +1,10 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { ClockError, IdLayout, LayoutMismatchError, NodeHeldError } from "../../mod.ts";
 import { AHEAD_MS, type HolderOptions, ReservationHolder } from "../../lib/reservation/holder.ts";
 import { HandClock } from "../id/hand_clock.ts";
 import { FlakyStore } from "./flaky_store.ts";
+import { recordOf } from "./record_of.ts";
 
 const EPOCH_MS = 1_000_000;
 const TICK_MS = 1000;
@@ -219,7 +220,7 @@ describe("ReservationHolder with another distance", () => {
   it("does not lower its mark where the one before it went further", async () => {
     const { store, options } = setUp();
     await ReservationHolder.claim({ ...options("a"), aheadMs: 15_000 });
-    const resumed = ReservationHolder.resume((await store.read(1))!, options("b"));
+    const resumed = ReservationHolder.resume(await recordOf(store, 1), options("b"));
     await resumed.renew(-1);
     assertEquals([resumed.mark, store.changes], [116, 1]);
   });
@@ -229,7 +230,7 @@ describe("ReservationHolder.resume", () => {
   it("goes on under the name on record, and writes nothing", async () => {
     const { clock, store, options } = setUp();
     await ReservationHolder.claim(options("a"));
-    const resumed = ReservationHolder.resume((await store.read(1))!, options("b"));
+    const resumed = ReservationHolder.resume(await recordOf(store, 1), options("b"));
     assertEquals([resumed.nodeId, resumed.firstTick, resumed.mark], [1, 100 + AHEAD, 100 + AHEAD]);
     assertEquals(store.changes, 1);
     clock.ms += TICK_MS;
@@ -243,8 +244,8 @@ describe("ReservationHolder.resume", () => {
     clock.ms += TICK_MS;
     store.fates.push("late");
     await assertRejects(() => first.renew(-1));
-    const resumed = ReservationHolder.resume((await store.read(1))!, options("b"));
-    assertEquals(await store.arrive(), true);
+    const resumed = ReservationHolder.resume(await recordOf(store, 1), options("b"));
+    assert(await store.arrive());
     clock.ms += TICK_MS;
     await resumed.renew(-1);
     assertEquals([resumed.mark, (await store.read(1))?.mark], [102 + AHEAD, 102 + AHEAD]);
@@ -253,7 +254,7 @@ describe("ReservationHolder.resume", () => {
   it("is one of two that renew, as long as the one before it does: both keep up", async () => {
     const { clock, store, options } = setUp();
     const first = await ReservationHolder.claim(options("a"));
-    const resumed = ReservationHolder.resume((await store.read(1))!, options("b"));
+    const resumed = ReservationHolder.resume(await recordOf(store, 1), options("b"));
     for (let tick = 101; tick < 104; tick++) {
       clock.ms += TICK_MS;
       for (const holder of [first, resumed]) {
@@ -319,7 +320,7 @@ describe("ReservationHolder.release", () => {
       await assertRejects(() => holder.renew(-1));
       await holder.release(103);
       assertEquals(await store.read(1), { mark: 103, holder: "", layout: LAYOUT.key });
-      if (fate === "late") assertEquals(await store.arrive(), false, "the record that it was to replace is gone");
+      if (fate === "late") assert(!await store.arrive(), "the record that it was to replace is gone");
       assertEquals(await store.read(1), { mark: 103, holder: "", layout: LAYOUT.key });
     });
   }
@@ -339,7 +340,7 @@ describe("ReservationHolder.release", () => {
     await assertRejects(() => first.release(101), Error, "out of reach");
     const second = await ReservationHolder.claim(options("b"));
     assertEquals(second.firstTick, 100 + AHEAD);
-    assertEquals(await store.arrive(), false);
+    assert(!await store.arrive());
     assertEquals(await store.read(1), { mark: second.mark, holder: "b", layout: LAYOUT.key });
   });
 });

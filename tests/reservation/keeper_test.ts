@@ -6,6 +6,7 @@ import { type KeeperOptions, ReservationKeeper } from "../../lib/reservation/kee
 import { HandClock } from "../id/hand_clock.ts";
 import { until } from "../../testing/within.ts";
 import { FlakyStore } from "./flaky_store.ts";
+import { recordOf } from "./record_of.ts";
 
 const LAYOUT = new IdLayout({ timeBits: 20, sequenceBits: 2, nodeBits: 2, tickMs: 1000, epochMs: 0 });
 
@@ -77,7 +78,7 @@ describe("ReservationKeeper", () => {
 
   it("gives up when another holder has taken the node, and has nothing to give back then", async () => {
     const { clock, store, errors, keep } = await setUp();
-    const record = (await store.read(1))!;
+    const record = await recordOf(store, 1);
     await store.compareAndSet(1, record, { ...record, holder: "b" });
     clock.ms += 1000;
     const keeper = keep();

@@ -149,10 +149,14 @@ async function run(
 
   for (const event of [{ kind: "start", fate: "well" } as Event, ...events]) {
     if ("fate" in event) store.fates.splice(0, Infinity, event.fate);
-    const party = parties.at("holder" in event ? -1 - event.holder % (parties.length || 1) : 0)!;
+    if (event.kind === "start") {
+      await tolerate(start());
+      continue;
+    }
+    // There is a party by now: the first start goes well.
+    const party = parties["holder" in event ? parties.length - 1 - event.holder % parties.length : 0];
     const subnode = "subnode" in event ? event.subnode % generatorCount : 0;
-    const ids = party?.generators[subnode];
-    if (event.kind === "start") await tolerate(start());
+    const ids = party.generators[subnode];
     if (event.kind === "time") {
       monotonicClock.ms += event.passedMs;
       clock.ms = Math.max(0, clock.ms + event.passedMs + event.wallMs);

@@ -24,9 +24,8 @@ export interface OpenReservations {
 export function openReservations(Database: typeof DatabaseSync, path: string, busyTimeoutMs: number): OpenReservations {
   /** The version of the file's format. Files from before it was written down are of the same format, and have 0. */
   const VERSION = 1;
-  let database: DatabaseSync | undefined;
+  const database = new Database(path);
   try {
-    database = new Database(path);
     database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
     const { user_version } = database.prepare("PRAGMA user_version").get() as { user_version: number };
     if (user_version > VERSION) {
@@ -63,10 +62,10 @@ export function openReservations(Database: typeof DatabaseSync, path: string, bu
           );
         return changes === 1;
       },
-      close: () => database!.close(),
+      close: () => database.close(),
     };
   } catch (error) {
-    database?.close();
+    database.close();
     throw error;
   }
 }

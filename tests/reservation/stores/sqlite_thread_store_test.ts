@@ -56,7 +56,7 @@ describe("SqliteThreadStore", () => {
       await using store = await SqliteThreadStore.open(path);
       using other = new SqliteReservationStore(path);
       assertEquals(await other.read(1), A);
-      assertEquals(await store.compareAndSet(1, A, B), true);
+      assert(await store.compareAndSet(1, A, B));
       assertEquals(await other.read(1), B);
     }
     assertEquals((await Array.fromAsync(Deno.readDir(temp.path))).map(({ name }) => name), ["store.sqlite"]);
@@ -104,7 +104,7 @@ describe("SqliteThreadStore", () => {
       assert(!watched.isSettled, "the file is locked, and yet there is an answer");
     }
     lock.release();
-    assertEquals(await within("the change is made", change), true);
+    assert(await within("the change is made", change));
   });
 
   it("changes nothing with requests that are late", async () => {
@@ -127,7 +127,7 @@ describe("SqliteThreadStore", () => {
       using _lock = new Lock(path);
       await assertRejects(() => store.compareAndSet(1, undefined, A), StoreError, "failed: database is locked");
     }
-    assertEquals(await store.compareAndSet(1, undefined, A), true);
+    assert(await store.compareAndSet(1, undefined, A));
   });
 
   it("refuses requests when too many wait, and takes them again when those are answered", async () => {

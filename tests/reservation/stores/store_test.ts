@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { DatabaseSync } from "node:sqlite";
 import { MemoryReservationStore, type Reservation, type ReservationStore, StoreError } from "../../../mod.ts";
@@ -27,20 +27,20 @@ function onEveryStore(what: string, test: (store: ReservationStore) => Promise<v
 describe("a reservation store", () => {
   onEveryStore("has nothing on record for a new node, and a record a node", async (store) => {
     assertEquals(await store.read(1), undefined);
-    assertEquals(await store.compareAndSet(1, undefined, A), true);
-    assertEquals(await store.compareAndSet(2, undefined, B), true);
+    assert(await store.compareAndSet(1, undefined, A));
+    assert(await store.compareAndSet(2, undefined, B));
     assertEquals([await store.read(1), await store.read(2), await store.read(3)], [A, B, undefined]);
   });
 
   onEveryStore("changes a record only if it is as expected, in every field", async (store) => {
-    assertEquals(await store.compareAndSet(1, A, B), false);
-    assertEquals(await store.compareAndSet(1, undefined, A), true);
-    assertEquals(await store.compareAndSet(1, undefined, B), false);
+    assert(!await store.compareAndSet(1, A, B));
+    assert(await store.compareAndSet(1, undefined, A));
+    assert(!await store.compareAndSet(1, undefined, B));
     for (const other of [{ ...A, mark: 6 }, { ...A, holder: "c" }, { ...A, layout: "y" }, B]) {
-      assertEquals(await store.compareAndSet(1, other, B), false);
+      assert(!await store.compareAndSet(1, other, B));
     }
     assertEquals(await store.read(1), A);
-    assertEquals(await store.compareAndSet(1, { ...A }, B), true);
+    assert(await store.compareAndSet(1, { ...A }, B));
     assertEquals(await store.read(1), B);
   });
 
@@ -48,7 +48,7 @@ describe("a reservation store", () => {
     const last = { ...A, mark: Number.MAX_SAFE_INTEGER };
     await store.compareAndSet(1, undefined, last);
     assertEquals(await store.read(1), last);
-    assertEquals(await store.compareAndSet(1, last, B), true);
+    assert(await store.compareAndSet(1, last, B));
   });
 });
 
@@ -62,8 +62,8 @@ describe("SqliteReservationStore", () => {
     }
     using first = new SqliteReservationStore(path);
     using second = new SqliteReservationStore(path);
-    assertEquals(await first.compareAndSet(1, A, B), true);
-    assertEquals(await second.compareAndSet(1, A, { ...A, mark: 7 }), false);
+    assert(await first.compareAndSet(1, A, B));
+    assert(!await second.compareAndSet(1, A, { ...A, mark: 7 }));
     assertEquals(await second.read(1), B);
   });
 
