@@ -1,33 +1,43 @@
 import type { SequenceLease, SequencePool } from "../id/sequence_pool.ts";
 
 /**
- * A pool for a generator whose requests come in batches, so that it need not take from the pool for each: with 256 datagrams in a batch,
- * that made two workers less than half as fast.
+ * A pool for a worker whose requests come in batches: it leases once a batch instead of once a request. (Leases for
+ * each request made two workers with batches of 256 datagrams less than half as fast.)
  *
- * What is taken once a batch is here may be used for all of its requests: whoever sent them had no answer yet that tells of an id taken
- * since. No more is taken than there are datagrams, and no more than were used in the batch before, or so far in this one. So datagrams
- * that are no requests cost few ids, even where others have taken some meanwhile and what is left cannot be given back.
+ * Ids stay in order: all requests of a batch were sent before any id of its lease was, so any of them may get any of
+ * these ids.
+ *
+ * A lease has no more ids than the batch has datagrams, nor than the batch before used or this one has used so far. So
+ * datagrams that ask for no ids waste few of them, even if another worker leases meanwhile and the rest of the lease
+ * cannot be released.
  */
 export class BatchedPool implements SequencePool {
   readonly #pool: SequencePool;
-  /** How many datagrams the batch has, and how many ids were taken for it; fewer, once some were given back. */
+  /** How many datagrams the batch has. */
   #datagrams = 0;
-  #taken = 0;
-  /** How many were used in the batch before. */
+  /** How many ids have been leased for the batch and not been released. */
+  #leased = 0;
+  /** How many ids the batch before used. */
   #usedBefore = 0;
 
   /**
-   * @param pool The pool that is taken from.
+   * Makes a batched pool.
+   *
+   * @param pool The pool to lease from.
    */
   constructor(pool: SequencePool) {
     this.#pool = pool;
   }
 
-  /** Begins a batch. What is left of the one before must have been given back. */
+  /**
+   * Begins a batch. The lease of the batch before must have been released.
+   *
+   * @param datagrams How many datagrams the batch has.
+   */
   begin(datagrams: number): void {
-    this.#usedBefore = this.#taken;
+    this.#usedBefore = this.#leased;
     this.#datagrams = datagrams;
-    this.#taken = 0;
+    this.#leased = 0;
   }
 
   /** See {@linkcode SequencePool.mark}. */
@@ -37,14 +47,14 @@ export class BatchedPool implements SequencePool {
 
   /** See {@linkcode SequencePool.acquire}. */
   acquire(tick: number, count: number, lease: SequenceLease): void {
-    const expected = Math.min(this.#datagrams - this.#taken, Math.max(this.#taken, this.#usedBefore));
+    const expected = Math.min(this.#datagrams - this.#leased, Math.max(this.#leased, this.#usedBefore));
     this.#pool.acquire(tick, Math.max(count, expected), lease);
-    this.#taken += lease.end - lease.first;
+    this.#leased += lease.end - lease.first;
   }
 
   /** See {@linkcode SequencePool.releaseLease}. */
   releaseLease(lease: SequenceLease): void {
-    this.#taken -= lease.end - lease.first;
+    this.#leased -= lease.end - lease.first;
     this.#pool.releaseLease(lease);
   }
 }

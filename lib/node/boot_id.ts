@@ -1,14 +1,14 @@
 import { cString, openLibc } from "../libc/libc.ts";
 
-/** See random(4). Deno itself reads it only with every permission. */
+/** See random(4). Deno itself reads this file only with every permission. */
 const PATH = "/proc/sys/kernel/random/boot_id";
 const O_RDONLY_CLOEXEC = 0o2000000;
 
 /**
- * Asks the kernel by what this boot of the system is known: a text that no other boot of any system has.
+ * Reads the id of the system's present boot. No other boot of any system has the same id.
  *
- * @returns The text; `undefined` if it does not say.
- * @throws {Deno.errors.NotCapable | Deno.errors.NotSupported} If there is no way to libc: see `openLibc`.
+ * @returns The id; `undefined` if the system does not tell it.
+ * @throws {Deno.errors.NotCapable | Deno.errors.NotSupported} If libc cannot be opened: see `openLibc`.
  */
 export function readBootId(): string | undefined {
   const libc = openLibc();

@@ -1,61 +1,85 @@
+import { messageOf } from "../base/message_of.ts";
 import type { IdLayout } from "../id/layout.ts";
 import { openLibc } from "../libc/libc.ts";
 import { NodeHeldError } from "../reservation/errors.ts";
 import { AHEAD_MS, type HolderOptions, ReservationHolder } from "../reservation/holder.ts";
 import type { Reservation } from "../reservation/store.ts";
-import { NodePool, POOL_BYTES } from "./node_pool.ts";
+import { NodePool } from "./node_pool.ts";
 import { createOwnFile, createUnnamedFile, ForeignFileError, type NewFile } from "./own_file.ts";
 import { PoolError } from "./pool_header.ts";
+import { POOL_BYTES } from "./pool_memory.ts";
 
 /**
- * How far ahead of the clock ticks are reserved where a pool makes restarts free, in ms: ids are to go on while the store does not answer
- * for 10 s, and then the last renewal was a second ago, and the next one may have to wait for one that is given up after 2 s.
+ * How far ahead of the clock ticks are reserved if the pool outlives the server, in ms. Ids are to go on while the
+ * store fails for 10 s: the last renewal may then be 1 s old, and the next may have to wait for one that is given up
+ * after 2 s. A longer reservation costs nothing here, since the next server goes on from the pool without waiting for
+ * the mark.
  */
 const LASTING_AHEAD_MS = 15_000;
 
-/** What a node is held with. */
+/**
+ * The boot in a pool where the system does not tell its boot. No process looks for such a pool, since it has no path.
+ */
+const UNKNOWN_BOOT = "unknown";
+
+/**
+ * How often to try to claim a node before giving up, if other holders change its record between reading and writing.
+ */
+const TRIES = 3;
+
+/** What {@linkcode holdNode} works with. */
 export interface HoldNodeOptions extends Omit<HolderOptions, "aheadMs" | "minTick"> {
-  /** How its ids are laid out. */
+  /** How ids are laid out. */
   readonly layout: IdLayout;
-  /** By what this boot of the system is known: see `readBootId`. */
+  /** The boot of the system: see `readBootId`; `undefined` if the system does not tell it. */
   readonly boot: string | undefined;
-  /** Where its pool is, or is to be. */
+  /** The path of the node's pool. */
   readonly poolPath: string;
-  /** Whether to reserve ticks past the mark although the clock is behind it (the policy `logical`). */
-  readonly isBehindAllowed: boolean;
 }
 
 /** A node that is held. */
 export interface NodeHold {
-  /** What its ticks are reserved with. */
+  /** Reserves the node's ticks. */
   readonly holder: ReservationHolder;
-  /** What says which of them are taken. */
+  /** Counts the ids taken of them. */
   readonly pool: NodePool;
-  /** Why its ids do not go on where those before them ended, on this machine; `undefined` if they do. */
+  /** Why ids begin at the mark, and do not go on where this machine's last ones ended; `undefined` if they go on. */
   readonly whyFromMark: string | undefined;
   /** Why the next server cannot go on where this one's ids end; `undefined` if it can. */
   readonly whyNotLasting: string | undefined;
 }
 
-/** What a pool says of its boot where the system does not say which one it is. Nobody looks for such a pool, since it has no path. */
-const UNKNOWN_BOOT = "unknown";
-
-/** How often to look again when the record changes between a look at it and the attempt to change it. */
-const TRIES = 3;
+/** The pool at a node's path, as far as it bears on the record in the store. */
+interface FoundPool {
+  /** The pool, if it counts the ids taken of the ticks on record. */
+  readonly pool?: NodePool;
+  /** Else: why there is none. */
+  readonly whyFromMark?: string;
+  /** Why no new pool can be put at the path either; `undefined` if one can. */
+  readonly whyNotLasting?: string;
+  /**
+   * The first tick that a pool without a matching record leaves free. The store should have a mark at least as high,
+   * and has not if it was deleted or put back.
+   */
+  readonly minTick?: number;
+}
 
 /**
- * Takes hold of a node, for the one process of this machine that has its lock.
+ * Holds a node, for the one process of this machine that has acquired the node's lock.
  *
- * 1. The record in the store names the holder that the machine's pool belongs to: whoever that was is no more, and this one goes on in
- *    its place, exactly there. Nothing is written. What its workers still take meanwhile, they take from the same pool.
- * 2. That pool is closed, since its holder was about to give the node back, or has given it back and nobody has used it since (the
- *    mark is the pool's first unused tick). A new holder goes on where the pool ends. It must have changed the record first: the change
- *    that gives back what it is about to use may still be on its way to the store, and fails from then on. And its pool must take the
- *    place of that one: who finds a closed pool may take it that nobody has gone on from there.
- * 3. Else a new holder begins at the mark; and not before the end of a pool of this boot, whatever the store says.
+ * 1. The record in the store names the holder of this machine's pool: that holder is dead, since it has lost the lock.
+ *    This process goes on in its place, exactly where the pool is, and writes no record. Workers that outlive the dead
+ *    holder lease from the same pool.
+ * 2. The same, but the pool is closed: its holder was about to release the node, or has released it, and no other
+ *    holder has used a tick since (the mark on record is the pool's first unused tick). This process claims the node
+ *    under a new name, and goes on where the pool ends. It changes the record first: the release that would lower the
+ *    mark may still be under way to the store, and fails from then on. Its own pool must replace the closed one at the
+ *    path; else the next server would find the closed pool, and use the same ticks again.
+ * 3. In all other cases, this process claims the node, and begins at the mark on record. If this machine has a pool of
+ *    this boot, it does not begin before that pool's end, whatever the store says.
  *
- * @throws {LayoutMismatchError} If what is on record was written with another layout.
- * @throws {NodeHeldError} If others take the node, again and again, at the same moments.
+ * @throws {LayoutMismatchError} If the record was written with another layout.
+ * @throws {NodeHeldError} If other holders claim the node, again and again, at the same moments.
  * @throws {unknown} What the store throws.
  */
 export async function holdNode(options: HoldNodeOptions): Promise<NodeHold> {
@@ -68,95 +92,122 @@ export async function holdNode(options: HoldNodeOptions): Promise<NodeHold> {
   }
 }
 
-async function tryToHold(options: HoldNodeOptions): Promise<NodeHold> {
-  const { nodeId, layout, name, boot = UNKNOWN_BOOT, poolPath } = options;
-  const found = await options.store.read(nodeId);
-  const { pool, why, whyNoPlace, minTick = 0 } = findPool(found, options);
-  if (pool !== undefined && pool.holder === found?.holder && pool.own()) {
-    const holder = ReservationHolder.resume(found, { ...options, aheadMs: LASTING_AHEAD_MS });
-    pool.extend(holder.mark);
-    return { holder, pool, whyFromMark: undefined, whyNotLasting: undefined };
-  }
-  const { file, whyNotLasting } = whyNoPlace === undefined ? makeFile(poolPath) : makeFile(undefined, whyNoPlace);
-  const aheadMs = whyNotLasting === undefined ? LASTING_AHEAD_MS : AHEAD_MS;
-  const holderOptions = { ...options, aheadMs, minTick };
-  const holder = await ReservationHolder.claimFrom(found, holderOptions).catch((error) => {
-    file.discard();
-    pool?.[Symbol.dispose]();
-    throw error;
-  });
-  // What is left of a closed pool's last tick is for who takes its place at the path: or else, it would be there for the next one, too.
-  const isSuccessor = pool !== undefined && whyNotLasting === undefined;
-  const position = isSuccessor ? pool.position : { tick: holder.firstTick - 1, taken: layout.maxSequence + 1 };
-  const created = NodePool.create(file, { boot, nodeId, layout, holder: name }, position, holder.mark);
-  file.put();
-  pool?.[Symbol.dispose]();
-  const isFirst = found === undefined && minTick === 0;
-  return { holder, pool: created, whyFromMark: isFirst ? undefined : why, whyNotLasting };
-}
-
 /**
- * Joins the server that holds a node on this machine, to take its place: everything but to own its pool.
+ * Joins the running server of a node on this machine: the hold is complete once the caller makes the pool its own.
  *
- * @throws {PoolError | ForeignFileError} If it has no pool that can be shared with this process.
- * @throws {LayoutMismatchError} If what is on record was written with another layout.
+ * @throws {PoolError | ForeignFileError} If the running server has no pool that this process can open.
+ * @throws {LayoutMismatchError} If the record was written with another layout.
  * @throws {unknown} What the store throws.
  */
 export async function joinNode(options: HoldNodeOptions): Promise<NodeHold> {
   const { store, nodeId, layout, poolPath, boot = UNKNOWN_BOOT } = options;
-  const found = await store.read(nodeId);
+  const record = await store.read(nodeId);
   const pool = NodePool.open(poolPath, { boot, nodeId, layout });
   if (pool === undefined) throw new PoolError("it has no pool that others can find");
-  if (pool.isClosed || found?.holder !== pool.holder) {
+  if (pool.isClosed || record?.holder !== pool.holder) {
     pool[Symbol.dispose]();
     throw new PoolError("it does not hold the node any more");
   }
-  const holder = ReservationHolder.resume(found, { ...options, aheadMs: LASTING_AHEAD_MS });
+  return resumeWith(pool, record, options);
+}
+
+async function tryToHold(options: HoldNodeOptions): Promise<NodeHold> {
+  const record = await options.store.read(options.nodeId);
+  const found = findPool(record, options);
+  return tryToResume(found.pool, record, options) ?? await claim(found, record, options);
+}
+
+/** Goes on from a pool whose holder is on record; `undefined` if the pool is another holder's, or closed. */
+function tryToResume(
+  pool: NodePool | undefined,
+  record: Reservation | undefined,
+  options: HoldNodeOptions,
+): NodeHold | undefined {
+  if (record === undefined || pool?.holder !== record.holder || !pool.own()) return undefined;
+  const hold = resumeWith(pool, record, options);
+  pool.extend(hold.holder.mark);
+  return hold;
+}
+
+function resumeWith(pool: NodePool, record: Reservation, options: HoldNodeOptions): NodeHold {
+  const holder = ReservationHolder.resume(record, { ...options, aheadMs: LASTING_AHEAD_MS });
   return { holder, pool, whyFromMark: undefined, whyNotLasting: undefined };
 }
 
 /**
- * The pool of this machine that says what is taken of the ticks on record.
- *
- * @returns The pool. Or why there is none; if there can be none at its path, why; and the tick up to which another one that is there has
- * led this machine, which the store should know, and does not if it has been put back or deleted.
+ * Claims the node under a new name: first the record, then the pool, which begins where a closed one ends, or at the
+ * mark.
  */
+async function claim(
+  found: FoundPool,
+  record: Reservation | undefined,
+  options: HoldNodeOptions,
+): Promise<NodeHold> {
+  const { nodeId, layout, name, boot = UNKNOWN_BOOT } = options;
+  using predecessor = found.pool;
+  const { file, whyNotLasting } = makeFile(options.poolPath, found.whyNotLasting);
+  const aheadMs = whyNotLasting === undefined ? LASTING_AHEAD_MS : AHEAD_MS;
+  const { minTick = 0 } = found;
+  const holder = await ReservationHolder.claimFrom(record, { ...options, minTick, aheadMs }).catch((error) => {
+    file.discard();
+    throw error;
+  });
+  // The rest of a closed pool's last tick goes to the pool that replaces it at the path. A pool that lies elsewhere
+  // must not use that rest: the next server would find the closed pool, and use the same ids again.
+  const isSuccessor = predecessor !== undefined && whyNotLasting === undefined;
+  const position = isSuccessor ? predecessor.position : { tick: holder.firstTick - 1, taken: layout.maxSequence + 1 };
+  const identity = { boot, nodeId, layout, holder: name };
+  const pool = NodePool.create(file, { identity, position, mark: holder.mark });
+  file.put();
+  const isFirst = record === undefined && found.minTick === undefined;
+  return { holder, pool, whyFromMark: isFirst ? undefined : found.whyFromMark, whyNotLasting };
+}
+
+/** Finds the pool of this machine, and whether it counts the ids taken of the ticks on record. */
 function findPool(
-  found: Reservation | undefined,
+  record: Reservation | undefined,
   { boot, poolPath, nodeId, layout }: HoldNodeOptions,
-): { pool?: NodePool; why?: string; whyNoPlace?: string; minTick?: number } {
-  const whyNoBoot = "the system does not say which boot this is";
-  if (boot === undefined) return { why: whyNoBoot, whyNoPlace: whyNoBoot };
+): FoundPool {
+  if (boot === undefined) {
+    const why = "the system does not say which boot this is";
+    return { whyFromMark: why, whyNotLasting: why };
+  }
   try {
     const pool = NodePool.open(poolPath, { boot, nodeId, layout });
-    if (pool === undefined) return { why: "there is no pool of it on this machine" };
-    if (isOf(found, pool)) return { pool };
+    if (pool === undefined) return { whyFromMark: "there is no pool of it on this machine" };
+    if (isOf(record, pool)) return { pool };
     const minTick = pool.isClosed ? pool.firstUnusedTick : pool.mark;
     pool[Symbol.dispose]();
-    return {
-      why: found === undefined ? "the store has no record of it" : "the node has been held elsewhere since",
-      minTick,
-    };
+    const whyFromMark = record === undefined
+      ? "the store has no record of it"
+      : "the node has been held elsewhere since";
+    return { whyFromMark, minTick };
   } catch (error) {
-    if (error instanceof PoolError) return { why: error.message };
-    if (error instanceof ForeignFileError) return { why: error.message, whyNoPlace: error.message };
+    if (error instanceof PoolError) return { whyFromMark: error.message };
+    if (error instanceof ForeignFileError) return { whyFromMark: error.message, whyNotLasting: error.message };
     throw error;
   }
 }
 
-/** Whether a pool says what is taken of the ticks on record: those of its holder, or what that one gave back and nobody has used. */
-function isOf(found: Reservation | undefined, pool: NodePool): boolean {
-  const { firstUnusedTick } = pool;
-  return found?.holder === pool.holder || found?.holder === "" && pool.isClosed && found.mark === firstUnusedTick;
+/**
+ * Whether a pool counts the ticks on record: those of its holder, or those that it released and nobody has used since.
+ */
+function isOf(record: Reservation | undefined, pool: NodePool): boolean {
+  if (record === undefined) return false;
+  const isReleased = record.holder === "" && pool.isClosed && record.mark === pool.firstUnusedTick;
+  return record.holder === pool.holder || isReleased;
 }
 
-/** The file of a new pool; one without a path if there can be none at that one. */
-function makeFile(path: string | undefined, why?: string): { file: NewFile; whyNotLasting: string | undefined } {
+/**
+ * Makes the file of a new pool: without a path if none can be put at that path, for the given reason or for another
+ * one.
+ */
+function makeFile(path: string, whyNot: string | undefined): { file: NewFile; whyNotLasting: string | undefined } {
   const libc = openLibc();
-  if (path === undefined) return { file: createUnnamedFile(libc, POOL_BYTES), whyNotLasting: why };
+  if (whyNot !== undefined) return { file: createUnnamedFile(libc, POOL_BYTES), whyNotLasting: whyNot };
   try {
     return { file: createOwnFile(libc, path, POOL_BYTES), whyNotLasting: undefined };
   } catch (error) {
-    return makeFile(undefined, (error as Error).message);
+    return { file: createUnnamedFile(libc, POOL_BYTES), whyNotLasting: messageOf(error) };
   }
 }

@@ -1,23 +1,29 @@
 /**
- * Keeps a node from being served twice on one machine by one user, with locks of the operating system, which the kernel
- * releases when their holder dies, however it dies. (Two users cannot share a port, and two machines not a lock.)
+ * The locks of a node keep it from being served twice on one machine by one user. They are locks of the operating
+ * system, which the kernel releases when their holder dies, however it dies. (Two users cannot share a port, and two
+ * machines not a lock.)
  *
- * - `node-N.lock` is held by the supervisor, exclusively: there is one supervisor a node.
- * - `node-N.workers.lock` is held by every worker, shared with the others: a new supervisor first waits for a while until nobody
- *   holds it, since workers outlive a supervisor that was killed by some milliseconds, in which they still have the port.
+ * - The supervisor holds `node-N.lock` exclusively, so a node has one supervisor.
+ * - Every worker shares `node-N.workers.lock` with the others. A new supervisor first waits until nobody holds it:
+ *   workers outlive a supervisor that was killed by some milliseconds, in which they still have the port.
  *
- * Uniqueness does not rest on these locks but on reservations (`lib/reservation/`). They say at once, and by whom, that a node
- * is being served, where a store alone could only be watched for a while.
+ * Uniqueness does not rest on these locks but on reservations (`lib/reservation/`). The locks tell at once that a node
+ * is being served, and by which process, where a store alone would have to be watched for a while.
  *
  * @module
  */
+import { NodeHeldError } from "../reservation/errors.ts";
 
-/** How often to look again whether a lock is free, in ms. */
+/** How often a waiting process tries to lock, in ms. */
 const POLL_MS = 10;
 
-/** The lock of a node, which a process may hold until it is disposed of, or the process ends. */
+/** The kinds of locks that `Deno.FsFile.tryLock` tells apart. */
+const EXCLUSIVE = true;
+const SHARED = false;
+
+/** The lock of a node. A process that has acquired it holds it until it disposes of the lock, or ends. */
 export class NodeLock implements Disposable {
-  /** The file that the workers lock with {@linkcode lockAsWorker}. */
+  /** The lock file of the workers: see {@linkcode lockAsWorker}. */
   readonly workersPath: string;
 
   readonly #file: Deno.FsFile;
@@ -30,71 +36,80 @@ export class NodeLock implements Disposable {
   }
 
   /**
-   * Opens the lock, without taking it.
+   * Opens the lock, without acquiring it.
    *
-   * @param stateDir The directory of the locks; made if it is not there.
+   * @param stateDir The directory of the lock files; made if it does not exist.
    * @param nodeId The node.
    */
   static async open(stateDir: string, nodeId: number): Promise<NodeLock> {
     await Deno.mkdir(stateDir, { recursive: true });
     const path = `${stateDir}/node-${nodeId}`;
-    // There is something to lock for the workers, who may only read it.
+    // The workers may only read their lock file, so it is made for them.
     (await openLockFile(`${path}.workers.lock`)).close();
     return new NodeLock(await openLockFile(`${path}.lock`), path);
   }
 
-  /** Takes the lock if nobody has it. */
+  /**
+   * Acquires the lock if no other process holds it.
+   *
+   * @returns Whether this process holds it now.
+   */
   async tryAcquire(): Promise<boolean> {
-    if (!await this.#file.tryLock(true)) return false;
-    // In a file of its own, since Windows lets nobody read a file that is locked.
+    if (!await this.#file.tryLock(EXCLUSIVE)) return false;
+    // The process id is in a file of its own, since Windows lets nobody read a locked file.
     await Deno.writeTextFile(this.#pidPath, `${Deno.pid}\n`);
     return true;
   }
 
-  /** Takes the lock as soon as nobody has it, unless it is told that there is no need any more. */
+  /**
+   * Acquires the lock as soon as no other process holds it.
+   *
+   * @param signal Ends the wait when it aborts; the lock may not be held then.
+   */
   async acquire(signal: AbortSignal): Promise<void> {
     while (!signal.aborted && !await this.tryAcquire()) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 
-  /** Who took the lock last: the process id as text. */
+  /** The process id of the last holder, as text; `unknown` if there was none. */
   async holder(): Promise<string> {
     return (await Deno.readTextFile(this.#pidPath).catch(() => "")).trim() || "unknown";
   }
 
   /**
-   * Waits until there are no workers of the node on this machine.
+   * Waits until no workers of the node run on this machine.
    *
-   * @param timeoutMs How long, in ms.
-   * @returns Whether there are none.
+   * @param timeoutMs How long to wait at most, in ms.
+   * @returns Whether none run.
    */
   async workersEnded(timeoutMs: number): Promise<boolean> {
     using file = await openLockFile(this.workersPath);
     const deadlineMs = performance.now() + timeoutMs;
-    while (!await file.tryLock(true)) {
+    while (!await file.tryLock(EXCLUSIVE)) {
       if (performance.now() > deadlineMs) return false;
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
     return true;
   }
 
-  /** Gives the lock up. */
+  /** Releases the lock. */
   [Symbol.dispose](): void {
     this.#file.close();
   }
 }
 
 /**
- * Takes a worker's share of the hold on its node, until the process ends.
+ * Locks the workers' lock file, shared with other workers, until this process ends.
  *
- * @param workersPath The file of the lock, from the supervisor.
+ * @param workersPath The lock file.
+ * @throws {NodeHeldError} If a starting server has locked it.
  */
 export async function lockAsWorker(workersPath: string): Promise<void> {
   const file = await Deno.open(workersPath, { read: true });
-  if (!await file.tryLock(false)) throw new Error(`${workersPath} is locked by a starting server`);
+  if (!await file.tryLock(SHARED)) throw new NodeHeldError(`${workersPath} is locked by a starting server`);
   held.push(file);
 }
 
-/** Open as long as the process lives: a file that is garbage collected is closed, and a lock ends with its file. */
+/** Files that stay open until the process ends: a file that is garbage collected is closed, and its lock released. */
 const held: Deno.FsFile[] = [];
 
 function openLockFile(path: string): Promise<Deno.FsFile> {

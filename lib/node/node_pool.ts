@@ -1,149 +1,119 @@
-/**
- * The pool of a node: memory that all processes of a machine share, which says what of the node's ticks is taken. It outlives every
- * one of them, so whoever is started again on the same machine goes on exactly there.
- *
- * **The invariant**: a sequence number of a tick is taken once, and who takes later gets a higher id.
- *
- * The memory begins with a header that says what the pool belongs to: see `pool_header.ts`.
- *
- * Behind it are a robust mutex of POSIX threads (JavaScript's own `Atomics` promise nothing for memory that is no
- * `SharedArrayBuffer`), and numbers of 64 bits each, which are only changed by who has the mutex:
- *
- *     taken | taken | tick | tick | mark | owner
- *
- * A tick and how many of its sequence numbers are taken do not fit into the 53 bits of one number, and a take with 64 bits (a bigint)
- * costs five times as much. So there are two places for the two: the one with the later tick counts. In that tick, numbers are taken by
- * one store. A later tick is begun in the other place: how many are taken there first, then the tick. So a process that is killed
- * between any two steps has taken what it was about to take, or has not, and the mutex passes on to the next one
- * (pthread_mutexattr_setrobust).
- *
- * From the mark on, ticks are not the node's (yet). A mark of 0 says that the pool is closed: nobody takes from it ever again, and so
- * what is not taken then may be given back to the store. Only its owner, the supervisor that took it over last, may close it.
- *
- * @module
- */
 import type { IdLayout } from "../id/layout.ts";
 import type { SequenceLease, SequencePool } from "../id/sequence_pool.ts";
-import { cString, type Libc, openLibc, systemError, systemMessage } from "../libc/libc.ts";
+import { cString, type Libc, openLibc, systemError } from "../libc/libc.ts";
 import { type NewFile, openOwnFile } from "./own_file.ts";
 import {
   checkPoolHeader,
-  HEADER_BYTES,
   holderInPoolHeader,
   isPoolHeader,
   PoolError,
   type PoolIdentity,
   writePoolHeader,
 } from "./pool_header.ts";
+import { mapPoolMemory, POOL_BYTES, type PoolMemory, WORD } from "./pool_memory.ts";
+import type { RobustMutex } from "./robust_mutex.ts";
 
-// Where things are in the memory, in bytes.
-const HEADER = 0;
-const MUTEX = HEADER + HEADER_BYTES;
 /**
- * Room for a `pthread_mutex_t` or a `pthread_mutexattr_t`: the longest on 64-bit Linux takes 48. With how many are taken in each of the
- * two places, it fills a cache line: that one has to go from CPU to CPU with every take, and the next one only with every tick.
+ * As constants of this module, V8 compiles the indices into the code of a lease. It looks imported constants up each
+ * time.
  */
-const MUTEX_BYTES = 48;
-const STATE = MUTEX + MUTEX_BYTES;
-/** What workers count, a cache line for each, up to as many as there may be. */
-const COUNTERS = 4096;
-const MAX_WORKERS = 1024;
-const COUNTER_BYTES = 64;
-/** How long the memory is, in bytes. */
-export const POOL_BYTES = COUNTERS + MAX_WORKERS * COUNTER_BYTES;
+const { taken: TAKEN, tick: TICK, mark: MARK, owner: OWNER } = WORD;
 
-// Where numbers are in the state, by their index: how many are taken in each of the two places, then the tick of each.
-const TAKEN = 0;
-const TICK = 2;
-const MARK = 4;
-const OWNER = 5;
-const STATE_LENGTH = 6;
-/** The mark of a pool that is closed. */
+/** The mark of a closed pool. */
 const CLOSED = 0;
 
-/** As <sys/mman.h>, <fcntl.h>, <pthread.h> and <errno.h> have them on 64-bit Linux. */
-const PROT_READ_WRITE = 3;
-const MAP_SHARED = 1;
+/** As <fcntl.h> has it on Linux. */
 const O_RDWR_CLOEXEC = 0o2000002;
-const PTHREAD_PROCESS_SHARED = 1;
-const PTHREAD_MUTEX_ROBUST = 1;
-const EBUSY = 16;
-const EOWNERDEAD = 130;
 
-/**
- * How often to try to get the mutex before sleeping until it is free: whoever has it has it for some 30 ns, and to sleep and be woken up
- * takes microseconds.
- */
-const TRIES = 50;
-
-/** Where a pool is: the last tick of which anything is taken, and how many of its sequence numbers. */
+/** How far a pool has got: the last tick of which anything is taken, and how many of its sequence numbers. */
 export interface PoolPosition {
+  /** The tick. */
   readonly tick: number;
+  /** How many of its sequence numbers are taken: 0 to the layout's `maxSequence + 1`. */
   readonly taken: number;
 }
 
-/** See the module's documentation. To dispose of it changes nothing but that this process has it no more. */
+/** What {@linkcode NodePool.create} writes into a new pool. */
+export interface NewPool {
+  /** What the pool belongs to. */
+  readonly identity: PoolIdentity;
+  /** What is taken already. */
+  readonly position: PoolPosition;
+  /** The first tick that is not reserved. */
+  readonly mark: number;
+}
+
+/**
+ * The pool of a node: memory that all processes of a machine share, and that says which of the node's ids are taken. It
+ * outlives each of these processes, so a server that is started again on the machine goes on exactly where the last one
+ * ended.
+ *
+ * **The invariant**: a sequence number of a tick is leased once, and later leases have higher ids.
+ *
+ * **The two slots**: a tick and the count of its sequence numbers taken do not fit into the 53 bits of one number, and
+ * a lease with bigints of 64 bits costs five times as much. So the memory has two slots of a tick and a count, and the
+ * slot with the later tick is current. A lease of the current tick stores the count. A later tick begins in the other
+ * slot: first its count is stored, then its tick, which makes that slot current. So a process that is killed between
+ * any two stores has taken its lease, or has not, and the next process finds a sound pool.
+ *
+ * **Its states**: a pool is open until it is closed for good, and has one owner at a time.
+ *
+ * 1. A supervisor that claims the node makes the pool with `create`, and owns it.
+ * 2. Its workers map the same memory with `join`, and lease from it.
+ * 3. A later supervisor maps it with `open`. By `own` it becomes the owner, and the former owner finds `isOwned` false.
+ * 4. At its end, the owner closes the pool: `close` sets the mark to 0. From then on nobody leases from the pool, so
+ *    the ids that are not taken may be given back to the store. A process that is not the owner cannot close it.
+ *
+ * To dispose of a `NodePool` unmaps the memory from this process, and changes no state.
+ */
 export class NodePool implements SequencePool, Disposable {
-  /** Where a process of the same user can open it with {@linkcode NodePool.join}, as long as this one runs. */
+  /** Where another process of this user can {@linkcode NodePool.join} the pool, as long as this process runs. */
   readonly path: string;
 
   readonly #libc: Libc;
   readonly #fd: number;
-  readonly #memory: Deno.PointerObject;
-  readonly #mutex: Deno.PointerValue;
-  #header: Uint8Array<ArrayBuffer>;
-  #state: Float64Array<ArrayBuffer>;
+  readonly #memory: PoolMemory;
+  readonly #mutex: RobustMutex;
   readonly #idsPerTick: number;
-  /** What this process is known by as the pool's owner; no owner has a 0. */
+  /** The memory's words; none once the pool is disposed of, so that nobody reaches what is unmapped. */
+  #words: Float64Array<ArrayBuffer>;
+  /** The number by which the memory names this process as the owner; 0 if it has never been the owner. */
   #owner = 0;
 
   private constructor(libc: Libc, fd: number, layout: IdLayout) {
-    const memory = libc.mmap(null, BigInt(POOL_BYTES), PROT_READ_WRITE, MAP_SHARED, fd, 0n);
-    if (memory === null || Deno.UnsafePointer.value(memory) === 2n ** 64n - 1n) {
-      throw systemError(libc, "cannot map the pool of the node");
-    }
-    const buffer = Deno.UnsafePointerView.getArrayBuffer(memory, POOL_BYTES) as ArrayBuffer;
     this.path = `/proc/${Deno.pid}/fd/${fd}`;
     this.#libc = libc;
     this.#fd = fd;
-    this.#memory = memory;
-    this.#mutex = Deno.UnsafePointer.offset(memory, MUTEX);
-    this.#header = new Uint8Array(buffer, HEADER, HEADER_BYTES);
-    this.#state = new Float64Array(buffer, STATE, STATE_LENGTH);
+    this.#memory = mapPoolMemory(libc, fd);
+    this.#mutex = this.#memory.mutex;
+    this.#words = this.#memory.words;
     this.#idsPerTick = layout.maxSequence + 1;
   }
 
   /**
-   * Makes a pool, which this process owns, in a file that is not at its path yet.
+   * Makes a pool, owned by this process.
    *
-   * @param file Of {@linkcode POOL_BYTES} zeros.
-   * @param identity What it belongs to.
-   * @param position What is taken.
-   * @param mark The first tick that is not the node's.
-   * @throws {Error} If it cannot be mapped.
+   * @param file A file of {@linkcode POOL_BYTES} zeros, which no other process opens before the pool is made.
+   * @param content What to write into it.
+   * @throws {Error} If the file cannot be mapped.
    */
-  static create({ fd }: NewFile, identity: PoolIdentity, position: PoolPosition, mark: number): NodePool {
-    const libc = openLibc();
-    const pool = new NodePool(libc, fd, identity.layout);
-    writePoolHeader(pool.#header, identity);
-    const attributes = new Uint8Array(MUTEX_BYTES);
-    libc.pthread_mutexattr_init(attributes);
-    libc.pthread_mutexattr_setpshared(attributes, PTHREAD_PROCESS_SHARED);
-    libc.pthread_mutexattr_setrobust(attributes, PTHREAD_MUTEX_ROBUST);
-    libc.pthread_mutex_init(pool.#mutex, attributes);
+  static create({ fd }: NewFile, { identity, position, mark }: NewPool): NodePool {
+    const pool = new NodePool(openLibc(), fd, identity.layout);
+    writePoolHeader(pool.#memory.header, identity);
+    pool.#mutex.init();
     pool.#owner = randomOwner();
-    pool.#state.set([position.taken, 0, position.tick, -1, mark, pool.#owner]);
+    pool.#words.set([position.taken, 0, position.tick, -1, mark, pool.#owner]);
     return pool;
   }
 
   /**
-   * Opens the pool that lies at a path.
+   * Opens the pool at a path.
    *
-   * @param path Where.
-   * @param identity What it must belong to, but for its holder.
-   * @returns The pool; `undefined` if there is none.
-   * @throws {ForeignFileError} If what lies there is not this user's alone.
-   * @throws {PoolError} If it belongs to something else, is damaged, or of another version.
+   * @param path The path.
+   * @param identity What the pool must belong to, whoever its holder is.
+   * @returns The pool; `undefined` if there is no file.
+   * @throws {ForeignFileError} If the file is not this user's alone.
+   * @throws {PoolError} If the pool belongs to something else, is damaged, or has another version.
    */
   static open(path: string, identity: Omit<PoolIdentity, "holder">): NodePool | undefined {
     const libc = openLibc();
@@ -155,8 +125,8 @@ export class NodePool implements SequencePool, Disposable {
     }
     const pool = new NodePool(libc, file.fd, identity.layout);
     try {
-      checkPoolHeader(pool.#header, identity);
-      pool.#checkState(identity.layout);
+      checkPoolHeader(pool.#memory.header, identity);
+      pool.#checkWords(identity.layout);
       return pool;
     } catch (error) {
       pool[Symbol.dispose]();
@@ -165,78 +135,81 @@ export class NodePool implements SequencePool, Disposable {
   }
 
   /**
-   * Opens the pool that another process of this user has, to take from it.
+   * Opens the pool that another process of this user has open.
    *
-   * @param path The other's `path`.
-   * @param layout How its ids are laid out.
-   * @throws {Error} If there is no such memory: the process is gone.
+   * @param path The `path` of that process's pool.
+   * @param layout How ids are laid out.
+   * @throws {PoolError} If the path leads to something else.
+   * @throws {Error} If the path cannot be opened: that process is gone.
    */
   static join(path: string, layout: IdLayout): NodePool {
     const libc = openLibc();
     const fd = libc.open(cString(path), O_RDWR_CLOEXEC, 0);
     if (fd < 0) throw systemError(libc, `cannot open the pool of the node, ${path}`);
     const pool = new NodePool(libc, fd, layout);
-    if (isPoolHeader(pool.#header)) return pool;
+    if (isPoolHeader(pool.#memory.header)) return pool;
     pool[Symbol.dispose]();
     throw new PoolError(`${path} is no pool`);
   }
 
-  /** The holder's name in the reservation store. */
+  /** The name of the holder in the reservation store whose ticks the pool counts. */
   get holder(): string {
-    return holderInPoolHeader(this.#header);
+    if (this.#words.length === 0) throw disposedError();
+    return holderInPoolHeader(this.#memory.header);
   }
 
   /** See {@linkcode SequencePool.acquire}. */
   acquire(tick: number, count: number, lease: SequenceLease): void {
     this.#lock();
-    const state = this.#state;
-    const place = this.#place();
-    const poolTick = state[TICK + place];
-    const mark = state[MARK];
-    let [first, end] = [0, 0];
+    const words = this.#words;
+    const slot = this.#currentSlot();
+    const poolTick = words[TICK + slot];
+    const mark = words[MARK];
+    let first = 0;
+    let end = 0;
     if (tick === poolTick && tick < mark) {
-      const taken = state[TAKEN + place];
+      const taken = words[TAKEN + slot];
       first = isLast(lease, tick, taken) ? lease.first : taken;
       end = Math.min(first + count, this.#idsPerTick);
-      state[TAKEN + place] = end;
+      words[TAKEN + slot] = end;
     } else if (tick > poolTick && tick < mark) {
       end = Math.min(count, this.#idsPerTick);
-      const other = 1 - place;
-      state[TAKEN + other] = end;
-      state[TICK + other] = tick; // from here on, it counts
+      const other = 1 - slot;
+      words[TAKEN + other] = end;
+      words[TICK + other] = tick; // makes the other slot current
     }
     lease.tick = tick < poolTick && tick < mark ? poolTick : tick;
     lease.first = first;
     lease.end = end;
-    this.#unlock();
+    this.#mutex.unlock();
   }
 
   /** See {@linkcode SequencePool.releaseLease}. */
   releaseLease(lease: SequenceLease): void {
     this.#lock();
-    const place = this.#place();
-    const taken = TAKEN + place;
-    if (isLast(lease, this.#state[TICK + place], this.#state[taken])) this.#state[taken] = lease.first;
-    this.#unlock();
+    const words = this.#words;
+    const slot = this.#currentSlot();
+    if (isLast(lease, words[TICK + slot], words[TAKEN + slot])) words[TAKEN + slot] = lease.first;
+    this.#mutex.unlock();
     lease.first = lease.end;
   }
 
-  /** The mark: the first tick that is not the node's (yet); 0 once the pool is closed. */
+  /** The mark: the first tick that is not reserved; 0 once the pool is closed. */
   get mark(): number {
-    return this.#state[MARK];
+    return this.#words[MARK];
   }
 
-  /** Whether it is closed: nobody takes from it any more. */
+  /** Whether the pool is closed: nobody leases from it any more. */
   get isClosed(): boolean {
     return this.mark === CLOSED;
   }
 
-  /** What is taken. */
+  /** How far the pool has got. */
   get position(): PoolPosition {
     this.#lock();
-    const place = this.#place();
-    const position = { tick: this.#state[TICK + place], taken: this.#state[TAKEN + place] };
-    this.#unlock();
+    const slot = this.#currentSlot();
+    const position = { tick: this.#words[TICK + slot], taken: this.#words[TAKEN + slot] };
+    this.#mutex.unlock();
     return position;
   }
 
@@ -246,92 +219,88 @@ export class NodePool implements SequencePool, Disposable {
     return taken === 0 ? tick : tick + 1;
   }
 
-  /** Says that all ticks up to a mark are the node's; no earlier one than is known, and not once the pool is closed. */
+  /** Raises the mark. A lower mark than the pool's has no effect, and none has once the pool is closed. */
   extend(mark: number): void {
     this.#lock();
-    if (!this.isClosed && mark > this.mark) this.#state[MARK] = mark;
-    this.#unlock();
+    if (!this.isClosed && mark > this.mark) this.#words[MARK] = mark;
+    this.#mutex.unlock();
   }
 
   /**
-   * Makes this process the pool's owner, in place of any other.
+   * Makes this process the pool's owner, in place of the former one.
    *
-   * @returns Whether it is: not if the pool is closed.
+   * @returns Whether it is the owner now: not if the pool is closed.
    */
   own(): boolean {
     this.#lock();
     const isOpen = !this.isClosed;
-    if (isOpen) this.#state[OWNER] = this.#owner = randomOwner();
-    this.#unlock();
+    if (isOpen) this.#words[OWNER] = this.#owner = randomOwner();
+    this.#mutex.unlock();
     return isOpen;
   }
 
-  /** Whether this process is the pool's owner still. */
+  /** Whether this process is the pool's owner. */
   get isOwned(): boolean {
-    return this.#owner !== 0 && this.#state[OWNER] === this.#owner;
+    return this.#owner !== 0 && this.#words[OWNER] === this.#owner;
   }
 
   /**
-   * Closes the pool for good: from now on, nobody takes from it.
+   * Closes the pool for good.
    *
-   * @returns Whether it is closed by this process: only its owner can.
+   * @returns Whether this call has closed it: not if this process is not the owner, or the pool was closed before.
    */
   close(): boolean {
     this.#lock();
     const mayClose = this.isOwned && !this.isClosed;
-    if (mayClose) this.#state[MARK] = CLOSED;
-    this.#unlock();
+    if (mayClose) this.#words[MARK] = CLOSED;
+    this.#mutex.unlock();
     return mayClose;
   }
 
-  /** Unmaps and closes it. */
+  /** Unmaps the memory from this process. */
   [Symbol.dispose](): void {
-    if (this.#state.length === 0) return;
-    // Nobody is to reach what is unmapped.
-    this.#state = new Float64Array();
-    this.#header = new Uint8Array();
-    this.#libc.munmap(this.#memory, BigInt(POOL_BYTES));
+    if (this.#words.length === 0) return;
+    this.#words = new Float64Array();
+    this.#memory.unmap();
     this.#libc.close(this.#fd);
   }
 
-  /** The place of the later one of the two ticks: 0 or 1. */
-  #place(): number {
-    return this.#state[TICK + 1] > this.#state[TICK] ? 1 : 0;
+  /** The slot of the later tick: 0 or 1. */
+  #currentSlot(): number {
+    return this.#words[TICK + 1] > this.#words[TICK] ? 1 : 0;
   }
 
   #lock(): void {
-    if (this.#state.length === 0) throw new PoolError("the pool is disposed of");
-    let code = this.#libc.pthread_mutex_trylock(this.#mutex);
-    for (let tries = 1; code === EBUSY && tries < TRIES; tries++) code = this.#libc.pthread_mutex_trylock(this.#mutex);
-    if (code === EBUSY) code = this.#libc.pthread_mutex_lock(this.#mutex);
-    if (code === 0) return;
-    if (code !== EOWNERDEAD) throw new PoolError(`the pool cannot be locked: ${systemMessage(this.#libc, code)}`);
-    // Whoever had it was killed. Whatever he had got done, the state is sound.
-    this.#libc.pthread_mutex_consistent(this.#mutex);
+    if (this.#words.length === 0) throw disposedError();
+    this.#mutex.lock();
   }
 
-  #unlock(): void {
-    this.#libc.pthread_mutex_unlock(this.#mutex);
-  }
-
-  /** @throws {PoolError} If there is anything in the state that no pool can have. */
-  #checkState({ maxTick }: IdLayout): void {
-    const [takenA, takenB, tickA, tickB, mark] = this.#state;
+  /**
+   * Checks that the words are what a pool can have.
+   *
+   * @throws {PoolError} If they are not.
+   */
+  #checkWords({ maxTick }: IdLayout): void {
+    const [takenA, takenB, tickA, tickB, mark] = this.#words;
     const isWithin = (value: number, min: number, max: number) =>
       Number.isInteger(value) && value >= min && value <= max;
     const isSound = [tickA, tickB].every((tick) => isWithin(tick, -1, maxTick)) &&
       [takenA, takenB].every((taken) => isWithin(taken, 0, this.#idsPerTick)) &&
       isWithin(mark, 0, maxTick + 1) && (mark === CLOSED || Math.max(tickA, tickB) < mark);
-    if (!isSound) throw new PoolError(`the pool is damaged: ${this.#state.subarray(0, OWNER).join(", ")}`);
+    if (!isSound) throw new PoolError(`the pool is damaged: ${this.#words.subarray(0, OWNER).join(", ")}`);
   }
 }
 
-/** Whether what is left of a lease was taken last: nobody has a higher number of the tick. */
+/** Whether the unused rest of a lease was taken last, so that nobody has a higher sequence number of the tick. */
 function isLast(lease: SequenceLease, tick: number, taken: number): boolean {
   return lease.first < lease.end && lease.end === taken && lease.tick === tick;
 }
 
-/** Of 53 bits, and not 0. */
+function disposedError(): PoolError {
+  return new PoolError("the pool is disposed of");
+}
+
+/** A number of 53 bits that is not 0. */
 function randomOwner(): number {
   const [high, low] = crypto.getRandomValues(new Uint32Array(2));
   return (high >>> 11) * 2 ** 32 + low || 1;

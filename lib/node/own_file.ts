@@ -13,26 +13,50 @@ const STATX_BASIC_STATS = 0x7ff;
 const REGULAR_FILE_OF_ITS_OWNER = 0o100600; // S_IFREG, read and write for its owner, nothing for anybody else
 const MFD_CLOEXEC = 1;
 
-/** `struct statx`: its size, and offsets of its fields, in bytes. It is the same on all kinds of machines. See statx(2). */
+/**
+ * Size and offsets, in bytes, the same on all architectures (statx(2)), of
+ *
+ *     struct statx {
+ *       __u32 stx_mask, stx_blksize;
+ *       __u64 stx_attributes;
+ *       __u32 stx_nlink;  // 16
+ *       __u32 stx_uid;    // 20
+ *       __u32 stx_gid;
+ *       __u16 stx_mode;   // 28
+ *       __u64 stx_ino;
+ *       __u64 stx_size;   // 40
+ *       …
+ *     };
+ */
 const STATX_BYTES = 256;
 const statx = { nlink: 16, uid: 20, mode: 28, size: 40 } as const;
+const LITTLE_ENDIAN = true;
 
-/** What lies at the path is not a file that this user made here, so nothing in it is to be believed. */
+/** The file at a path is not this user's alone, so its content cannot be trusted; the message says why. */
 export class ForeignFileError extends GlobalIdError {
   /** The name of the class. */
   override name = "ForeignFileError";
 }
 
+/** An open file. */
+export interface OwnFile {
+  /** The file descriptor. */
+  readonly fd: number;
+  /** The length of the file. */
+  readonly bytes: number;
+}
+
 /**
- * Opens a file of which this user alone can have written every byte, in a directory that others may write to as well.
+ * Opens a file that nobody but this user can have written, in a directory that others may write to as well.
  *
- * @param libc The functions it is opened with.
- * @param path The file.
- * @returns Its file descriptor and its length; `undefined` if there is no file.
- * @throws {ForeignFileError} If it is a link, not a regular file, another user's, open to others, or known by a further name.
+ * @param libc The functions that open it.
+ * @param path The path of the file.
+ * @returns The file; `undefined` if there is none.
+ * @throws {ForeignFileError} If the path leads to a link, to no regular file, to another user's, to one that others may
+ * open, or to one with a second name.
  */
-export function openOwnFile(libc: Libc, path: string): { fd: number; bytes: number } | undefined {
-  // Not to block: what is no file may be a pipe that somebody else has laid there.
+export function openOwnFile(libc: Libc, path: string): OwnFile | undefined {
+  // O_NONBLOCK, since another user may have put a pipe there.
   const fd = libc.open(cString(path), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
   if (fd < 0) {
     const code = errno(libc);
@@ -43,36 +67,41 @@ export function openOwnFile(libc: Libc, path: string): { fd: number; bytes: numb
   const status = new DataView(buffer.buffer);
   const isKnown = libc.statx(fd, cString(""), AT_EMPTY_PATH, STATX_BASIC_STATS, buffer) === 0;
   const why = isKnown ? whyForeign(libc, status) : "cannot be looked at";
-  if (why === undefined) return { fd, bytes: Number(status.getBigUint64(statx.size, true)) };
+  if (why === undefined) return { fd, bytes: Number(status.getBigUint64(statx.size, LITTLE_ENDIAN)) };
   libc.close(fd);
   throw new ForeignFileError(`${path} ${why}`);
 }
 
-/** Why a file is not one that this user alone can have written; `undefined` if it is. */
+/** Why others than this user can have written a file; `undefined` if they cannot. */
 function whyForeign(libc: Libc, status: DataView): string | undefined {
-  const owner = status.getUint32(statx.uid, true);
-  const mode = status.getUint16(statx.mode, true);
+  const owner = status.getUint32(statx.uid, LITTLE_ENDIAN);
+  const mode = status.getUint16(statx.mode, LITTLE_ENDIAN);
   if (owner !== libc.geteuid()) return `belongs to user ${owner}`;
   if (mode !== REGULAR_FILE_OF_ITS_OWNER) return `has the mode ${mode.toString(8)} instead of 100600`;
-  return status.getUint32(statx.nlink, true) === 1 ? undefined : "has more than one name, or none";
+  return status.getUint32(statx.nlink, LITTLE_ENDIAN) === 1 ? undefined : "has more than one name, or none";
 }
 
 /** A file that this process has made. */
 export interface NewFile {
-  /** Its file descriptor. */
+  /** The file descriptor. */
   readonly fd: number;
-  /** Puts it at its path, in place of an older file; whoever has that one keeps it. Throws if that cannot be. */
+  /**
+   * Puts the file at its path, in place of an older one. Processes that have the older one open keep it.
+   *
+   * @throws {Error} If it cannot be put there.
+   */
   put(): void;
-  /** Closes it, instead of putting it anywhere. */
+  /** Closes the file, instead of putting it at its path. */
   discard(): void;
 }
 
 /**
- * Makes a file of zeros that is not at its path until it is complete and put there.
+ * Makes a file of zeros that is put at its path later, once it is complete. Until then it lies at `PATH.new`, in place
+ * of a file that an earlier process has left there.
  *
- * @param libc The functions it is made with.
- * @param path Where it is to be. Beside it, at `PATH.new`, it lies meanwhile, in place of what an earlier process has left there.
- * @param bytes Its length.
+ * @param libc The functions that make it.
+ * @param path The path of the file.
+ * @param bytes The length of the file.
  * @throws {Error} If it cannot be made.
  */
 export function createOwnFile(libc: Libc, path: string, bytes: number): NewFile {
@@ -94,10 +123,10 @@ export function createOwnFile(libc: Libc, path: string, bytes: number): NewFile 
 }
 
 /**
- * Makes a file of zeros that has no path: it is gone with the last process that has it.
+ * Makes a file of zeros without a path. It is gone when the last process that has it open ends.
  *
- * @param libc The functions it is made with.
- * @param bytes Its length.
+ * @param libc The functions that make it.
+ * @param bytes The length of the file.
  * @throws {Error} If it cannot be made.
  */
 export function createUnnamedFile(libc: Libc, bytes: number): NewFile {
@@ -107,7 +136,7 @@ export function createUnnamedFile(libc: Libc, bytes: number): NewFile {
   return { fd, put: () => {}, discard: () => void libc.close(fd) };
 }
 
-/** Takes all of the room now: where there is none, whoever writes to mapped memory later is killed. */
+/** Allocates the whole file: the kernel kills a process that writes to mapped memory for which there is no room. */
 function allocate(libc: Libc, fd: number, bytes: number): void {
   const code = libc.posix_fallocate(fd, 0n, BigInt(bytes));
   if (code === 0) return;

@@ -1,26 +1,25 @@
-import { GlobalIdError } from "../base/errors.ts";
 /**
- * The beginning of a pool's memory, version 1: text, which never changes, and in which all that a pool can belong to is named.
+ * The header of a pool's memory, version 1: text, padded with zeros, that names everything a pool belongs to. It never
+ * changes.
  *
- *     global-id pool 1                          the version of this format, and of the memory behind it
- *     boot 4f6b…                                the boot of the system: its processes and its clock
+ *     global-id pool 1                          the version of the memory, header included
+ *     boot 4f6b…                                the boot of the system
  *     node 0
  *     layout 37/17/10 sequence-node, …
- *     holder 0b2c…                              the holder in the reservation store whose ticks these are
- *
- * What is left of it is zeros.
+ *     holder 0b2c…                              the holder in the reservation store whose ticks the pool counts
  *
  * @module
  */
+import { GlobalIdError } from "../base/errors.ts";
 import type { IdLayout } from "../id/layout.ts";
 
-/** How long the header is, in bytes. */
+/** The length of the header, in bytes. */
 export const HEADER_BYTES = 1024;
 
 /** The first line, up to the version. */
 const TITLE = "global-id pool ";
 const VERSION = "1";
-/** The line that names the holder, from 0, and how it begins. */
+/** The index of the line that names the holder, and how that line begins. */
 const HOLDER_LINE = 4;
 const HOLDER = "holder ";
 
@@ -30,13 +29,13 @@ export interface PoolIdentity {
   readonly boot: string;
   /** The node. */
   readonly nodeId: number;
-  /** How its ids are laid out. */
+  /** How ids are laid out. */
   readonly layout: IdLayout;
   /** The holder's name in the reservation store. */
   readonly holder: string;
 }
 
-/** A pool that cannot be used here; the message says why. */
+/** A pool cannot be used here; the message says why. */
 export class PoolError extends GlobalIdError {
   /** The name of the class. */
   override name = "PoolError";
@@ -47,20 +46,22 @@ export function writePoolHeader(bytes: Uint8Array, identity: PoolIdentity): void
   bytes.set(new TextEncoder().encode(textOf(identity)));
 }
 
-/** Whether the bytes are the header of a pool of this version, whatever it belongs to. */
+/** Whether the bytes are the header of a pool of this version, whatever that belongs to. */
 export function isPoolHeader(bytes: Uint8Array): boolean {
   return linesOf(bytes)[0] === TITLE + VERSION;
 }
 
-/** The name of the holder. */
+/** Reads the name of the holder. */
 export function holderInPoolHeader(bytes: Uint8Array): string {
   return linesOf(bytes)[HOLDER_LINE].slice(HOLDER.length);
 }
 
 /**
- * Makes sure that a pool belongs to what it is asked for, whoever its holder is.
+ * Checks that a pool belongs to a boot, node and layout, whoever its holder is.
  *
- * @throws {PoolError} If it belongs to something else, is damaged, or of another version.
+ * @param bytes The header.
+ * @param identity The boot, node and layout.
+ * @throws {PoolError} If the pool belongs to something else, is damaged, or has another version.
  */
 export function checkPoolHeader(bytes: Uint8Array, identity: Omit<PoolIdentity, "holder">): void {
   const lines = linesOf(bytes);

@@ -1,16 +1,16 @@
 import { openLibc } from "../libc/libc.ts";
 
 /**
- * A tmpfs, since there a write to mapped memory never waits for a disk. It is gone after a reboot, when the pool would be worth nothing
- * anyway; in a container, it is gone with the container.
+ * A tmpfs: a store to mapped memory never waits for a disk. A tmpfs is empty after a reboot, when a pool would be worth
+ * nothing anyway. In a container, it lives as long as the container.
  */
 const DIRECTORY = "/dev/shm";
 
 /**
- * Where the pool of a node is: one place for all processes of this user that keep their reservations in the same directory, by
- * whatever path they know it.
+ * Names the file of a node's pool. All servers of this user that share a state directory get the same name, by whatever
+ * path they know that directory.
  *
- * @param stateDir That directory.
+ * @param stateDir The state directory.
  * @param nodeId The node.
  */
 export function poolPathOf(stateDir: string, nodeId: number): string {

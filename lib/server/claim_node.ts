@@ -1,4 +1,5 @@
 import { messageOf } from "../base/message_of.ts";
+import type { IdLayout } from "../id/layout.ts";
 import { LAYOUTS } from "../id/presets.ts";
 import { readBootId } from "../node/boot_id.ts";
 import { holdNode, type HoldNodeOptions, joinNode } from "../node/hold_node.ts";
@@ -44,14 +45,7 @@ export interface ClaimNodeOptions {
 export async function claimNode(claim: ClaimNodeOptions): Promise<ClaimedNode> {
   try {
     if (claim.backend === "listen-datagram") {
-      const { options, store } = claim;
-      return {
-        holder: await ReservationHolder.claim({
-          ...holderOptionsOf(options, store),
-          isBehindAllowed: isBehindAllowed(options),
-        }),
-        pool: undefined,
-      };
+      return { holder: await ReservationHolder.claim(holderOptionsOf(claim)), pool: undefined };
     }
     const { whyFromMark, whyNotLasting, ...node } = await holdNode(holdOptionsOf(claim));
     if (whyFromMark !== undefined) claim.log.info(`ids begin where the last reservation ends: ${whyFromMark}`);
@@ -83,17 +77,13 @@ export function shareOf({ holder, pool }: ClaimedNode, workerCount: number): Wor
   return { kind: "subnode", workerCount, reservation: { firstTick: holder.firstTick, mark: holder.mark } };
 }
 
-function holdOptionsOf({ options, store, stateDir }: ClaimNodeOptions): HoldNodeOptions {
-  return {
-    ...holderOptionsOf(options, store),
-    layout: LAYOUTS[options.layout],
-    isBehindAllowed: isBehindAllowed(options),
-    boot: readBootId(),
-    poolPath: poolPathOf(stateDir, options.nodeId),
-  };
+function holdOptionsOf(claim: ClaimNodeOptions): HoldNodeOptions {
+  const poolPath = poolPathOf(claim.stateDir, claim.options.nodeId);
+  return { ...holderOptionsOf(claim), boot: readBootId(), poolPath };
 }
 
-function holderOptionsOf({ nodeId, layout }: ServeOptions, store: ReservationStore): HolderOptions {
+function holderOptionsOf({ options, store }: ClaimNodeOptions): HolderOptions & { readonly layout: IdLayout } {
+  const { nodeId, layout, clockPolicy } = options;
   return {
     store,
     nodeId,
@@ -101,10 +91,6 @@ function holderOptionsOf({ nodeId, layout }: ServeOptions, store: ReservationSto
     name: crypto.randomUUID(),
     clock: Date,
     monotonicClock: performance,
+    isBehindAllowed: clockPolicy === "logical",
   };
-}
-
-/** Whether ticks past the mark may be reserved although the clock is behind the mark. */
-function isBehindAllowed({ clockPolicy }: ServeOptions): boolean {
-  return clockPolicy === "logical";
 }

@@ -17,6 +17,7 @@ const OPENED = "tests/id/opened_generator_test.ts";
 
 const POOL = "lib/node/node_pool.ts";
 const POOL_HEADER = "lib/node/pool_header.ts";
+const MUTEX = "lib/node/robust_mutex.ts";
 const POOLS = "tests/node/node_pool_test.ts";
 const POOL_PROCESSES = "tests/node/node_pool_processes_test.ts";
 const OWN_FILE = "lib/node/own_file.ts";
@@ -180,35 +181,35 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "pool: what one has taken is taken for all",
     file: POOL,
-    from: "state[TAKEN + place] = end;",
-    to: "state[TAKEN + place] = end - 1;",
+    from: "words[TAKEN + slot] = end;",
+    to: "words[TAKEN + slot] = end - 1;",
     killer: POOLS,
   },
   {
     rule: "pool: also of a tick that begins",
     file: POOL,
-    from: "state[TAKEN + other] = end;",
-    to: "state[TAKEN + other] = 0;",
+    from: "words[TAKEN + other] = end;",
+    to: "words[TAKEN + other] = 0;",
     killer: POOLS,
   },
   {
     rule: "pool: one at a time",
-    file: POOL,
-    from: "let code = this.#libc.pthread_mutex_trylock(this.#mutex);",
-    to: "let code: number = 0;",
+    file: MUTEX,
+    from: "const code = this.#libc.pthread_mutex_trylock(this.#pointer);",
+    to: "const code: number = 0;",
     killer: POOL_PROCESSES,
   },
   {
     rule: "pool: the mutex of one who was killed is the next one's",
-    file: POOL,
+    file: MUTEX,
     from: "if (code !== EOWNERDEAD) throw",
     to: "throw",
     killer: POOL_PROCESSES,
   },
   {
     rule: "pool: who then has to say that all is well",
-    file: POOL,
-    from: "    this.#libc.pthread_mutex_consistent(this.#mutex);\n",
+    file: MUTEX,
+    from: "    this.#libc.pthread_mutex_consistent(this.#pointer);\n",
     to: "",
     killer: POOL_PROCESSES,
   },
@@ -220,24 +221,24 @@ const MUTATIONS: Mutation[] = [
     killer: POOLS,
   },
   {
-    rule: "pool: a later tick is begun in the place that does not count",
+    rule: "pool: a later tick begins in the slot that is not current",
     file: POOL,
-    from: "const other = 1 - place;",
-    to: "const other = place;",
+    from: "const other = 1 - slot;",
+    to: "const other = slot;",
     killer: POOLS,
   },
   {
     rule: "pool: with how many are taken of it, and then the tick",
     file: POOL,
-    from: "state[TAKEN + other] = end;\n      state[TICK + other] = tick;",
-    to: "state[TICK + other] = tick;\n      state[TAKEN + other] = end;",
+    from: "words[TAKEN + other] = end;\n      words[TICK + other] = tick;",
+    to: "words[TICK + other] = tick;\n      words[TAKEN + other] = end;",
     killer: POOLS,
   },
   {
     rule: "pool: the later tick counts",
     file: POOL,
-    from: "return this.#state[TICK + 1] > this.#state[TICK] ? 1 : 0;",
-    to: "return this.#state[TICK + 1] >= 0 ? 1 : 0;",
+    from: "return this.#words[TICK + 1] > this.#words[TICK] ? 1 : 0;",
+    to: "return this.#words[TICK + 1] >= 0 ? 1 : 0;",
     killer: POOLS,
   },
   {
@@ -250,11 +251,11 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "pool: the mark is the one of who has the mutex",
     file: POOL,
-    from: "this.#lock();\n    const state = this.#state;\n    const place = this.#place();\n" +
-      "    const poolTick = state[TICK + place];\n    const mark = state[MARK];",
+    from: "this.#lock();\n    const words = this.#words;\n    const slot = this.#currentSlot();\n" +
+      "    const poolTick = words[TICK + slot];\n    const mark = words[MARK];",
     to:
-      "const state = this.#state;\n    const mark = state[MARK];\n    this.#lock();\n    const place = this.#place();\n" +
-      "    const poolTick = state[TICK + place];",
+      "const words = this.#words;\n    const mark = words[MARK];\n    this.#lock();\n    const slot = this.#currentSlot();\n" +
+      "    const poolTick = words[TICK + slot];",
     killer: POOL_PROCESSES,
   },
   {
@@ -309,8 +310,8 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "pool: only what was taken last goes back",
     file: POOL,
-    from: "if (isLast(lease, this.#state[TICK + place], this.#state[taken])) this",
-    to: "if (lease.first < lease.end) this",
+    from: "if (isLast(lease, words[TICK + slot], words[TAKEN + slot])) words",
+    to: "if (lease.first < lease.end) words",
     killer: POOLS,
   },
   {
@@ -372,43 +373,43 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "holding a node: no pool but that of the holder on record",
     file: HOLD,
-    from: "return found?.holder === pool.holder ||",
-    to: "return found?.holder !== '' ||",
+    from: "return record.holder === pool.holder ||",
+    to: "return record.holder !== '' ||",
     killer: NODES,
   },
   {
     rule: "holding a node: a closed pool only if the mark is its first unused tick",
     file: HOLD,
-    from: " && found.mark === firstUnusedTick",
-    to: " && found.mark >= firstUnusedTick",
+    from: " && record.mark === pool.firstUnusedTick",
+    to: " && record.mark >= pool.firstUnusedTick",
     killer: HOLDS,
   },
   {
     rule: "holding a node: an open pool only if its holder is on record",
     file: HOLD,
-    from: '=== "" && pool.isClosed && found',
-    to: '=== "" && found',
+    from: '=== "" && pool.isClosed && record',
+    to: '=== "" && record',
     killer: HOLDS,
   },
   {
     rule: "holding a node: a closed pool only under a new record",
     file: HOLD,
-    from: "pool.holder === found?.holder && pool.own()) {",
-    to: "pool.holder === found?.holder && (pool.own() || true)) {",
+    from: "pool?.holder !== record.holder || !pool.own()) return",
+    to: "pool?.holder !== record.holder || !(pool.own() || true)) return",
     killer: HOLDS,
   },
   {
     rule: "holding a node: a new pool begins where that one ends",
     file: HOLD,
-    from: "const position = isSuccessor ? pool.position : {",
+    from: "const position = isSuccessor ? predecessor.position : {",
     to: "const position = {",
     killer: HOLDS,
   },
   {
     rule: "holding a node: but only a pool that takes its place",
     file: HOLD,
-    from: "pool !== undefined && whyNotLasting === undefined;",
-    to: "pool !== undefined;",
+    from: "predecessor !== undefined && whyNotLasting === undefined;",
+    to: "predecessor !== undefined;",
     killer: HOLDS,
   },
   {
@@ -421,22 +422,22 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "holding a node: and ends at the mark that was written",
     file: HOLD,
-    from: "position, holder.mark);",
-    to: "position, holder.mark + 1);",
+    from: "position, mark: holder.mark });",
+    to: "position, mark: holder.mark + 1 });",
     killer: NODES,
   },
   {
     rule: "replacing a server: not if it has closed the pool",
     file: HOLD,
-    from: "if (pool.isClosed || found?.holder !== pool.holder) {",
-    to: "if (found?.holder !== pool.holder) {",
+    from: "if (pool.isClosed || record?.holder !== pool.holder) {",
+    to: "if (record?.holder !== pool.holder) {",
     killer: HOLDS,
   },
   {
     rule: "replacing a server: not if another has the node",
     file: HOLD,
-    from: "if (pool.isClosed || found?.holder !== pool.holder) {",
-    to: "if (pool.isClosed || found === undefined) {",
+    from: "if (pool.isClosed || record?.holder !== pool.holder) {",
+    to: "if (pool.isClosed || record === undefined) {",
     killer: HOLDS,
   },
   {

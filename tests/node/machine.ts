@@ -10,7 +10,10 @@ export interface MachineOptions {
   readonly isBehindAllowed?: boolean;
 }
 
-/** A machine that can have a node: its boot, its clock, and where its pool is. Holders are named after it: `a-1`, `a-2` and so on. */
+/**
+ * A machine that can have a node: its boot, its clock, and where its pool is. Holders are named after it: `a-1`, `a-2`
+ * and so on.
+ */
 export class Machine {
   readonly clock: HandClock;
   #boots = 1;

@@ -4,7 +4,7 @@ import { NodePool } from "../../lib/node/node_pool.ts";
 import { denoCommand } from "../../testing/deno_process.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 import { until } from "../../testing/within.ts";
-import { PoolMemory, state } from "./pool_memory.ts";
+import { RawPool, state } from "./raw_pool.ts";
 import { acquire, FROM_TICK_0, IDENTITY, makePool } from "./pools.ts";
 
 const PROCESS = new URL("./pool_process.ts", import.meta.url).href;
@@ -91,7 +91,7 @@ describe("NodePool, whose mutex another process has", () => {
     await using temp = await TempDir.make();
     const path = `${temp.path}/pool`;
     using pool = makePool(path);
-    using memory = new PoolMemory(path);
+    using memory = new RawPool(path);
     const process = await startProcess(path, "once", 5);
     memory.lock();
     await process.begin();

@@ -2,9 +2,10 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import fc from "fast-check";
 import { BatchedPool } from "../../lib/node/batched_pool.ts";
-import { NodePool, POOL_BYTES } from "../../lib/node/node_pool.ts";
+import { NodePool } from "../../lib/node/node_pool.ts";
 import { PoolError } from "../../lib/node/pool_header.ts";
 import { createUnnamedFile, ForeignFileError } from "../../lib/node/own_file.ts";
+import { POOL_BYTES } from "../../lib/node/pool_memory.ts";
 import { openLibc } from "../../lib/libc/libc.ts";
 import { SequenceLease } from "../../lib/id/sequence_pool.ts";
 import { IdSequencer } from "../../lib/id/id_sequencer.ts";
@@ -12,7 +13,7 @@ import { DEFAULT_LAYOUT, IdGrant, IdLayout, IdStatus, SONYFLAKE_LAYOUT } from ".
 import { HandClock } from "../id/hand_clock.ts";
 import { endOnFailure } from "../shrinking.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
-import { HEADER_BYTES, PoolMemory, state } from "./pool_memory.ts";
+import { HEADER_BYTES, RawPool, state } from "./raw_pool.ts";
 import { acquire, FROM_TICK_0, IDENTITY, makePool } from "./pools.ts";
 
 const open = (path: string, identity = {}) => NodePool.open(path, { ...IDENTITY, ...identity });
@@ -94,6 +95,7 @@ describe("NodePool", () => {
     pool[Symbol.dispose]();
     pool[Symbol.dispose]();
     assertThrows(() => acquire(pool, 5, 1), PoolError, "the pool is disposed of");
+    assertThrows(() => pool.holder, PoolError, "the pool is disposed of");
     using again = open(path)!;
     assertEquals(acquire(again, 5, 1), [5, 0, 1]);
   });
@@ -181,7 +183,9 @@ describe("NodePool, over and over", () => {
   });
 
   it("is there without a path, too, for whoever joins a process that has it", () => {
-    using pool = NodePool.create(createUnnamedFile(openLibc(), POOL_BYTES), IDENTITY, FROM_TICK_0, 9);
+    using pool = NodePool.create(createUnnamedFile(openLibc(), POOL_BYTES), {
+      ...{ identity: IDENTITY, position: FROM_TICK_0, mark: 9 },
+    });
     using joined = NodePool.join(pool.path, SONYFLAKE_LAYOUT);
     assertEquals([acquire(pool, 5, 1), acquire(joined, 5, 1), joined.holder], [[5, 0, 1], [5, 1, 2], "h-1"]);
   });
@@ -212,7 +216,7 @@ describe("NodePool, when a process is killed between any two of the numbers that
           states.push([...(tickB > tickA ? [tickB, takenB] : [tickA, takenA]), mark, owner].join());
         };
         using pool = makeWatched(() => makePool(path, { mark: 20 }), () => note());
-        using memory = new PoolMemory(path);
+        using memory = new RawPool(path);
         const lease = new SequenceLease();
         for (const tick of ticks) {
           acquire(pool, tick, 10);
@@ -292,7 +296,7 @@ describe("NodePool, who owns it and who may close it", () => {
     await using temp = await TempDir.make();
     const path = `${temp.path}/pool`;
     using _pool = makePool(path);
-    using memory = new PoolMemory(path);
+    using memory = new RawPool(path);
     memory.numbers[state.owner] = 0;
     using opened = open(path)!;
     assertEquals([opened.isOwned, opened.close(), opened.isClosed], [false, false, false]);
@@ -300,7 +304,7 @@ describe("NodePool, who owns it and who may close it", () => {
 });
 
 describe("NodePool.open", () => {
-  const changes: [what: string, why: RegExp, change: (memory: PoolMemory) => void][] = [
+  const changes: [what: string, why: RegExp, change: (memory: RawPool) => void][] = [
     ["no title", /^the pool is damaged: it does not begin as one$/, (memory) => memory.write("G")],
     ["zeros", /^the pool is damaged: it does not begin as one$/, (memory) => memory.bytes.fill(0)],
     ["noise", /^the pool is damaged: it does not begin as one$/, (memory) => memory.bytes.fill(0xe5)],
@@ -324,11 +328,11 @@ describe("NodePool.open", () => {
     ["a mark before the first tick", /^the pool is damaged: /, set(state.mark, -1)],
   ];
 
-  function set(index: number, value: number): (memory: PoolMemory) => void {
+  function set(index: number, value: number): (memory: RawPool) => void {
     return ({ numbers }) => numbers[index] = value;
   }
 
-  function endHeaderAt(memory: PoolMemory, text: string): void {
+  function endHeaderAt(memory: RawPool, text: string): void {
     const header = new TextDecoder().decode(memory.bytes.subarray(0, HEADER_BYTES));
     memory.bytes.fill(0, header.indexOf(text), HEADER_BYTES);
   }
@@ -338,7 +342,7 @@ describe("NodePool.open", () => {
       await using temp = await TempDir.make();
       const path = `${temp.path}/pool`;
       makePool(path)[Symbol.dispose]();
-      using memory = new PoolMemory(path);
+      using memory = new RawPool(path);
       change(memory);
       const { message } = assertThrows(() => open(path), PoolError);
       assert(why.test(message), message);

@@ -3,7 +3,8 @@ import { describe, it } from "@std/testing/bdd";
 import fc from "fast-check";
 import { BatchedPool } from "../../lib/node/batched_pool.ts";
 import type { NodeHold } from "../../lib/node/hold_node.ts";
-import { type NodePool, POOL_BYTES } from "../../lib/node/node_pool.ts";
+import type { NodePool } from "../../lib/node/node_pool.ts";
+import { POOL_BYTES } from "../../lib/node/pool_memory.ts";
 import { PoolError } from "../../lib/node/pool_header.ts";
 import { cString, openLibc } from "../../lib/libc/libc.ts";
 import { createOwnFile } from "../../lib/node/own_file.ts";
@@ -12,17 +13,21 @@ import { type ClockPolicy, IdGrant, IdLayout, IdStatus, NodeHeldError } from "..
 import { type Fate, FlakyStore } from "../reservation/flaky_store.ts";
 import { endOnFailure } from "../shrinking.ts";
 import { Machine } from "./machine.ts";
-import { PoolMemory } from "./pool_memory.ts";
+import { RawPool } from "./raw_pool.ts";
 import { TempPools } from "./temp_pools.ts";
 
 const TICK_MS = 1000;
 const WORKERS = 2;
 
-/** What can happen to a node. Servers and workers are counted modulo how many the machine has, workers from the latest. */
+/**
+ * What can happen to a node. Servers and workers are counted modulo how many the machine has, workers from the latest.
+ */
 type Event =
   /** A worker answers a request, whatever its clock says. */
   | { kind: "take"; machine: number; worker: number; count: number; offMs: number }
-  /** A worker answers the batch that it has, and receives another one; and takes for a request of the batch that it has. */
+  /**
+   * A worker answers the batch that it has, and receives another one; and takes for a request of the batch that it has.
+   */
   | { kind: "batch"; machine: number; worker: number; datagrams: number }
   | { kind: "request"; machine: number; worker: number; count: number; offMs: number }
   | { kind: "time"; passedMs: number; wallMs: number }
@@ -104,7 +109,10 @@ interface Worker {
   offMs: number;
   /** What it has taken for the batch that it has, and is not sent yet. */
   answers: number[];
-  /** All ids of its holder, and of those before it, that somebody was told of before it received the batch are no higher than this. */
+  /**
+   * All ids of its holder, and of those before it, that somebody was told of before it received the batch are no higher
+   * than this.
+   */
   toldBefore: number;
 }
 
@@ -169,7 +177,10 @@ async function run(
   let passedMs = 0;
   const replies: (() => Promise<void>)[] = [];
 
-  /** The holders that ever came on record, in their order; the highest mark of each, and the highest id of it that was told. */
+  /**
+   * The holders that ever came on record, in their order; the highest mark of each, and the highest id of it that was
+   * told.
+   */
   const holders: { name: string; mark: number; told: number }[] = [];
   store.onChange = ({ holder, mark }) => {
     if (holder === "") return;
@@ -178,7 +189,10 @@ async function run(
     else known.mark = Math.max(known.mark, mark);
   };
   const rankOf = (holder: string) => holders.findIndex(({ name }) => name === holder);
-  /** The highest id that was told by a holder, or one before it. One that was displaced may go on below those of the ones after it. */
+  /**
+   * The highest id that was told by a holder, or one before it. One that was displaced may go on below those of the
+   * ones after it.
+   */
   const toldUpTo = (holder: string) => Math.max(...holders.slice(0, rankOf(holder) + 1).map(({ told }) => told));
   const seen = new Set<number>();
   const grant = new IdGrant();
@@ -269,7 +283,7 @@ async function run(
     if (file === "gone") return pools.remove(machine.poolPath);
     if (file === "cut") return makeFile(machine.poolPath, 1 + at % POOL_BYTES);
     if (isFile(machine.poolPath)) {
-      using memory = new PoolMemory(machine.poolPath);
+      using memory = new RawPool(machine.poolPath);
       const before = site.olderFile;
       site.olderFile = memory.bytes.slice();
       if (file === "older" && before !== undefined) memory.bytes.set(before);

@@ -1,27 +1,66 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { DEFAULT_LAYOUT } from "../../mod.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
-import { PoolMemory, state } from "./pool_memory.ts";
 import { makePool } from "./pools.ts";
 
-const HEADER = `global-id pool 1
-boot b-1
-node 7
-layout 39/8/16 sequence-node, ticks of 10 ms since 2014-09-01T00:00:00.000Z
-holder h-1
-`;
+/**
+ * The pool's memory is a format: after an upgrade, a server opens the pool that its predecessor has left. If this test
+ * fails, the format has changed. Then give it a new version (`VERSION` in lib/node/pool_header.ts), and write down here
+ * what it is now.
+ */
+const HEADER = "global-id pool 1\n" +
+  "boot 7f2c8e11-1111-4222-8333-444455556666\n" +
+  "node 1023\n" +
+  "layout 37/17/10 sequence-node, ticks of 1000 ms since 2020-01-01T00:00:00.000Z\n" +
+  "holder 0b2c3d4e-aaaa-4bbb-8ccc-ddddeeeeffff\n";
 
-describe("the format of a pool", () => {
-  it("is that of version 1: what changes a byte of it takes a new version", async () => {
+const LITTLE_ENDIAN = true;
+
+describe("the memory of a fresh pool, version 1", () => {
+  const identity = {
+    boot: "7f2c8e11-1111-4222-8333-444455556666",
+    nodeId: 1023,
+    layout: DEFAULT_LAYOUT,
+    holder: "0b2c3d4e-aaaa-4bbb-8ccc-ddddeeeeffff",
+  };
+
+  async function readFreshPool(): Promise<Uint8Array<ArrayBuffer>> {
     await using temp = await TempDir.make();
     const path = `${temp.path}/pool`;
-    using pool = makePool(path, { position: { tick: 5, taken: 3 }, mark: 9 });
-    using memory = new PoolMemory(path);
-    assertEquals(Deno.statSync(path).size, 69_632);
-    assertEquals(new TextDecoder().decode(memory.bytes.subarray(0, 1024)), HEADER.padEnd(1024, "\0"));
-    assertEquals([...memory.numbers.subarray(0, state.owner)], [3, 0, 5, -1, 9]);
+    makePool(path, { ...identity, position: { tick: 300_000_000, taken: 77 }, mark: 300_000_016 })[Symbol.dispose]();
+    return await Deno.readFile(path);
+  }
 
-    assert(pool.close());
-    assertEquals(memory.numbers[state.mark], 0);
+  it("has the length of header, mutex, words, and a cache line for each of 1024 workers", async () => {
+    assertEquals((await readFreshPool()).length, 69_632);
+  });
+
+  it("begins with the header in text, padded with zeros to 1024 bytes", async () => {
+    const header = new Uint8Array(1024);
+    header.set(new TextEncoder().encode(HEADER));
+    assertEquals((await readFreshPool()).slice(0, 1024), header);
+  });
+
+  it("has a mutex in the 48 bytes behind it", async () => {
+    assert((await readFreshPool()).slice(1024, 1072).some((byte) => byte !== 0));
+  });
+
+  it("has its words in floating point behind that: two counts, two ticks, the mark, the owner", async () => {
+    const bytes = await readFreshPool();
+    const hexAt = (offset: number) => bytes.slice(offset, offset + 8).toHex();
+    assertEquals([1072, 1080, 1088, 1096, 1104].map(hexAt), [
+      "0000000000405340", // taken of slot 0: 77
+      "0000000000000000", // taken of slot 1: 0
+      "00000000a3e1b141", // tick of slot 0: 300,000,000
+      "000000000000f0bf", // tick of slot 1: -1
+      "00000010a3e1b141", // the mark: 300,000,016
+    ]);
+    const owner = new DataView(bytes.buffer).getFloat64(1112, LITTLE_ENDIAN);
+    assert(Number.isSafeInteger(owner) && owner > 0, `the owner is ${owner}`);
+  });
+
+  it("is zero from there to its end", async () => {
+    assertEquals((await readFreshPool()).slice(1120).findIndex((byte) => byte !== 0), -1);
   });
 });

@@ -1,6 +1,6 @@
 /**
- * Takes from a pool of the layout sonyflake, and prints every lease as three numbers of 32 bits: tick, first, end. It says so with a lease
- * of zeros when it has opened the pool, and begins when its stdin has ended.
+ * Takes from a pool of the layout sonyflake, and prints every lease as three numbers of 32 bits: tick, first, end. It
+ * says so with a lease of zeros when it has opened the pool, and begins when its stdin has ended.
  *
  * Arguments: the pool's path, an order, the number of ticks. The orders:
  *
@@ -11,7 +11,7 @@
 import { SequenceLease } from "../../lib/id/sequence_pool.ts";
 import { NodePool } from "../../lib/node/node_pool.ts";
 import { SONYFLAKE_LAYOUT } from "../../mod.ts";
-import { PoolMemory } from "./pool_memory.ts";
+import { RawPool } from "./raw_pool.ts";
 
 function print(...lease: number[]): void {
   Deno.stdout.writeSync(new Uint8Array(Uint32Array.from(lease).buffer));
@@ -24,7 +24,7 @@ const lease = new SequenceLease();
 print(0, 0, 0);
 await Deno.stdin.readable.pipeTo(new WritableStream());
 if (order === "die") {
-  new PoolMemory(path).lock();
+  new RawPool(path).lock();
   Deno.kill(Deno.pid, "SIGKILL");
 }
 if (order === "once") {

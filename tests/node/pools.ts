@@ -1,7 +1,8 @@
 import { openLibc } from "../../lib/libc/libc.ts";
-import { NodePool, POOL_BYTES, type PoolPosition } from "../../lib/node/node_pool.ts";
+import { NodePool, type PoolPosition } from "../../lib/node/node_pool.ts";
 import type { PoolIdentity } from "../../lib/node/pool_header.ts";
 import { createOwnFile } from "../../lib/node/own_file.ts";
+import { POOL_BYTES } from "../../lib/node/pool_memory.ts";
 import { SONYFLAKE_LAYOUT } from "../../mod.ts";
 import { SequenceLease } from "../../lib/id/sequence_pool.ts";
 
@@ -20,7 +21,7 @@ export function makePool(
   } = {},
 ): NodePool {
   const file = createOwnFile(openLibc(), path, POOL_BYTES);
-  const pool = NodePool.create(file, { ...IDENTITY, ...identity }, position, mark);
+  const pool = NodePool.create(file, { identity: { ...IDENTITY, ...identity }, position, mark });
   file.put();
   return pool;
 }

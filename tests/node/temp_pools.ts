@@ -1,8 +1,8 @@
 import { cString, openLibc } from "../../lib/libc/libc.ts";
 
 /**
- * Paths for pools where they are in earnest, in memory, since a disk takes milliseconds for each. What lies there is removed at the end.
- * They are dealt with by libc alone: the tests have no permission to write there.
+ * Paths for pools where they are in earnest, in memory, since a disk takes milliseconds for each. What lies there is
+ * removed at the end. They are dealt with by libc alone: the tests have no permission to write there.
  */
 export class TempPools implements Disposable {
   readonly #prefix = `/dev/shm/global-id-test-${crypto.randomUUID()}`;

@@ -18,7 +18,7 @@ export const state = { takenA: 0, takenB: 1, tickA: 2, tickB: 3, mark: 4, owner:
 const FUTEX_WAITERS = 0x8000_0000;
 
 /** The memory of a pool as it is, for tests that do what no pool does. */
-export class PoolMemory implements Disposable {
+export class RawPool implements Disposable {
   /** Its bytes. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Its numbers. */

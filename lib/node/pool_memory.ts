@@ -1,0 +1,77 @@
+/**
+ * The memory of a pool, version 1, as a C compiler for 64-bit Linux would lay it out:
+ *
+ *     struct pool {
+ *       char            header[1024];     //    0: text, see pool_header.ts
+ *       pthread_mutex_t mutex;            // 1024: padded to 48 bytes
+ *       double          taken[2];         // 1072: of each slot, how many sequence numbers of its tick are taken
+ *       double          tick[2];          // 1088: of each slot, its tick
+ *       double          mark;             // 1104: the first tick that is not reserved; 0 once the pool is closed
+ *       double          owner;            // 1112: who may close the pool; 0 for nobody
+ *       char            padding[2976];    // 1120
+ *       char            workers[1024][64] // 4096: reserved for counters, a cache line a worker
+ *     };                                  // 69632
+ *
+ * Mutex and `taken` fill one cache line. That line moves from CPU to CPU with every lease; the next one, only with
+ * every tick.
+ *
+ * Any change of this layout, or of what a field means, takes a new version in `pool_header.ts`.
+ *
+ * @module
+ */
+import { type Libc, systemError } from "../libc/libc.ts";
+import { HEADER_BYTES } from "./pool_header.ts";
+import { MUTEX_BYTES, RobustMutex } from "./robust_mutex.ts";
+
+const MUTEX = HEADER_BYTES;
+const WORDS = MUTEX + MUTEX_BYTES;
+const WORKERS = 4096;
+const MAX_WORKERS = 1024;
+const WORKER_BYTES = 64;
+const WORD_COUNT = 6;
+
+/** The length of a pool's memory, in bytes. */
+export const POOL_BYTES = WORKERS + MAX_WORKERS * WORKER_BYTES;
+
+/** The index of each field in the pool's words; of `taken` and `tick`, that of slot 0, before that of slot 1. */
+export const WORD = { taken: 0, tick: 2, mark: 4, owner: 5 } as const;
+
+/** As <sys/mman.h> has them on Linux. */
+const PROT_READ_WRITE = 3;
+const MAP_SHARED = 1;
+const MAP_FAILED = 2n ** 64n - 1n;
+
+/** The memory of a pool in the address space of this process. */
+export interface PoolMemory {
+  /** The header: see `pool_header.ts`. */
+  readonly header: Uint8Array<ArrayBuffer>;
+  /** Protects the words. */
+  readonly mutex: RobustMutex;
+  /**
+   * The words between mutex and padding: 64-bit floating point, since they hold integers of 53 bits without allocating.
+   */
+  readonly words: Float64Array<ArrayBuffer>;
+  /** Unmaps the memory. Nothing of it must be used afterwards. */
+  unmap(): void;
+}
+
+/**
+ * Maps a pool's memory.
+ *
+ * @param libc The functions that map it.
+ * @param fd A file of {@linkcode POOL_BYTES}.
+ * @throws {Error} If it cannot be mapped.
+ */
+export function mapPoolMemory(libc: Libc, fd: number): PoolMemory {
+  const memory = libc.mmap(null, BigInt(POOL_BYTES), PROT_READ_WRITE, MAP_SHARED, fd, 0n);
+  if (memory === null || Deno.UnsafePointer.value(memory) === MAP_FAILED) {
+    throw systemError(libc, "cannot map the pool of the node");
+  }
+  const buffer = Deno.UnsafePointerView.getArrayBuffer(memory, POOL_BYTES) as ArrayBuffer;
+  return {
+    header: new Uint8Array(buffer, 0, HEADER_BYTES),
+    mutex: new RobustMutex(libc, Deno.UnsafePointer.offset(memory, MUTEX)),
+    words: new Float64Array(buffer, WORDS, WORD_COUNT),
+    unmap: () => void libc.munmap(memory, BigInt(POOL_BYTES)),
+  };
+}
