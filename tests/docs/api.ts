@@ -36,7 +36,8 @@ export async function describeApi(): Promise<string> {
 
 async function describeEntryPoint([name, path]: [name: string, path: string]): Promise<string> {
   const { nodes } = await document(path);
-  const symbols = Object.values(nodes).flatMap(({ symbols }) => symbols);
+  const symbols = Object.values(nodes).flatMap(({ symbols }) => symbols)
+    .toSorted((a, b) => a.name < b.name ? -1 : 1);
   const lines = symbols.flatMap(({ name, declarations }) =>
     declarations.filter(({ declarationKind }) => declarationKind === "export").flatMap((declaration) => [
       `  ${declaration.kind} ${name}`,
@@ -47,7 +48,7 @@ async function describeEntryPoint([name, path]: [name: string, path: string]): P
 }
 
 async function document(path: string): Promise<Documentation> {
-  const { stdout } = await new Deno.Command("deno", {
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["doc", "--json", new URL(path, ROOT).pathname],
     cwd: ROOT,
     stderr: "inherit",
