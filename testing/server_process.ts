@@ -23,7 +23,7 @@ export class ServerProcess implements AsyncDisposable {
   readonly #output = new Output();
   readonly #read: Promise<unknown>;
 
-  constructor(readonly state: TempDir, private readonly ownsState: boolean, options: ServerProcessOptions) {
+  private constructor(readonly state: TempDir, private readonly options: ServerProcessOptions) {
     const { flags = [], port = 0, env = {}, deno = ["-P=serve"] } = options;
     this.#child = denoCommand({
       deno: ["run", "--quiet", "--no-prompt", ...deno, `--allow-read=${state.path}`, `--allow-write=${state.path}`],
@@ -40,7 +40,7 @@ export class ServerProcess implements AsyncDisposable {
 
   /** Starts a server, without waiting until it serves. */
   static async spawn(options: ServerProcessOptions = {}): Promise<ServerProcess> {
-    return new ServerProcess(options.state ?? await TempDir.make(), options.state === undefined, options);
+    return new ServerProcess(options.state ?? await TempDir.make(), options);
   }
 
   /** Starts a server and waits until it serves. */
@@ -125,7 +125,7 @@ export class ServerProcess implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
-    if (!this.ownsState) return;
+    if (this.options.state !== undefined) return;
     await this.workersEnded();
     await this.state[Symbol.asyncDispose]();
   }

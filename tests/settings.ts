@@ -15,7 +15,8 @@ export const isFull: boolean = read("FULL") === "1";
 /** Where random inputs begin: always the same ones, but new ones each time where {@linkcode isFull}. */
 export const SEED: number = Number(read("SEED") ?? (isFull ? newSeed() : 1));
 
-function newSeed(): number {
+/** A seed of 31 bits that nobody has tried before. */
+export function newSeed(): number {
   return crypto.getRandomValues(new Uint32Array(1))[0] >>> 1;
 }
 

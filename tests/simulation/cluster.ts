@@ -15,6 +15,16 @@ const NODE_BITS = 10;
 /** How far in the future clocks that are wrong get ids, at most, in ticks. */
 const FUTURE_TICKS = 50_000;
 
+/** What is to be simulated. */
+export interface SimulationOptions {
+  /** The same seed gives the same run. */
+  readonly seed: number;
+  /** How many nodes, at most 1024. */
+  readonly nodes: number;
+  /** How long faults go on. */
+  readonly seconds: number;
+}
+
 /** What a simulation has come to. */
 export interface Outcome {
   /** Ids given out, every one of them compared with all others. */
@@ -34,13 +44,10 @@ export interface Outcome {
  * any two moments or end, orphans that go on, machines that reboot, nodes that another machine takes, and a store that
  * is slow, out of reach or loses replies.
  *
- * @param seed The same seed gives the same run.
- * @param nodes How many nodes, at most 1024.
- * @param seconds How long.
  * @throws {Error} If an id is given out twice, or the ids of a worker do not ascend, or those of workers that share a
  * pool; the message has the seed.
  */
-export async function simulate(seed: number, nodes: number, seconds: number): Promise<Outcome> {
+export async function simulate({ seed, nodes, seconds }: SimulationOptions): Promise<Outcome> {
   const world = new World(seed);
   const store = new SimulatedStore(world);
   const ticks = FIRST_TICK + seconds + FUTURE_TICKS;
@@ -56,7 +63,7 @@ export async function simulate(seed: number, nodes: number, seconds: number): Pr
   using pools = new TempPools();
   const cluster = Array.from(
     { length: nodes },
-    (_, nodeId) => new SimulatedNode(world, store, layout, ledger, pools, nodeId, FIRST_TICK * TICK_MS),
+    (_, nodeId) => new SimulatedNode({ world, store, layout, ledger, pools, nodeId, startMs: FIRST_TICK * TICK_MS }),
   );
   const run = async (untilMs: number) => {
     while (world.nowMs < untilMs) {

@@ -8,7 +8,11 @@ const SECONDS = 1830;
 
 describe("simulate", () => {
   it(`${NODES} nodes for ${SECONDS} s of faults give no id out twice, and in order, and recover (seed ${SEED})`, async () => {
-    const { ids, continued, nodeSeconds, recovered, recoverable } = await simulate(SEED, NODES, SECONDS);
+    const { ids, continued, nodeSeconds, recovered, recoverable } = await simulate({
+      seed: SEED,
+      nodes: NODES,
+      seconds: SECONDS,
+    });
     assert(nodeSeconds > NODES * SECONDS);
     assert(ids > 2 * nodeSeconds, `only ${ids} ids`);
     assert(continued > nodeSeconds / 400, `only ${continued} servers went on with a pool`);
@@ -17,7 +21,8 @@ describe("simulate", () => {
   });
 
   it("does the same with the same seed, and something else with another", async () => {
-    const [first, again, other] = [await simulate(2, 16, 300), await simulate(2, 16, 300), await simulate(3, 16, 300)];
+    const run = (seed: number) => simulate({ seed, nodes: 16, seconds: 300 });
+    const [first, again, other] = [await run(2), await run(2), await run(3)];
     assertEquals(first, again);
     assert(first.ids !== other.ids);
   });

@@ -1,17 +1,22 @@
 /**
- * Simulates a cluster of 1,024 nodes for longer than the tests do:
+ * Simulates a cluster of 1,024 nodes for longer than the tests do, with a seed that is new each time unless it is given:
  *
  *     deno task simulate --seed 7 --hours 2
  */
 import { integerFlag, readFlags, UsageError } from "../../lib/cli/flags.ts";
+import { newSeed } from "../settings.ts";
 import { simulate } from "./cluster.ts";
 
 try {
   const flags = readFlags(Deno.args, { string: ["seed", "hours", "nodes"], boolean: [] });
-  const seed = integerFlag("seed", flags.seed, { min: 0, max: 2 ** 31 - 1 }) ?? 1;
+  const seed = integerFlag("seed", flags.seed, { min: 0, max: 2 ** 31 - 1 }) ?? newSeed();
   const hours = integerFlag("hours", flags.hours, { min: 1, max: 24 }) ?? 1;
   const nodes = integerFlag("nodes", flags.nodes, { min: 1, max: 1024 }) ?? 1024;
-  const { ids, continued, nodeSeconds, recovered, recoverable } = await simulate(seed, nodes, hours * 3600);
+  const { ids, continued, nodeSeconds, recovered, recoverable } = await simulate({
+    seed,
+    nodes,
+    seconds: hours * 3600,
+  });
   console.log(
     `seed ${seed}: ${nodes} nodes, ${nodeSeconds.toLocaleString("en")} node seconds, ${
       ids.toLocaleString("en")

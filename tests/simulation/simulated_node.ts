@@ -68,6 +68,18 @@ export interface Ledger {
   note(nodeId: number, id: number): void;
 }
 
+/** What a {@linkcode SimulatedNode} has in common with the others, and what it has for itself. */
+export interface SimulatedNodeOptions {
+  readonly world: World;
+  readonly store: SimulatedStore;
+  readonly layout: IdLayout;
+  readonly ledger: Ledger;
+  readonly pools: TempPools;
+  readonly nodeId: number;
+  /** What right clocks say when the simulation begins. */
+  readonly startMs: number;
+}
+
 /**
  * A node: the machines that it can be on, one at a time or, by mistake, both; on each a clock that is off, drifts and
  * steps, a supervisor and its workers, which share a pool or have a subnode each, and which die at any time; and what
@@ -78,6 +90,13 @@ export class SimulatedNode implements Disposable {
   given = 0;
   /** How often a server went on where the pool of the one before ends. */
   continued = 0;
+
+  readonly nodeId: number;
+  readonly #world: World;
+  readonly #store: SimulatedStore;
+  readonly #layout: IdLayout;
+  readonly #ledger: Ledger;
+  readonly #pools: TempPools;
 
   readonly policy: ClockPolicy;
   readonly #hasPool: boolean;
@@ -91,15 +110,13 @@ export class SimulatedNode implements Disposable {
   #startAtMs = 0;
   #starts = 0;
 
-  constructor(
-    private readonly world: World,
-    private readonly store: SimulatedStore,
-    private readonly layout: IdLayout,
-    private readonly ledger: Ledger,
-    private readonly pools: TempPools,
-    readonly nodeId: number,
-    startMs: number,
-  ) {
+  constructor({ world, store, layout, ledger, pools, nodeId, startMs }: SimulatedNodeOptions) {
+    this.nodeId = nodeId;
+    this.#world = world;
+    this.#store = store;
+    this.#layout = layout;
+    this.#ledger = ledger;
+    this.#pools = pools;
     this.#machines = ["a", "b"].map((name) => {
       const machine: Machine = {
         ...{ poolPath: pools.path(`${nodeId}-${name}`), boots: 0, supervisor: undefined, orphans: [] },
@@ -111,7 +128,7 @@ export class SimulatedNode implements Disposable {
     this.#machine = this.#machines[0];
     this.policy = world.oneOf(["refuse", "logical"]);
     this.#hasPool = world.chance(0.5);
-    this.#monotonicClock = { now: () => this.world.nowMs };
+    this.#monotonicClock = { now: () => this.#world.nowMs };
     this.#startAtMs = world.between(0, 3000);
   }
 
@@ -124,7 +141,7 @@ export class SimulatedNode implements Disposable {
   /** Does what machines do in a moment of time. */
   step(): void {
     const active = this.#machine;
-    if (active.supervisor === undefined && this.world.nowMs >= this.#startAtMs) this.#start(active);
+    if (active.supervisor === undefined && this.#world.nowMs >= this.#startAtMs) this.#start(active);
     for (const machine of this.#machines) {
       if (machine !== active && machine.supervisor === undefined && machine.orphans.length === 0) continue;
       if (this.#isFaulty) this.#suffer(machine);
@@ -140,12 +157,12 @@ export class SimulatedNode implements Disposable {
   /** Ends all processes, and removes what they leave behind. */
   [Symbol.dispose](): void {
     for (const machine of this.#machines) this.#reboot(machine);
-    for (const { poolPath } of this.#machines) this.pools.remove(poolPath);
+    for (const { poolPath } of this.#machines) this.#pools.remove(poolPath);
   }
 
   /** What goes wrong. */
   #suffer(machine: Machine): void {
-    const { world } = this;
+    const world = this.#world;
     // An orphan notices after a while; one that was stopped meanwhile, much later.
     const [orphan] = machine.orphans;
     if (orphan !== undefined && world.chance(0.02)) {
@@ -185,7 +202,7 @@ export class SimulatedNode implements Disposable {
     supervisor.isAlive = false;
     this.#leave(supervisor.tenure);
     machine.supervisor = undefined;
-    this.#startAtMs = this.world.nowMs + this.world.between(0, 3000);
+    this.#startAtMs = this.#world.nowMs + this.#world.between(0, 3000);
   }
 
   /** A clean end: nobody takes any more, and what was not used goes back to the store, if that answers in time. */
@@ -196,13 +213,13 @@ export class SimulatedNode implements Disposable {
     const { holder, pool } = supervisor.tenure;
     pool?.close();
     // With a pool, it does no harm if one is left.
-    const left = pool !== undefined && this.world.chance(0.5) ? supervisor.workers.pop() : undefined;
+    const left = pool !== undefined && this.#world.chance(0.5) ? supervisor.workers.pop() : undefined;
     if (left !== undefined) machine.orphans.push(left);
     const unused = pool?.firstUnusedTick ?? usedTickOf(supervisor) + 1;
     for (const worker of supervisor.workers.splice(0)) this.#killWorker(worker);
     const end = () => supervisor.isAlive && this.#remove(machine, supervisor);
     holder.release(unused).then(end, end);
-    this.world.after(2000, end);
+    this.#world.after(2000, end);
   }
 
   /** All processes end; the pool's file remains. */
@@ -218,7 +235,7 @@ export class SimulatedNode implements Disposable {
    */
   #replaceWorker({ supervisor, clock }: Machine): void {
     if (supervisor?.tenure === undefined || supervisor.isEnding) return;
-    const index = Math.floor(this.world.between(0, WORKERS));
+    const index = Math.floor(this.#world.between(0, WORKERS));
     const dead = supervisor.workers[index];
     this.#killWorker(dead);
     supervisor.usedTick = Math.max(supervisor.usedTick, dead.ids.lastTick);
@@ -238,7 +255,7 @@ export class SimulatedNode implements Disposable {
   #start(machine: Machine): void {
     const supervisor: Supervisor = {
       ...{ tenure: undefined, workers: [], usedTick: -1, isRenewing: false, isEnding: false, isAlive: true },
-      renewAtMs: this.world.nowMs,
+      renewAtMs: this.#world.nowMs,
     };
     machine.supervisor = supervisor;
     this.#hold(machine, supervisor).then(
@@ -253,16 +270,17 @@ export class SimulatedNode implements Disposable {
       },
       () => { // The store failed: the supervisor ends, and is started again.
         machine.supervisor = undefined;
-        this.#startAtMs = this.world.nowMs + 1000;
+        this.#startAtMs = this.#world.nowMs + 1000;
       },
     );
   }
 
   async #hold({ clock, poolPath, boots }: Machine, supervisor: Supervisor): Promise<Tenure> {
-    const { nodeId, layout } = this;
+    const { nodeId } = this;
+    const layout = this.#layout;
     const options: HolderOptions = {
       ...{ nodeId, clock, monotonicClock: this.#monotonicClock, name: `${nodeId}-${this.#starts++}` },
-      ...{ layout, store: this.store.asSeenBy(supervisor) },
+      ...{ layout, store: this.#store.asSeenBy(supervisor) },
     };
     const isBehindAllowed = this.policy === "logical";
     if (!this.#hasPool) {
@@ -277,11 +295,12 @@ export class SimulatedNode implements Disposable {
       ...{ ...options, layout, isBehindAllowed, boot: `${poolPath}-${boots}`, poolPath },
     });
     if (whyFromMark === undefined) this.continued++;
-    return { holder, pool, rank: this.store.rankOf(nodeId, pool.holder), users: 1 };
+    return { holder, pool, rank: this.#store.rankOf(nodeId, pool.holder), users: 1 };
   }
 
   #worker(tenure: Tenure, clock: { now(): number }, subnodeId: number, firstTick: number): Worker {
-    const { nodeId, layout } = this;
+    const { nodeId } = this;
+    const layout = this.#layout;
     const { holder, pool } = tenure;
     const ids = new IdSequencer({
       ...{ nodeId, layout, clock, monotonicClock: this.#monotonicClock, clockPolicy: this.policy },
@@ -294,11 +313,11 @@ export class SimulatedNode implements Disposable {
   }
 
   #renewIfDue(machine: Machine, supervisor: Supervisor, { holder, pool }: Tenure): void {
-    if (supervisor.isRenewing || this.world.nowMs < supervisor.renewAtMs) return;
-    supervisor.renewAtMs = this.world.nowMs + 1000;
+    if (supervisor.isRenewing || this.#world.nowMs < supervisor.renewAtMs) return;
+    supervisor.renewAtMs = this.#world.nowMs + 1000;
     supervisor.isRenewing = true;
     // A renewal that takes too long is given up, and goes on behind the next one's back.
-    this.world.after(2000, () => supervisor.isRenewing = false);
+    this.#world.after(2000, () => supervisor.isRenewing = false);
     holder.renew(this.policy === "logical" ? usedTickOf(supervisor) : -1).then(
       () => {
         supervisor.isRenewing = false;
@@ -306,7 +325,7 @@ export class SimulatedNode implements Disposable {
         pool?.extend(mark);
         if (pool !== undefined) return;
         for (const { ids } of supervisor.workers) {
-          this.world.after(this.world.between(1, 300), () => ids.extendReservation(mark));
+          this.#world.after(this.#world.between(1, 300), () => ids.extendReservation(mark));
         }
       },
       (error) => {
@@ -322,15 +341,15 @@ export class SimulatedNode implements Disposable {
 
   /** Somebody asks a worker for ids, now and then for more than there are. */
   #take(worker: Worker): void {
-    if (!worker.isAlive || !this.world.chance(0.5)) return;
-    const count = this.world.chance(0.1) ? 100 : 2;
+    if (!worker.isAlive || !this.#world.chance(0.5)) return;
+    const count = this.#world.chance(0.1) ? 100 : 2;
     if (worker.ids.tryRange(count, this.#grant) !== IdStatus.OK) return;
-    const step = this.#hasPool ? this.layout.maxNodeId + 1 : WORKERS * (this.layout.maxNodeId + 1);
+    const step = this.#hasPool ? this.#layout.maxNodeId + 1 : WORKERS * (this.#layout.maxNodeId + 1);
     let id = this.#grant.firstHigh * 2 ** 32 + this.#grant.firstLow;
     for (let i = 0; i < this.#grant.count; i++, id += step) {
       if (id <= worker.lastId) throw new Error(`the ids of a worker of node ${this.nodeId} do not ascend`);
       worker.lastId = id;
-      this.ledger.note(this.nodeId, id);
+      this.#ledger.note(this.nodeId, id);
       if (this.#hasPool && !this.#order.isNext(worker.tenure.rank, id)) {
         throw new Error(`id ${id} of node ${this.nodeId} is lower than one that another worker has given out before`);
       }

@@ -128,7 +128,7 @@ describe("a server that anybody sends anything to", () => {
       const workers = await server.workerPids();
       assertEquals(workers.length, 2);
       const ids = new ReceivedIds();
-      await using load = await Load.start(ids, server.ports, 1);
+      await using load = await Load.start({ ids, ports: server.ports, socketsEach: 1 });
       using client = new IdClient({ port: server.ports, timeoutMs: DEADLINE_MS });
       const good = new GoodClient(client, ids);
       await ids.more(1000);

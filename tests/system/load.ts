@@ -4,7 +4,7 @@ import { within } from "../../testing/within.ts";
 import { twoCpus } from "./two_cpus.ts";
 
 /** A process that asks for ids, each with a datagram of its own, until its stdin ends. */
-export interface LoadOptions {
+export interface LoadProcessOptions {
   /** The CPU that it is pinned to. */
   readonly cpu: number;
   readonly ports: readonly number[];
@@ -14,7 +14,7 @@ export interface LoadOptions {
 }
 
 /** A command that asks a server for ids: `load_process.ts`. */
-export function loadCommand({ cpu, ports, sockets, stdout }: LoadOptions): Deno.Command {
+export function loadCommand({ cpu, ports, sockets, stdout }: LoadProcessOptions): Deno.Command {
   return denoCommand({
     deno: ["run", "--quiet", "--allow-net=127.0.0.1"],
     program: new URL("./load_process.ts", import.meta.url).href,
@@ -56,20 +56,29 @@ export class ReceivedIds {
 /** As `load_process.ts` writes ids. */
 const IS_LITTLE_ENDIAN = true;
 
+/** What a {@linkcode Load} asks, and where the ids go. */
+export interface LoadOptions {
+  readonly ids: ReceivedIds;
+  readonly ports: readonly number[];
+  /** How many sockets each of the processes has. */
+  readonly socketsEach: number;
+}
+
 /** Load from processes of its own, one pinned to each of the first two CPUs that this process may use. */
 export class Load implements AsyncDisposable {
   readonly #children: Deno.ChildProcess[];
   readonly #read: Promise<unknown>;
   #stopped: Promise<void> | undefined;
 
-  private constructor(private readonly ids: ReceivedIds, ports: number[], socketsEach: number, cpus: number[]) {
+  private constructor(private readonly options: LoadOptions, cpus: readonly number[]) {
+    const { ports, socketsEach } = options;
     this.#children = cpus.map((cpu) => loadCommand({ cpu, ports, sockets: socketsEach, stdout: "piped" }).spawn());
     this.#read = Promise.all(this.#children.map((child) => this.#keep(child.stdout)));
   }
 
   /** Starts two processes of load, with so many sockets each. */
-  static async start(ids: ReceivedIds, ports: number[], socketsEach: number): Promise<Load> {
-    return new Load(ids, ports, socketsEach, await twoCpus());
+  static async start(options: LoadOptions): Promise<Load> {
+    return new Load(options, await twoCpus());
   }
 
   /** Ends the load and waits until all ids are here. */
@@ -96,7 +105,9 @@ export class Load implements AsyncDisposable {
       bytes.set(chunk, rest.length);
       const whole = bytes.length - bytes.length % 8;
       const view = new DataView(bytes.buffer);
-      for (let offset = 0; offset < whole; offset += 8) this.ids.add(view.getBigUint64(offset, IS_LITTLE_ENDIAN));
+      for (let offset = 0; offset < whole; offset += 8) {
+        this.options.ids.add(view.getBigUint64(offset, IS_LITTLE_ENDIAN));
+      }
       rest = bytes.slice(whole);
     }
   }

@@ -73,7 +73,7 @@ describe("a server that cannot serve", () => {
   it("says in one line what is wrong: a state directory that cannot be used", async () => {
     await using state = await TempDir.make();
     await Deno.writeTextFile(`${state.path}/file`, "");
-    const server = new ServerProcess(state, false, { flags: ["--state", `${state.path}/file`] });
+    const server = await ServerProcess.spawn({ state, flags: ["--state", `${state.path}/file`] });
     assertNotEquals((await server.ended()).code, 0);
     assertMatch(server.printed, /global-id: the state directory .*file cannot be used: /);
   });

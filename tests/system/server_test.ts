@@ -14,7 +14,7 @@ describe("a server with two workers", () => {
     const beganMs = Date.now();
     const ids = new ReceivedIds();
     const enough = ids.more(500_000);
-    await using load = await Load.start(ids, server.ports, 4);
+    await using load = await Load.start({ ids, ports: server.ports, socketsEach: 4 });
     await Promise.all([enough, server.allWorkersWork()]);
     await load.stop();
     ids.assertUnique();
@@ -29,7 +29,7 @@ describe("a server with two workers", () => {
   it("goes on when a worker is killed under load, and starts it again", async () => {
     await using server = await ServerProcess.start({ flags: TWO_WORKERS });
     const ids = new ReceivedIds();
-    await using load = await Load.start(ids, server.ports, 4);
+    await using load = await Load.start({ ids, ports: server.ports, socketsEach: 4 });
     await Promise.all([ids.more(4000), server.allWorkersWork()]);
     for (let round = 0; round < 3; round++) {
       const before = await server.workerPids();
@@ -52,7 +52,7 @@ describe("a server with two workers", () => {
     await using end = new AsyncDisposableStack();
     let server = end.use(await ServerProcess.start({ flags: TWO_WORKERS, state }));
     const [port] = server.ports;
-    await using load = await Load.start(ids, [port], 4);
+    await using load = await Load.start({ ids, ports: [port], socketsEach: 4 });
     for (let round = 0; round < 4; round++) {
       // Started at once after the kill: workers of the one before may still be answering.
       if (round > 0) server = end.use(await ServerProcess.start({ flags: TWO_WORKERS, state, port }));
@@ -70,7 +70,7 @@ describe("a server with two workers", () => {
       await using server = await ServerProcess.start({ flags: TWO_WORKERS });
       const ids = new ReceivedIds();
       const enough = ids.more(1000);
-      await using load = await Load.start(ids, server.ports, 2);
+      await using load = await Load.start({ ids, ports: server.ports, socketsEach: 2 });
       await enough;
       server.kill(signal);
       assertEquals((await server.ended()).code, 0);
@@ -102,7 +102,7 @@ describe("a server with two workers", () => {
     const ids = new ReceivedIds();
     for (let round = 0; round < 5; round++) {
       const enough = ids.more(10_000);
-      await using load = await Load.start(ids, server.ports, 8);
+      await using load = await Load.start({ ids, ports: server.ports, socketsEach: 8 });
       await Promise.all([enough, server.allWorkersWork()]);
       await load.stop();
     }
