@@ -6,7 +6,7 @@
  * {@linkcode IdGenerator} makes them, {@linkcode IdLayout} says how they are laid out and takes them apart, and
  * {@linkcode formatId} and {@linkcode parseId} are their text forms. This module runs in any JavaScript runtime.
  *
- * @example
+ * @example An id, and what it says
  * ```ts
  * import { DEFAULT_LAYOUT, IdGenerator } from "@global-id/global-id";
  * import { assertEquals } from "@std/assert";

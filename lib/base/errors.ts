@@ -1,13 +1,44 @@
 /**
- * What all errors of this package have in common, so that one `instanceof` catches them. Wrong arguments are none of
- * them: those throw what JavaScript has for it, `TypeError`, `RangeError` and `SyntaxError`.
+ * The base of all errors of this package, so that one `instanceof` catches them. Wrong arguments are not among them: for
+ * those, calls throw JavaScript's own `TypeError`, `RangeError` and `SyntaxError`.
+ *
+ * @example Everything that this package throws
+ * ```ts
+ * import { GlobalIdError, IdGenerator } from "@global-id/global-id";
+ *
+ * const ids = new IdGenerator({ nodeId: 7 });
+ * try {
+ *   console.log(ids.nextId());
+ * } catch (error) {
+ *   if (!(error instanceof GlobalIdError)) throw error;
+ *   console.log(error.message); // no ids are left in tick 217633248: the next one begins in 417 ms
+ * }
+ * ```
  */
 export class GlobalIdError extends Error {
   /** The name of the class, as for every `Error`. */
   override name = "GlobalIdError";
 }
 
-/** Trouble that passes: the same call may well succeed later. */
+/**
+ * An error that passes: the same call may well succeed later.
+ *
+ * @example Try again when that makes sense
+ * ```ts
+ * import { IdGenerator, RetryableError } from "@global-id/global-id";
+ *
+ * const ids = new IdGenerator({ nodeId: 7 });
+ * function tryAgain(error: unknown) {
+ *   if (!(error instanceof RetryableError)) throw error;
+ *   return new Promise((resolve) => setTimeout(resolve, error.retryAfterMs));
+ * }
+ * try {
+ *   ids.nextId();
+ * } catch (error) {
+ *   await tryAgain(error);
+ * }
+ * ```
+ */
 export abstract class RetryableError extends GlobalIdError {
   /** The name of the class. */
   override name = "RetryableError";
@@ -15,7 +46,19 @@ export abstract class RetryableError extends GlobalIdError {
   abstract readonly retryAfterMs: number;
 }
 
-/** What the call was made on is closed. */
+/**
+ * The generator or the client is closed.
+ *
+ * @example A generator that is closed
+ * ```ts
+ * import { ClosedError, IdGenerator } from "@global-id/global-id";
+ * import { assertThrows } from "@std/assert";
+ *
+ * const ids = new IdGenerator({ nodeId: 7 });
+ * await ids.close();
+ * assertThrows(() => ids.nextId(), ClosedError, "the generator is closed");
+ * ```
+ */
 export class ClosedError extends GlobalIdError {
   /** The name of the class. */
   override name = "ClosedError";
@@ -30,7 +73,24 @@ export class ClosedError extends GlobalIdError {
   }
 }
 
-/** The clock is behind: behind the last tick used, or behind the layout's epoch. */
+/**
+ * The clock is behind the last tick used, or behind the layout's epoch, or it gave no time.
+ *
+ * @example A clock that was set back
+ * ```ts
+ * import { ClockError, IdGenerator } from "@global-id/global-id";
+ * import { assertEquals, assertThrows } from "@std/assert";
+ *
+ * let now = Date.UTC(2030, 0, 1);
+ * const ids = new IdGenerator({ nodeId: 7, clock: { now: () => now } });
+ * now += 1000;
+ * ids.nextId();
+ * now -= 60_000;
+ * const error = assertThrows(() => ids.nextId(), ClockError);
+ * assertEquals(error.firstUsableTick - error.tick, 60);
+ * assertEquals(error.retryAfterMs, 60_000);
+ * ```
+ */
 export class ClockError extends RetryableError {
   /** The name of the class. */
   override name = "ClockError";
@@ -38,9 +98,9 @@ export class ClockError extends RetryableError {
   /**
    * Makes the error.
    *
-   * @param tick The clock's tick; negative before the epoch, `NaN` if the clock did not give a time.
-   * @param firstUsableTick The first tick that the generator may use: the last one it used, or 0 before the epoch.
-   * @param retryAfterMs How long until the clock is there if it goes on at its pace, in whole ms, at least 1.
+   * @param tick The clock's tick; negative before the epoch, `NaN` if the clock gave no time.
+   * @param firstUsableTick The first tick that may have ids: the last one used, or 0 before the epoch.
+   * @param retryAfterMs How long the clock takes to that tick at its pace, in whole ms, at least 1.
    */
   constructor(readonly tick: number, readonly firstUsableTick: number, readonly retryAfterMs: number) {
     super(

@@ -1,6 +1,19 @@
 import { GlobalIdError, RetryableError } from "../base/errors.ts";
 
-/** The tick's ids are used up. The next tick has more. */
+/**
+ * The tick's ids are used up. The next tick has more.
+ *
+ * @example A generator that was just made, which has no ids until the next tick
+ * ```ts
+ * import { IdGenerator, OutOfIdsError } from "@global-id/global-id";
+ * import { assertThrows } from "@std/assert";
+ *
+ * let now = Date.UTC(2030, 0, 1);
+ * const ids = new IdGenerator({ nodeId: 7, clock: { now: () => now } });
+ * now += assertThrows(() => ids.nextId(), OutOfIdsError).retryAfterMs;
+ * ids.nextId();
+ * ```
+ */
 export class OutOfIdsError extends RetryableError {
   /** The name of the class. */
   override name = "OutOfIdsError";
@@ -9,7 +22,7 @@ export class OutOfIdsError extends RetryableError {
    * Makes the error.
    *
    * @param tick The tick whose ids are used up.
-   * @param retryAfterMs How long until the next one begins, in whole ms, at least 1.
+   * @param retryAfterMs How long until the next tick begins, in whole ms, at least 1.
    */
   constructor(readonly tick: number, readonly retryAfterMs: number) {
     super(`no ids are left in tick ${tick}: the next one begins in ${retryAfterMs} ms`);
@@ -17,8 +30,20 @@ export class OutOfIdsError extends RetryableError {
 }
 
 /**
- * The clock's tick is not reserved: the reservation ran out, since the store is out of reach or another holder has the
- * node.
+ * The clock's tick is not reserved: the store is out of reach, or another holder has the node.
+ *
+ * @example A clock that steps past the reservation, which is renewed once a second
+ * ```ts
+ * import { IdGenerator, MemoryReservationStore, NotReservedError } from "@global-id/global-id";
+ * import { assertThrows } from "@std/assert";
+ *
+ * let now = Date.UTC(2030, 0, 1);
+ * const store = new MemoryReservationStore();
+ * await using ids = await IdGenerator.open({ store, clock: { now: () => now } });
+ * now += 60_000;
+ * const error = assertThrows(() => ids.nextId(), NotReservedError);
+ * console.log(error.cause); // what keeps the reservation from being renewed: nothing, here
+ * ```
  */
 export class NotReservedError extends RetryableError {
   /** The name of the class. */
@@ -27,10 +52,10 @@ export class NotReservedError extends RetryableError {
   /**
    * Makes the error.
    *
-   * @param tick The tick that ids were wanted for.
+   * @param tick The tick that should have had ids.
    * @param mark The first tick that is not reserved.
-   * @param retryAfterMs After how many ms to try again.
-   * @param cause What keeps the reservation from being renewed, if that is known.
+   * @param retryAfterMs After how many ms a retry makes sense.
+   * @param cause Why the reservation could not be renewed, if that is known.
    */
   constructor(readonly tick: number, readonly mark: number, readonly retryAfterMs: number, cause?: unknown) {
     const why = cause instanceof Error ? `: ${cause.message}` : "";
@@ -38,7 +63,19 @@ export class NotReservedError extends RetryableError {
   }
 }
 
-/** The clock is past the last tick that the layout's time bits can hold. There will be no more ids, ever. */
+/**
+ * The clock is past the last tick that the layout's time bits can hold. There will be no more ids, ever.
+ *
+ * @example A layout whose time is over
+ * ```ts
+ * import { IdGenerator, IdLayout, OutOfTimeError } from "@global-id/global-id";
+ * import { assertThrows } from "@std/assert";
+ *
+ * const layout = new IdLayout({ timeBits: 20, sequenceBits: 10, nodeBits: 10, tickMs: 1000, epochMs: 0 }); // 12 days
+ * const ids = new IdGenerator({ nodeId: 7, layout });
+ * assertThrows(() => ids.nextId(), OutOfTimeError);
+ * ```
+ */
 export class OutOfTimeError extends GlobalIdError {
   /** The name of the class. */
   override name = "OutOfTimeError";

@@ -252,7 +252,7 @@ export class IdGenerator implements AsyncDisposable, AsyncIterable<bigint> {
    * @throws {NotReservedError} If the clock's tick is not reserved.
    * @throws {ClosedError} If the generator is closed.
    *
-   * @example
+   * @example An id that is exact as a number
    * ```ts
    * import { IdGenerator, NUMBER_LAYOUT } from "@global-id/global-id";
    * import { assert } from "@std/assert";
@@ -301,7 +301,7 @@ export class IdGenerator implements AsyncDisposable, AsyncIterable<bigint> {
    * @throws {NotReservedError} If the clock's tick is not reserved.
    * @throws {ClosedError} If the generator is closed.
    *
-   * @example
+   * @example All ids of a tick
    * ```ts
    * import { IdGenerator } from "@global-id/global-id";
    * import { assertEquals } from "@std/assert";
@@ -340,7 +340,7 @@ export class IdGenerator implements AsyncDisposable, AsyncIterable<bigint> {
    * @throws {TypeError | RangeError} If the count is not such an integer.
    * @throws {ClosedError} If the generator is closed.
    *
-   * @example
+   * @example None, and then ten
    * ```ts
    * import { IdGenerator, IdGrant, IdStatus } from "@global-id/global-id";
    * import { assertEquals } from "@std/assert";

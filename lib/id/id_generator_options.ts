@@ -2,7 +2,17 @@ import type { Clock } from "../base/clock.ts";
 import type { ReservationStore } from "../reservation/store.ts";
 import type { IdLayout } from "./layout.ts";
 
-/** What an {@linkcode IdGenerator} is made from. */
+/**
+ * What an {@linkcode IdGenerator} is made from.
+ *
+ * @example The second of four processes that share node 7, with ids that fit a `number`
+ * ```ts
+ * import { IdGenerator, type IdGeneratorOptions, NUMBER_LAYOUT } from "@global-id/global-id";
+ *
+ * const options: IdGeneratorOptions = { nodeId: 7, subnodeId: 1, subnodeCount: 4, layout: NUMBER_LAYOUT };
+ * const ids = new IdGenerator(options);
+ * ```
+ */
 export interface IdGeneratorOptions {
   /** This node, 0 to the layout's `maxNodeId`. No two generators may run with the same node and subnode. */
   nodeId: number;
@@ -44,7 +54,23 @@ export interface IdGeneratorOptions {
   monotonicClock?: Clock;
 }
 
-/** What {@linkcode IdGenerator.open} is given. The generator holds the whole node, so there are no subnodes. */
+/**
+ * What {@linkcode IdGenerator.open} is given. The generator holds the whole node, so there are no subnodes.
+ *
+ * @example A store on this machine, and a log of what goes wrong with it
+ * ```ts
+ * import { IdGenerator, type IdGeneratorOpenOptions } from "@global-id/global-id";
+ * import { SqliteReservationStore } from "@global-id/global-id/sqlite-store";
+ *
+ * using store = new SqliteReservationStore(":memory:"); // in earnest, the path of a file
+ * const options: IdGeneratorOpenOptions = {
+ *   store,
+ *   signal: AbortSignal.timeout(10_000),
+ *   onError: (error) => console.error(error),
+ * };
+ * await using ids = await IdGenerator.open(options);
+ * ```
+ */
 export interface IdGeneratorOpenOptions extends Omit<IdGeneratorOptions, "nodeId" | "subnodeId" | "subnodeCount"> {
   /**
    * Where reservations are kept. All generators of a system must share one store, or have node ids that are kept apart.
@@ -71,7 +97,17 @@ export interface IdGeneratorOpenOptions extends Omit<IdGeneratorOptions, "nodeId
   onError?: (error: unknown) => void;
 }
 
-/** How a call of {@linkcode IdGenerator.waitForId} differs from others. */
+/**
+ * How a call of {@linkcode IdGenerator.waitForId} differs from others.
+ *
+ * @example A wait of 5 s at most
+ * ```ts
+ * import { IdGenerator, type IdWaitOptions } from "@global-id/global-id";
+ *
+ * const options: IdWaitOptions = { signal: AbortSignal.timeout(5000) };
+ * console.log(await new IdGenerator({ nodeId: 7 }).waitForId(options));
+ * ```
+ */
 export interface IdWaitOptions {
   /**
    * Ends the wait: the promise then rejects with the signal's reason.
@@ -88,5 +124,20 @@ export interface IdWaitOptions {
  * - `"logical"`: go on in the last tick used, and once that is used up in the next, but through no more ticks than time
  *   really passes, as the monotonic clock tells. (A hybrid logical clock: Kulkarni et al., "Logical Physical Clocks",
  *   2014.) Ids still only grow. Their time is ahead of the clock by no more than the clock stepped back: see `aheadMs`.
+ *
+ * @example Ids that go on although the clock was set back
+ * ```ts
+ * import { type ClockPolicy, IdGenerator } from "@global-id/global-id";
+ * import { assertEquals } from "@std/assert";
+ *
+ * let now = Date.UTC(2030, 0, 1);
+ * const clockPolicy: ClockPolicy = "logical";
+ * const ids = new IdGenerator({ nodeId: 7, clock: { now: () => now }, clockPolicy });
+ * now += 1000;
+ * const before = ids.nextId();
+ * now -= 60_000;
+ * assertEquals(ids.nextId(), before + ids.step);
+ * assertEquals(ids.aheadMs, 60_000);
+ * ```
  */
 export type ClockPolicy = "refuse" | "logical";

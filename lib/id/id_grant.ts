@@ -1,4 +1,25 @@
-/** How a call of {@linkcode IdGenerator.tryRange} ended. The numbers are those of the wire protocol's status byte. */
+/**
+ * How a call of {@linkcode IdGenerator.tryRange} ended. The numbers are those of the wire protocol's status byte.
+ *
+ * @example Every way that a call can end
+ * ```ts
+ * import { IdGenerator, IdGrant, IdStatus } from "@global-id/global-id";
+ *
+ * const grant = new IdGrant();
+ * switch (new IdGenerator({ nodeId: 7 }).tryRange(1, grant)) {
+ *   case IdStatus.OK:
+ *     console.log(`${grant.count} ids`);
+ *     break;
+ *   case IdStatus.OUT_OF_IDS:
+ *   case IdStatus.CLOCK_BEHIND:
+ *   case IdStatus.NOT_RESERVED:
+ *     console.log(`none for ${grant.retryAfterMs} ms`);
+ *     break;
+ *   case IdStatus.OUT_OF_TIME:
+ *     console.log("none, ever again");
+ * }
+ * ```
+ */
 export const IdStatus = {
   /** Ids were granted. */
   OK: 0,
@@ -16,8 +37,23 @@ export const IdStatus = {
 export type IdStatus = typeof IdStatus[keyof typeof IdStatus];
 
 /**
- * Where {@linkcode IdGenerator.tryRange} writes its answer. Its user makes one and hands it to every call, so that a
- * call allocates nothing; an id is two 32-bit words in it for the same reason.
+ * The answer of {@linkcode IdGenerator.tryRange}. The caller makes one grant and hands it to every call, so that a call
+ * allocates nothing. For the same reason, an id is two 32-bit words in a grant.
+ *
+ * @example The ids of a grant
+ * ```ts
+ * import { IdGenerator, IdGrant } from "@global-id/global-id";
+ * import { assertEquals } from "@std/assert";
+ *
+ * let now = Date.UTC(2030, 0, 1);
+ * const ids = new IdGenerator({ nodeId: 7, clock: { now: () => now } });
+ * now += 1000;
+ * const grant = new IdGrant();
+ * ids.tryRange(3, grant);
+ * const first = BigInt(grant.firstHigh) << 32n | BigInt(grant.firstLow);
+ * assertEquals(grant.count, 3); // first, first + ids.step, first + 2n * ids.step
+ * assertEquals(ids.nextId(), first + 3n * ids.step);
+ * ```
  */
 export class IdGrant {
   /** How many ids were granted; 0 on any status but OK. */

@@ -1,7 +1,7 @@
 /**
  * Ids that were handed out together: `first`, `first + step`, and so on, `count` of them, in ascending order.
  *
- * @example
+ * @example Three ids
  * ```ts
  * import { IdRange } from "@global-id/global-id";
  * import { assertEquals } from "@std/assert";

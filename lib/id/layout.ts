@@ -1,19 +1,55 @@
 import { checkInteger, describe } from "../base/check.ts";
 
-/** Which of the two lower fields of an id comes first, that is, is the more significant one. */
+/**
+ * Which of the two lower fields of an id is the more significant one: the first named.
+ *
+ * @example The order of Twitter's ids
+ * ```ts
+ * import { type IdOrder, TWITTER_LAYOUT } from "@global-id/global-id";
+ *
+ * const order: IdOrder = TWITTER_LAYOUT.order; // "node-sequence"
+ * ```
+ */
 export type IdOrder = "sequence-node" | "node-sequence";
 
-/** The fields of one id. All are non-negative integers; each must fit the bits that the layout gives it. */
+/**
+ * The fields of one id. All are non-negative integers; each must fit the bits that the layout gives it.
+ *
+ * @example The parts of an id
+ * ```ts
+ * import { DEFAULT_LAYOUT, type IdParts } from "@global-id/global-id";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const parts: IdParts = DEFAULT_LAYOUT.unpack(29210240083821568n);
+ * assertEquals(parts, { tick: 217633248, sequence: 1, nodeId: 0 });
+ * ```
+ */
 export interface IdParts {
   /** Ticks since the layout's epoch. */
   tick: number;
-  /** Number of the id within its tick and node. */
+  /** The number of the id within its tick and node. */
   sequence: number;
   /** The node that made the id. */
   nodeId: number;
 }
 
-/** What an {@linkcode IdLayout} is made from. */
+/**
+ * What an {@linkcode IdLayout} is made from.
+ *
+ * @example 65,536 ids a second on each of 256 nodes, in 60 bits
+ * ```ts
+ * import { IdLayout, type IdLayoutOptions } from "@global-id/global-id";
+ *
+ * const options: IdLayoutOptions = {
+ *   timeBits: 36,
+ *   sequenceBits: 16,
+ *   nodeBits: 8,
+ *   tickMs: 1000,
+ *   epochMs: Date.UTC(2026, 0, 1),
+ * };
+ * const layout = new IdLayout(options);
+ * ```
+ */
 export interface IdLayoutOptions {
   /** Bits of the tick, 1 to 53: more would not be an exact `number`. */
   timeBits: number;
@@ -25,7 +61,11 @@ export interface IdLayoutOptions {
   tickMs: number;
   /** When tick 0 begins, in milliseconds since the Unix epoch (1970-01-01T00:00:00Z), which is the earliest. */
   epochMs: number;
-  /** Order of the two lower fields, most significant first. Default: `"sequence-node"`. */
+  /**
+   * Order of the two lower fields, most significant first.
+   *
+   * @default {"sequence-node"}
+   */
   order?: IdOrder;
 }
 

@@ -8,6 +8,14 @@ const EPOCH_2020_MS = 1_577_836_800_000;
  * As a signed 64-bit integer (a `bigint` column) its ids stay non-negative until the year 4197.
  *
  *     | time 37 bits | sequence 17 bits | node id 10 bits |
+ *
+ * @example When an id was made
+ * ```ts
+ * import { DEFAULT_LAYOUT } from "@global-id/global-id";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(DEFAULT_LAYOUT.timestampOf(29210240083821568n).toISOString(), "2026-11-23T21:40:48.000Z");
+ * ```
  */
 export const DEFAULT_LAYOUT: IdLayout = new IdLayout({
   timeBits: 37,
@@ -22,6 +30,13 @@ export const DEFAULT_LAYOUT: IdLayout = new IdLayout({
  * signed 64-bit integer its ids stay non-negative until the year 2292.
  *
  *     | time 34 bits | sequence 20 bits | node id 10 bits |
+ *
+ * @example A million ids a second
+ * ```ts
+ * import { IdGenerator, WIDE_LAYOUT } from "@global-id/global-id";
+ *
+ * const ids = new IdGenerator({ nodeId: 7, layout: WIDE_LAYOUT });
+ * ```
  */
 export const WIDE_LAYOUT: IdLayout = new IdLayout({
   timeBits: 34,
@@ -36,6 +51,13 @@ export const WIDE_LAYOUT: IdLayout = new IdLayout({
  * 2156. As a signed 64-bit integer its ids stay non-negative until the year 2088.
  *
  *     | time 32 bits | sequence 26 bits | node id 6 bits |
+ *
+ * @example The last of 64 nodes
+ * ```ts
+ * import { DENSE_LAYOUT, IdGenerator } from "@global-id/global-id";
+ *
+ * const ids = new IdGenerator({ nodeId: DENSE_LAYOUT.maxNodeId, layout: DENSE_LAYOUT });
+ * ```
  */
 export const DENSE_LAYOUT: IdLayout = new IdLayout({
   timeBits: 32,
@@ -50,6 +72,15 @@ export const DENSE_LAYOUT: IdLayout = new IdLayout({
  * 8,192 ids a second on each of 256 nodes, until the year 2156.
  *
  *     | time 32 bits | sequence 13 bits | node id 8 bits |
+ *
+ * @example Ids that are exact as numbers
+ * ```ts
+ * import { NUMBER_LAYOUT } from "@global-id/global-id";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const id = NUMBER_LAYOUT.pack({ tick: NUMBER_LAYOUT.maxTick, sequence: 8191, nodeId: 255 });
+ * assertEquals(Number(id), Number.MAX_SAFE_INTEGER);
+ * ```
  */
 export const NUMBER_LAYOUT: IdLayout = new IdLayout({
   timeBits: 32,
@@ -67,6 +98,14 @@ export const NUMBER_LAYOUT: IdLayout = new IdLayout({
  *
  * Source: `IdWorker.scala` of https://github.com/twitter-archive/snowflake (2010): `twepoch = 1288834974657L`,
  * `workerIdBits = 5L`, `datacenterIdBits = 5L`, `sequenceBits = 12L`.
+ *
+ * @example When a post was made
+ * ```ts
+ * import { TWITTER_LAYOUT } from "@global-id/global-id";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(TWITTER_LAYOUT.timestampOf(1541815603606036480n).toISOString(), "2022-06-28T16:07:40.105Z");
+ * ```
  */
 export const TWITTER_LAYOUT: IdLayout = new IdLayout({
   timeBits: 41,
@@ -85,6 +124,16 @@ export const TWITTER_LAYOUT: IdLayout = new IdLayout({
  *
  * Source: "Snowflakes" in https://discord.com/developers/docs/reference: milliseconds since the first second of 2015
  * (1420070400000) in bits 63 to 22, worker in 21 to 17, process in 16 to 12, increment in 11 to 0.
+ *
+ * @example The id in Discord's own documentation
+ * ```ts
+ * import { DISCORD_LAYOUT } from "@global-id/global-id";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const id = 175928847299117063n;
+ * assertEquals(DISCORD_LAYOUT.timestampOf(id).toISOString(), "2016-04-30T11:18:25.796Z");
+ * assertEquals(DISCORD_LAYOUT.unpack(id).sequence, 7);
+ * ```
  */
 export const DISCORD_LAYOUT: IdLayout = new IdLayout({
   timeBits: 42,
@@ -103,6 +152,15 @@ export const DISCORD_LAYOUT: IdLayout = new IdLayout({
  *
  * Source: https://github.com/sony/sonyflake (version 1): `BitLenTime = 39`, `BitLenSequence = 8`,
  * `BitLenMachineID = 16`, units of 10 ms, and a default `StartTime` of 2014-09-01T00:00:00Z.
+ *
+ * @example How long Sonyflake lasts
+ * ```ts
+ * import { SONYFLAKE_LAYOUT } from "@global-id/global-id";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const last = 2n ** 63n - 1n;
+ * assertEquals(SONYFLAKE_LAYOUT.timestampOf(last).getUTCFullYear(), 2188);
+ * ```
  */
 export const SONYFLAKE_LAYOUT: IdLayout = new IdLayout({
   timeBits: 39,
@@ -120,6 +178,15 @@ export const SONYFLAKE_LAYOUT: IdLayout = new IdLayout({
  *
  * Source: "Sharding & IDs at Instagram" (Instagram Engineering, 2011), the PL/pgSQL function `insta5.next_id`, whose
  * `our_epoch` is 1314220021721.
+ *
+ * @example The shard of an id
+ * ```ts
+ * import { INSTAGRAM_LAYOUT } from "@global-id/global-id";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const id = INSTAGRAM_LAYOUT.pack({ tick: 1387263000, sequence: 905, nodeId: 1341 });
+ * assertEquals(INSTAGRAM_LAYOUT.unpack(id).nodeId, 1341);
+ * ```
  */
 export const INSTAGRAM_LAYOUT: IdLayout = new IdLayout({
   timeBits: 41,
@@ -130,10 +197,29 @@ export const INSTAGRAM_LAYOUT: IdLayout = new IdLayout({
   order: "node-sequence",
 });
 
-/** The name of a preset, as the `--layout` flag of the server takes it. */
+/**
+ * The name of a preset, as the `--layout` flag of the server takes it.
+ *
+ * @example The layout that a setting names
+ * ```ts
+ * import { type LayoutName, LAYOUTS } from "@global-id/global-id";
+ *
+ * const name: LayoutName = "twitter";
+ * const layout = LAYOUTS[name];
+ * ```
+ */
 export type LayoutName = "default" | "wide" | "dense" | "number" | "twitter" | "discord" | "sonyflake" | "instagram";
 
-/** The presets by their names. */
+/**
+ * The presets by their names.
+ *
+ * @example Which ids have a time that a signed 64-bit column can hold
+ * ```ts
+ * import { LAYOUTS } from "@global-id/global-id";
+ *
+ * for (const [name, layout] of Object.entries(LAYOUTS)) console.log(name, layout.totalBits < 64);
+ * ```
+ */
 export const LAYOUTS: Readonly<Record<LayoutName, IdLayout>> = {
   default: DEFAULT_LAYOUT,
   wide: WIDE_LAYOUT,

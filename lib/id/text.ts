@@ -10,6 +10,15 @@ import { checkId } from "./layout.ts";
  * - `"hex"`: 16 digits, lower case
  * - `"base32"`: 13 of Crockford's symbols (https://www.crockford.com/base32.html), which leave out I, L, O and U
  * - `"base62"`: 11 of the digits, the upper-case and the lower-case letters, in this order
+ *
+ * @example The form of a setting
+ * ```ts
+ * import { formatId, type IdForm } from "@global-id/global-id";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const form: IdForm = "base32";
+ * assertEquals(formatId(29210240083821568n, form), "00SY6HW000100");
+ * ```
  */
 export type IdForm = "decimal" | "hex" | "base32" | "base62";
 
@@ -58,12 +67,12 @@ const FORMS: Record<IdForm, TextForm> = {
  * Writes an id as text.
  *
  * @param id The id, from 0 to 2^64 - 1.
- * @param form The text form. Default: `"decimal"`.
+ * @param form The text form; decimal if it is left out.
  * @returns The text, always of the form's width.
  * @throws {TypeError} If the id is not a `bigint` or there is no such form.
  * @throws {RangeError} If the id is out of its range.
  *
- * @example
+ * @example The forms of one id
  * ```ts
  * import { formatId } from "@global-id/global-id";
  * import { assertEquals } from "@std/assert";
@@ -83,13 +92,13 @@ export function formatId(id: bigint, form: IdForm = "decimal"): string {
  * begin with `0x`; and in `"base32"` the letters o, i and l are read as the digits that they look like.
  *
  * @param text The text.
- * @param form The text form. Default: `"decimal"`.
+ * @param form The text form; decimal if it is left out.
  * @returns The id.
  * @throws {TypeError} If the text is not a string or there is no such form.
  * @throws {SyntaxError} If the text is not of that form.
  * @throws {RangeError} If it is, but stands for more than 64 bits.
  *
- * @example
+ * @example An id in lower case
  * ```ts
  * import { parseId } from "@global-id/global-id";
  * import { assertEquals } from "@std/assert";

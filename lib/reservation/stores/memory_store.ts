@@ -4,7 +4,7 @@ import type { Reservation, ReservationStore } from "../store.ts";
  * Keeps reservations in memory, for tests, and for generators that only have to be kept apart within one process. It is
  * not durable: after a restart of the process, it proves nothing.
  *
- * @example
+ * @example Two generators of one process
  * ```ts
  * import { IdGenerator, MemoryReservationStore } from "@global-id/global-id";
  * import { assertNotEquals } from "@std/assert";
