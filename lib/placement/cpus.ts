@@ -1,7 +1,7 @@
 /**
- * Asks taskset (util-linux) which CPUs this process may run on.
+ * Asks taskset (util-linux) on which CPUs this process may run.
  *
- * @returns Their numbers, ascending; `undefined` if there is no taskset.
+ * @returns The CPUs' numbers, ascending; `undefined` if there is no taskset.
  */
 export async function allowedCpus(): Promise<number[] | undefined> {
   try {
@@ -17,9 +17,9 @@ export async function allowedCpus(): Promise<number[] | undefined> {
 }
 
 /**
- * Reads the list of CPUs at the end of a line, such as "pid 7's current affinity list: 0,2-4", whatever its language.
+ * Reads the list of CPUs at the end of a line in any language, such as "pid 7's current affinity list: 0,2-4".
  *
- * @returns Their numbers; `undefined` if there is no such list.
+ * @returns The CPUs' numbers; `undefined` if the line does not end with a list.
  */
 export function parseCpuList(line: string): number[] | undefined {
   const list = line.match(/[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*\s*$/)?.[0].trim();

@@ -1,107 +1,131 @@
 import type { Traffic } from "../udp/reuseport.ts";
 
-/** From this share of the time on in which it does something, a CPU has no room for more. */
-const HOT = 0.9;
-/** Up to this share, a CPU has room for another one's datagrams. */
-const ROOMY = 0.5;
-/** What two CPUs do together, as a share of the time of one, up to which one of them could do it alone. */
+/** The utilization from which on a CPU is saturated. */
+const SATURATED = 0.9;
+/** The utilization up to which a CPU can answer the datagrams of another one. */
+const UNDERLOADED = 0.5;
+/** The sum of the utilizations of CPUs below which one CPU can do the work of all of them. */
 const FITS_ONE = 0.8;
 
 /**
- * How many messages a receive brings on average, from which on it is throughput that counts. Where they come one by one, each
- * is waited for, and a wake-up across CPUs for each takes longer than all the rest. With all clients on one CPU, in replies a
- * second there and from the other CPU: 1 in flight 94,000 and 18,000 (1.00 messages a receive), 2 in flight 96,000 and 42,000
- * (1.05), 4 clients with one each 114,000 and 249,000 (1.29), 4 in flight of one 120,000 and 157,000 (1.63), 8 in flight 133,000
- * and 297,000 (3.22). So the bound is on the careful side.
+ * From how many messages a receive on average datagrams count as batched. Batched datagrams are moved for throughput. A
+ * client that sends datagrams one by one waits for each answer, and then a wake-up across CPUs takes longer than all
+ * the rest.
+ *
+ * Measured with all clients on one CPU, in replies a second from that CPU and from the other one:
+ *
+ * | clients | in flight each | messages a receive | same CPU | other CPU |
+ * | ------- | -------------- | ------------------ | -------- | --------- |
+ * | 1       | 1              | 1.00               | 94,000   | 18,000    |
+ * | 1       | 2              | 1.05               | 96,000   | 42,000    |
+ * | 4       | 1              | 1.29               | 114,000  | 249,000   |
+ * | 1       | 4              | 1.63               | 120,000  | 157,000   |
+ * | 1       | 8              | 3.22               | 133,000  | 297,000   |
+ *
+ * So the bound is cautious.
  */
-const SEVERAL = 1.5;
+const BATCHED = 1.5;
 
-/** So long after a move, in ms, what the workers have received is all from after it. */
+/** How long after a move the workers' reports are all from after the move, in ms. */
 const SETTLE_MS = 1500;
 
-/** After so long without any datagram, in ms, there is nobody to take from: the workers report every 500 ms. */
+/** How long no worker has received a datagram when all moves are undone, in ms. Workers report every 500 ms. */
 const SILENCE_MS = 1500;
 
-/** After a move that turned out to be for nothing, the next one waits so long, in ms. */
-const REST_MS = 10_000;
+/** How long no move is made after one that turned out to be futile, in ms. */
+const PAUSE_MS = 10_000;
 
-/** Stands for no CPU: a worker that takes only what the kernel's hash gives it. */
+/** Stands for no CPU: a worker that answers only the datagrams that the kernel deals by a hash of the sender. */
 export const NO_CPU = -1;
 
-/** The datagrams that arrive on one worker's CPU, and who takes them instead. */
+/** The datagrams that arrive on the home CPU of one worker, moved to others. */
 interface Move {
+  /** The worker whose datagrams are moved. */
   readonly from: number;
-  /** The worker that does, whose own CPU's `from` takes meanwhile; `undefined` for all of them, by a hash of the sender. */
+  /**
+   * The worker that answers them, while `from` answers those of its home CPU; `undefined` for all workers, by a hash.
+   */
   to: number | undefined;
+  /** When the move was made. */
   sinceMs: number;
 }
 
 /**
- * Decides which worker takes the datagrams that arrive on which CPU: the worker that is pinned there, which is fastest as long as
- * every CPU has its part. But where all of them arrive on one CPU (a network card with one queue, clients on the same machine)
- * that CPU would be used up while the others have nothing to do: then the worker on the idlest one takes them, and if that one is
- * used up as well, all workers do.
+ * Decides which worker answers the datagrams that arrive on which CPU.
  *
- * It only decides about speed. Which worker answers makes no difference to which ids are unique.
+ * A worker answers those of its home CPU, the CPU that it is pinned to: that is fastest as long as every CPU gets its
+ * part. If all datagrams arrive on one CPU (a network card with one queue, clients on the same machine), that CPU
+ * becomes saturated while the others idle. Then the worker on the idlest CPU answers them. If its CPU becomes saturated
+ * as well, all workers do.
+ *
+ * Placement decides about speed only. Ids are unique and in order, whichever worker answers.
  */
 export class Placement {
-  readonly #cpus: readonly number[];
+  readonly #homeCpus: readonly number[];
   #moves: Move[] = [];
-  #restsUntilMs = -Infinity;
-  /** When any worker has last received anything. */
-  #heardMs = -Infinity;
+  #pausedUntilMs = -Infinity;
+  /** When any worker has last received a datagram. */
+  #receivedMs = -Infinity;
 
   /**
-   * Begins with every worker's own CPU.
+   * Begins with every worker at its home CPU.
    *
-   * @param cpus The CPU that each worker is pinned to, each another one.
+   * @param homeCpus The CPU that each worker is pinned to, a different one for each.
    */
-  constructor(cpus: readonly number[]) {
-    this.#cpus = cpus;
+  constructor(homeCpus: readonly number[]) {
+    this.#homeCpus = homeCpus;
   }
 
-  /** The CPU whose datagrams each worker is to take, or {@linkcode NO_CPU}. */
+  /** The CPU whose datagrams each worker is to answer, or {@linkcode NO_CPU}. */
   get incomingCpus(): number[] {
-    const cpus = [...this.#cpus];
+    const cpus = [...this.#homeCpus];
     for (const { from, to } of this.#moves) {
-      cpus[from] = to === undefined ? NO_CPU : this.#cpus[to];
-      if (to !== undefined) cpus[to] = this.#cpus[from];
+      cpus[from] = to === undefined ? NO_CPU : this.#homeCpus[to];
+      if (to !== undefined) cpus[to] = this.#homeCpus[from];
     }
     return cpus;
   }
 
-  /** Whether every worker takes what arrives on its own CPU. */
-  get isHome(): boolean {
-    return this.#moves.length === 0;
+  /** Whether any worker answers other datagrams than those of its home CPU. */
+  get hasMoves(): boolean {
+    return this.#moves.length > 0;
   }
 
   /**
    * Decides anew.
    *
-   * @param busy The share of the time since the last decision in which each worker's CPU did something, 0 to 1.
-   * @param traffic What each worker has received since then.
-   * @param nowMs The time, of a clock that is not set.
+   * @param utilization The share of the time since the last decision in which each worker's home CPU was busy, 0 to 1.
+   * @param traffic What each worker has received since the last decision.
+   * @param nowMs The time, on a clock that does not step.
    */
-  update(busy: readonly number[], traffic: readonly Traffic[], nowMs: number): void {
-    if (traffic.some(({ receives }) => receives > 0)) this.#heardMs = nowMs;
-    this.#moves = this.#moves.filter((move) => {
-      if (isCalm(move, busy) || nowMs - this.#heardMs >= SILENCE_MS) return false;
-      if (nowMs - move.sinceMs < SETTLE_MS || !isForNothing(move, traffic)) return true;
-      this.#restsUntilMs = nowMs + REST_MS;
-      return false;
-    });
-    if (nowMs < this.#restsUntilMs) return;
-    const others = busy.map((_, worker) => worker).filter((worker) => !this.#isMoved(worker));
-    const idlest = others.toSorted((a, b) => busy[a] - busy[b])[0];
-    if (idlest === undefined || busy[idlest] > ROOMY) return;
-    const tooMuch = this.#moves.find(({ to }) => to !== undefined && busy[to] >= HOT);
-    const from = others.find((worker) => busy[worker] >= HOT && comeTogether(traffic[worker]));
-    if (tooMuch !== undefined) {
-      tooMuch.to = undefined;
-      tooMuch.sinceMs = nowMs;
+  update(utilization: readonly number[], traffic: readonly Traffic[], nowMs: number): void {
+    if (traffic.some(({ receives }) => receives > 0)) this.#receivedMs = nowMs;
+    this.#undoMoves(utilization, traffic, nowMs);
+    if (nowMs < this.#pausedUntilMs) return;
+
+    const atHome = utilization.map((_, worker) => worker).filter((worker) => !this.#isMoved(worker));
+    const idlest = atHome.toSorted((a, b) => utilization[a] - utilization[b]).at(0);
+    if (idlest === undefined || utilization[idlest] > UNDERLOADED) return;
+    const isSaturated = (worker: number) => utilization[worker] >= SATURATED;
+    const insufficient = this.#moves.find(({ to }) => to !== undefined && isSaturated(to));
+    const from = atHome.find((worker) => isSaturated(worker) && isBatched(traffic[worker]));
+    if (insufficient !== undefined) {
+      insufficient.to = undefined;
+      insufficient.sinceMs = nowMs;
     } else if (from !== undefined) {
       this.#moves.push({ from, to: idlest, sinceMs: nowMs });
     }
+  }
+
+  /** Undoes the moves that are not needed any more, and those that do not pay, after which there is a pause. */
+  #undoMoves(utilization: readonly number[], traffic: readonly Traffic[], nowMs: number): void {
+    const isSilent = nowMs - this.#receivedMs >= SILENCE_MS;
+    this.#moves = this.#moves.filter((move) => {
+      if (isSilent || isUnderloaded(move, utilization)) return false;
+      if (nowMs - move.sinceMs < SETTLE_MS || !isFutile(move, traffic)) return true;
+      this.#pausedUntilMs = nowMs + PAUSE_MS;
+      return false;
+    });
   }
 
   #isMoved(worker: number): boolean {
@@ -109,20 +133,22 @@ export class Placement {
   }
 }
 
-/** Whether there is so little to do that the CPU could do it alone again. */
-function isCalm({ from, to }: Move, busy: readonly number[]): boolean {
-  const shares = to === undefined ? busy : [busy[from], busy[to]];
+/** Whether the CPUs of a move have so little to do that the one where the datagrams arrive could do it alone. */
+function isUnderloaded({ from, to }: Move, utilization: readonly number[]): boolean {
+  const shares = to === undefined ? utilization : [utilization[from], utilization[to]];
   return shares.reduce((sum, share) => sum + share) < FITS_ONE;
 }
 
-/** Whether a wake-up across CPUs for each datagram is all that comes of it, or the other CPU has its own to do by now. */
-function isForNothing({ from, to }: Move, traffic: readonly Traffic[]): boolean {
-  const takers = to === undefined ? traffic : [traffic[to]];
-  if (takers.every(({ receives }) => receives === 0)) return false;
-  if (!takers.some(comeTogether)) return true;
+/**
+ * Whether a move costs more than it gains: its datagrams are not batched, or the other CPU gets many of its own by now.
+ */
+function isFutile({ from, to }: Move, traffic: readonly Traffic[]): boolean {
+  const answering = to === undefined ? traffic : [traffic[to]];
+  if (answering.every(({ receives }) => receives === 0)) return false;
+  if (!answering.some(isBatched)) return true;
   return to !== undefined && traffic[from].messages > traffic[to].messages / 2;
 }
 
-function comeTogether({ messages, receives }: Traffic): boolean {
-  return receives > 0 && messages >= receives * SEVERAL;
+function isBatched({ messages, receives }: Traffic): boolean {
+  return receives > 0 && messages >= receives * BATCHED;
 }

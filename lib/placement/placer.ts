@@ -1,47 +1,49 @@
-import { CpuUse } from "./cpu_use.ts";
 import type { Traffic } from "../udp/reuseport.ts";
+import { CpuUse } from "./cpu_use.ts";
 import { Placement } from "./placement.ts";
 
-/** How often to decide, in ms: CPU time is counted in steps of 10 ms. */
+/** How often to decide, in ms. The kernel counts CPU time in steps of 10 ms. */
 const INTERVAL_MS = 500;
 
-/** The workers that are placed, in the order of their CPUs. */
+/** The workers to place, in the order of their home CPUs. */
 export interface PlacedWorkers {
-  /** What each of them received since this was last called. */
+  /** Returns what each worker has received since the last call. */
   takeTraffic(): Traffic[];
-  /** Tells each of them whose datagrams to take: the numbers of CPUs. */
+  /** Makes the datagrams that arrive on a CPU a worker's: a CPU's number, or `NO_CPU`, for each worker. */
   setIncomingCpus(incomingCpus: readonly number[]): void;
 }
 
-/** Has workers take what arrives on other CPUs where that is faster, until it is disposed of. */
+/** Lets workers answer the datagrams of other CPUs where that is faster, until it is disposed of. */
 export class Placer implements Disposable {
-  readonly #cpus: readonly number[];
+  readonly #workers: PlacedWorkers;
+  readonly #homeCpus: readonly number[];
   readonly #placement: Placement;
   readonly #use = new CpuUse();
   readonly #timer: ReturnType<typeof setInterval>;
 
   /**
-   * Begins.
+   * Begins to place workers.
    *
    * @param workers The workers.
-   * @param cpus The CPU that each is pinned to, each another one.
+   * @param homeCpus The CPU that each worker is pinned to, a different one for each.
    */
-  constructor(private readonly workers: PlacedWorkers, cpus: readonly number[]) {
-    this.#cpus = cpus;
-    this.#placement = new Placement(cpus);
+  constructor(workers: PlacedWorkers, homeCpus: readonly number[]) {
+    this.#workers = workers;
+    this.#homeCpus = homeCpus;
+    this.#placement = new Placement(homeCpus);
     this.#timer = setInterval(() => this.#decide(), INTERVAL_MS);
   }
 
   #decide(): void {
-    const traffic = this.workers.takeTraffic();
-    // Reading what the CPUs do is the work of this: nobody needs to know while nobody asks for ids.
-    if (this.#placement.isHome && traffic.every(({ messages }) => messages === 0)) return;
+    const traffic = this.#workers.takeTraffic();
+    // An idle server does not read the CPUs' use, which is the larger part of the work.
+    if (!this.#placement.hasMoves && traffic.every(({ messages }) => messages === 0)) return;
     const use = this.#use.read();
-    this.#placement.update(this.#cpus.map((cpu) => use[cpu]), traffic, performance.now());
-    this.workers.setIncomingCpus(this.#placement.incomingCpus);
+    this.#placement.update(this.#homeCpus.map((cpu) => use[cpu]), traffic, performance.now());
+    this.#workers.setIncomingCpus(this.#placement.incomingCpus);
   }
 
-  /** Decides no more. */
+  /** Stops placing. */
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
   }

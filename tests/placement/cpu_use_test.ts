@@ -5,20 +5,22 @@ import { CpuUse } from "../../lib/placement/cpu_use.ts";
 import { until } from "../../testing/within.ts";
 
 describe("CpuUse", () => {
-  it("tells nothing the first time, and shares from then on", () => {
+  it("reads 0 the first time, and shares of 0 to 1 from then on", () => {
     const use = new CpuUse();
     assert(use.read().every((share) => share === 0));
     assert(use.read().every((share) => share >= 0 && share <= 1));
   });
 
-  it("sees a CPU that is used up", async () => {
-    const [cpu] = (await allowedCpus())!;
+  it("reads more than 0.9 of a saturated CPU", async () => {
+    const cpus = await allowedCpus();
+    assert(cpus !== undefined);
+    const [cpu] = cpus;
     const script = "while :; do :; done";
     const busy = new Deno.Command("taskset", { args: ["--cpu-list", String(cpu), "sh", "-c", script] }).spawn();
     try {
       const use = new CpuUse();
       use.read();
-      await until("it sees it", async () => {
+      await until("it reads more than 0.9", async () => {
         await new Promise((resolve) => setTimeout(resolve, 200));
         return use.read()[cpu] > 0.9;
       });
@@ -28,7 +30,7 @@ describe("CpuUse", () => {
     }
   });
 
-  it("knows no CPU that is not listed", () => {
+  it("does not know a CPU that the system does not list", () => {
     assertEquals([CpuUse.isKnown([0]), CpuUse.isKnown([0, 100_000])], [true, false]);
   });
 });

@@ -3,13 +3,13 @@ import { describe, it } from "@std/testing/bdd";
 import { parseCpuList } from "../../lib/placement/cpus.ts";
 
 describe("parseCpuList", () => {
-  it("reads what taskset prints, in whatever language", () => {
+  it("reads the list at the end of a line of taskset, in any language", () => {
     assertEquals(parseCpuList("pid 1's current affinity list: 0\n"), [0]);
     assertEquals(parseCpuList("pid 4711's current affinity list: 0,1\n"), [0, 1]);
     assertEquals(parseCpuList("Aktuelle Affinitätsliste von Prozess 12: 0-3,8,10-11\n"), [0, 1, 2, 3, 8, 10, 11]);
   });
 
-  it("is not fooled by anything else", () => {
+  it("returns undefined for any other line", () => {
     assertEquals(parseCpuList("taskset: failed to get pid 4711's affinity: No such process\n"), undefined);
     assertEquals(parseCpuList(""), undefined);
   });

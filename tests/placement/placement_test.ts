@@ -8,7 +8,7 @@ const NONE: Traffic = { messages: 0, receives: 0 };
 const MANY: Traffic = { messages: 50_000, receives: 2000 };
 const ONE_BY_ONE: Traffic = { messages: 50_000, receives: 49_000 };
 
-/** A server whose CPUs are 4, 5, ..., and the decisions on it, one every half a second. */
+/** A server whose home CPUs are 4, 5, …, and the decisions about it, one every half a second. */
 class Decisions {
   readonly placement: Placement;
   #nowMs = 0;
@@ -17,7 +17,7 @@ class Decisions {
     this.placement = new Placement(Array.from({ length: workers }, (_, i) => 4 + i));
   }
 
-  /** Decides as often as it takes for a move to settle. */
+  /** Decides until a move has settled. */
   settle(busy: number[], traffic: Traffic[]): number[] {
     for (let i = 0; i < 4; i++) this.once(busy, traffic);
     return this.placement.incomingCpus;
@@ -34,35 +34,35 @@ class Decisions {
 }
 
 describe("Placement", () => {
-  it("has each worker take what arrives on its own CPU while nobody is short of one", () => {
+  it("leaves every worker at its home CPU while no CPU is saturated, or none is underloaded", () => {
     const decisions = new Decisions(3);
     assertEquals(decisions.placement.incomingCpus, [4, 5, 6]);
     assertEquals(decisions.settle([0.8, 0.1, 0], [MANY, NONE, NONE]), [4, 5, 6]);
     assertEquals(decisions.settle([1, 1, 1], [MANY, MANY, MANY]), [4, 5, 6]);
     assertEquals(decisions.settle([1, 0.6, 0.7], [MANY, NONE, NONE]), [4, 5, 6]);
-    assert(decisions.placement.isHome);
+    assert(!decisions.placement.hasMoves);
   });
 
-  it("has the worker on the idlest CPU take what arrives on a CPU that is used up", () => {
+  it("moves the datagrams of a saturated CPU to the worker on the idlest one", () => {
     const decisions = new Decisions(3);
     assertEquals(decisions.once([1, 0.3, 0.2], [MANY, NONE, NONE]), [6, 5, 4]);
     assertEquals(decisions.settle([0.9, 0.1, 0.8], [NONE, NONE, MANY]), [6, 5, 4]);
-    assert(!decisions.placement.isHome);
+    assert(decisions.placement.hasMoves);
   });
 
-  it("leaves alone who waits for every datagram, and a CPU that others use up", () => {
+  it("moves no datagrams that come one by one, nor those of a CPU that other processes saturate", () => {
     assertEquals(new Decisions(2).settle([1, 0], [ONE_BY_ONE, NONE]), [4, 5]);
     assertEquals(new Decisions(2).settle([1, 0], [NONE, MANY]), [4, 5]);
   });
 
-  it("moves those of several CPUs, one after the other", () => {
+  it("moves the datagrams of several CPUs, one after the other", () => {
     const decisions = new Decisions(4);
     const busy = [1, 1, 0.1, 0.2];
     assertEquals(decisions.once(busy, [MANY, MANY, NONE, NONE]), [6, 5, 4, 7]);
     assertEquals(decisions.once(busy, [NONE, MANY, MANY, NONE]), [6, 7, 4, 5]);
   });
 
-  it("deals them out to all where one worker is not enough, as long as one has room", () => {
+  it("deals datagrams to all workers when one is not enough, as long as a CPU is underloaded", () => {
     const decisions = new Decisions(3);
     decisions.settle([1, 0, 0], [MANY, NONE, NONE]);
     assertEquals(decisions.once([1, 0.95, 0.2], [NONE, MANY, NONE]), [NO_CPU, 5, 6]);
@@ -72,7 +72,7 @@ describe("Placement", () => {
     assertEquals(pair.settle([1, 1], [NONE, MANY]), [5, 4]);
   });
 
-  it("goes back when one CPU can do it alone, and moves again at once", () => {
+  it("undoes a move when one CPU can do the work of both, and moves again at once", () => {
     const decisions = new Decisions(3);
     decisions.settle([1, 0, 0], [MANY, NONE, NONE]);
     assertEquals(decisions.once([0.4, 0.3, 0.9], [NONE, MANY, NONE]), [4, 5, 6]);
@@ -84,10 +84,10 @@ describe("Placement", () => {
   for (
     const [what, traffic] of [
       ["datagrams come one by one", [NONE, ONE_BY_ONE]],
-      ["the other CPU has got its own", [MANY, MANY]],
+      ["the other CPU gets datagrams of its own", [MANY, MANY]],
     ] as const
   ) {
-    it(`goes back when ${what}, but not before the move has settled, and then rests`, () => {
+    it(`undoes a move when ${what}, but not before it has settled, and then pauses`, () => {
       const decisions = new Decisions(2);
       decisions.once([1, 0], [MANY, NONE]);
       assertEquals(decisions.once([1, 1], [...traffic]), [5, 4]);
@@ -98,14 +98,14 @@ describe("Placement", () => {
     });
   }
 
-  it("stays where it is when the workers have not been heard once", () => {
+  it("keeps a move when the workers did not report once", () => {
     const decisions = new Decisions(2);
     decisions.settle([1, 0], [MANY, NONE]);
     assertEquals(decisions.once([1, 1], [NONE, NONE]), [5, 4]);
     assertEquals(decisions.settle([1, 1], [NONE, MANY]), [5, 4]);
   });
 
-  it("goes back when nobody asks any more, whatever else the CPUs do", () => {
+  it("undoes all moves after a silence, whatever else the CPUs do", () => {
     for (const workers of [2, 3]) {
       const decisions = new Decisions(workers);
       const home = decisions.placement.incomingCpus;
@@ -116,20 +116,20 @@ describe("Placement", () => {
     }
   });
 
-  it("deals nothing out to all where only the CPU that it was taken from has room", () => {
+  it("does not deal to all workers when only the CPU that the datagrams arrive on is underloaded", () => {
     const decisions = new Decisions(2);
     decisions.settle([1, 0], [MANY, NONE]);
     assertEquals(decisions.once([0.3, 1], [NONE, MANY]), [5, 4]);
   });
 
-  it("goes back from dealing out to all when datagrams come one by one", () => {
+  it("undoes dealing to all workers when datagrams come one by one", () => {
     const decisions = new Decisions(3);
     decisions.settle([1, 0, 0], [MANY, NONE, NONE]);
     assertEquals(decisions.once([1, 1, 0.2], [NONE, MANY, NONE]), [NO_CPU, 5, 6]);
     assertEquals(decisions.settle([1, 1, 1], [ONE_BY_ONE, ONE_BY_ONE, ONE_BY_ONE]), [4, 5, 6]);
   });
 
-  it("never has two workers take the same CPU's, whatever happens", () => {
+  it("never gives two workers the datagrams of the same CPU", () => {
     const share = fc.oneof(fc.constantFrom(0, 0.2, 0.5, 0.9, 1), fc.double({ min: 0, max: 1, noNaN: true }));
     const second = fc.record({
       busy: fc.array(share, { minLength: 4, maxLength: 4 }),
