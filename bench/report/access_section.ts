@@ -1,5 +1,5 @@
 import { Mac } from "../../lib/access/mac.ts";
-import { MAX_AHEAD_MS } from "../../lib/access/replay_window.ts";
+import { MAX_REQUEST_AHEAD_MS } from "../../lib/access/replay_window.ts";
 import { ConnectedSocket } from "../../lib/udp/connected_socket.ts";
 import { RANGE, RANGE_BYTES, SIGNED, SIGNED_BYTES } from "../../lib/wire/protocol.ts";
 import { writeRangeRequest } from "../../lib/wire/request.ts";
@@ -63,7 +63,7 @@ async function measure(lab: Lab, row: string): Promise<Sample> {
   const count = lab.options.seconds * REQUESTS_PER_SECOND;
   ask(socket, requestsOf(WARM_UP_REQUESTS, mac), mac !== undefined);
   // Until then, the server takes no signed request for new.
-  await sleep(MAX_AHEAD_MS, lab.options.signal);
+  await sleep(MAX_REQUEST_AHEAD_MS, lab.options.signal);
   const requests = requestsOf(count, mac);
   const before = await cpuSeconds(pids);
   ask(socket, requests, mac !== undefined);

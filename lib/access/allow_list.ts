@@ -1,25 +1,25 @@
 import { describe } from "../base/check.ts";
 import { SourceAddress } from "../udp/source_address.ts";
 
-/** How much longer the prefix of an IPv4 range is when it is written as a range of `::ffff:a.b.c.d`, in bits. */
+/** How many bits longer the prefix of an IPv4 range is as a range of `::ffff:a.b.c.d`. */
 const MAPPED_PREFIX = 96;
 
 /**
- * The ranges of addresses that are let in.
+ * The ranges of addresses that a server lets in.
  *
- * An IPv4 sender is let in by IPv4 ranges only, also where a socket bound to `::` sees it as `::ffff:a.b.c.d`, and an IPv6
- * sender by IPv6 ranges only: `::/0` does not let all of IPv4 in. A range of IPv4-mapped addresses (`::ffff:10.0.0.0/104`)
- * is the IPv4 range that it maps.
+ * An IPv4 range lets in IPv4 senders only, also where a socket bound to `::` sees them as `::ffff:a.b.c.d`. An IPv6
+ * range lets in IPv6 senders only: `::/0` does not let in all of IPv4. A range of IPv4-mapped addresses
+ * (`::ffff:10.0.0.0/104`) is the IPv4 range that it maps.
  *
- * The address of a UDP sender is what it says it is: a list keeps out those who cannot forge an address of yours, which is
- * for the routers at the edge of your network to see to. What cannot be forged is the MAC of `mac.ts`.
+ * A UDP sender can spoof its address. A list keeps out only senders that cannot spoof an address of your network; the
+ * routers at its edge see to that. Nobody can spoof the MAC of `mac.ts`.
  *
  * A check takes time in proportion to the number of ranges: one nanosecond each for IPv4, three for IPv6.
  */
 export class AllowList {
-  /** Of every IPv4 range: its first address, and its mask. */
+  /** The first address and the mask of each IPv4 range. */
   readonly #ipv4: Int32Array;
-  /** Of every IPv6 range: the four words of its first address, and the four of its mask. */
+  /** The first address (four words) and the mask (four words) of each IPv6 range. */
   readonly #ipv6: Int32Array;
 
   private constructor(ipv4: number[], ipv6: number[]) {
@@ -30,10 +30,10 @@ export class AllowList {
   /**
    * Reads a list.
    *
-   * @param ranges Addresses (`192.0.2.1`, `2001:db8::1`) and ranges (`192.0.2.0/24`, `2001:db8::/32`). A list of none lets
-   * nobody in.
+   * @param ranges Addresses (`192.0.2.1`, `2001:db8::1`) and ranges (`192.0.2.0/24`, `2001:db8::/32`). An empty list
+   * lets nobody in.
    * @returns The list.
-   * @throws {SyntaxError} If one is neither, or has bits set after its prefix: `192.0.2.1/24` may be meant as the range or as
+   * @throws {SyntaxError} If a text is neither, or has bits set after its prefix: `192.0.2.1/24` may mean the range or
    * the one address, and a guess could let in 255 addresses too many.
    */
   static parse(ranges: readonly string[]): AllowList {
@@ -55,7 +55,7 @@ export class AllowList {
     return new AllowList(ipv4, ipv6);
   }
 
-  /** Whether a sender is let in. Allocates nothing. */
+  /** Whether the list lets a sender in. Allocates nothing. */
   allows(source: SourceAddress): boolean {
     const words = source.words;
     if (source.isIPv4) {
@@ -76,7 +76,7 @@ export class AllowList {
   }
 }
 
-/** The first address of a range, and the length of its prefix as an IPv6 range, 0 to 128. */
+/** Returns the first address of a range, and the length of its prefix as an IPv6 range, 0 to 128. */
 function parseRange(text: string): [SourceAddress, number] {
   const match = text.match(/^([0-9A-Fa-f:.]+)(?:\/([0-9]{1,3}))?$/);
   if (match === null) throw notARange(text);
@@ -95,12 +95,12 @@ function parseRange(text: string): [SourceAddress, number] {
 
 function notARange(text: string): SyntaxError {
   return new SyntaxError(
-    "a range is an IP address, or one with the length of a prefix, at most 32 or for IPv6 128, such as 192.0.2.0/24 or " +
+    "a range is an IP address, or one with the length of a prefix (at most 32, for IPv6 128), such as 192.0.2.0/24 or " +
       `2001:db8::/32: got ${describe(text)}`,
   );
 }
 
-/** The mask of a 32-bit word of which the first `bits` belong to the prefix: none if it is below 0, all if above 32. */
+/** Returns the mask of a 32-bit word whose first `bits` bits belong to the prefix: none if below 0, all if above 32. */
 function maskOfWord(bits: number): number {
   return bits <= 0 ? 0 : bits >= 32 ? -1 : -1 << (32 - bits);
 }

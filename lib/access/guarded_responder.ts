@@ -7,23 +7,25 @@ import { ReplayWindow } from "./replay_window.ts";
 import { createSignedResponder } from "./signed_responder.ts";
 import { SourceLimit } from "./source_limit.ts";
 
-/** Who gets ids, and how many. As JSON, so that a supervisor can tell its workers. */
+/** Who gets ids, and how many. It is plain JSON, so that a supervisor can send it to its workers. */
 export interface AccessOptions {
-  /** The ranges of addresses that are let in: see `AllowList.parse`. Left out: all. */
+  /** The ranges of addresses to let in: see `AllowList.parse`. Left out: all addresses. */
   allow?: readonly string[];
-  /** The key that requests must be signed with, as hexadecimal digits. Left out: none is needed. */
+  /**
+   * The key with which clients must sign their requests, as hexadecimal digits. Left out: requests need no signature.
+   */
   keyHex?: string;
-  /** How many ids of a tick one source may have here, at least 1. Left out: all. */
+  /** How many ids of a tick one source may have from this worker, at least 1. Left out: all. */
   idsPerSource?: number;
 }
 
 /**
- * Puts the guards that are wanted in front of a function that answers requests: the list of addresses first, since it costs
- * the least; then the signature, since what a request asks for counts only if it is genuine; then the limit of its source.
+ * Puts guards in front of a function that answers requests. The list of addresses comes first, since it costs the
+ * least; then the signature, since only genuine requests count; then the limit of the source.
  *
- * @param respond What answers requests: see `createResponder`.
+ * @param respond Answers requests: see `createResponder`.
  * @param options Who gets ids, and how many.
- * @param layout What a tick is.
+ * @param layout The layout, for the length of a tick.
  * @returns The function. It needs a view of at least 48 bytes.
  * @throws {SyntaxError | TypeError | RangeError} If an option is wrong.
  */

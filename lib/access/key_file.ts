@@ -1,6 +1,6 @@
 import { MIN_KEY_BYTES } from "./mac.ts";
 
-/** Whoever is neither the owner of a file nor in its group. */
+/** The bits of a file's mode for users who are neither its owner nor in its group. */
 const OTHERS = 0o007;
 
 const HOW_TO_MAKE_ONE = "make one with: (umask 077; openssl rand -hex 32 > FILE)";
@@ -8,18 +8,18 @@ const HOW_TO_MAKE_ONE = "make one with: (umask 077; openssl rand -hex 32 > FILE)
 /**
  * Reads a key from a file: see {@linkcode parseKey}.
  *
- * @param path The file. On systems that tell, nobody but its owner and its group may have access to it.
+ * @param path The file. On systems with file modes, only its owner and its group may have access.
  * @returns The key.
- * @throws {SyntaxError} If there is no key in it; the message does not show what there is.
- * @throws {Deno.errors.PermissionDenied} If others have access to it, or this process has none.
- * @throws {Deno.errors.NotFound} If it is not there.
+ * @throws {SyntaxError} If the file holds no key. The message does not show the contents.
+ * @throws {Deno.errors.PermissionDenied} If others have access to the file, or this process has none.
+ * @throws {Deno.errors.NotFound} If the file does not exist.
  */
 export async function readKeyFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
   using file = await Deno.open(path);
   const { mode } = await file.stat();
   if (mode !== null && (mode & OTHERS) !== 0) {
     throw new Deno.errors.PermissionDenied(
-      `the key in ${path} may have been read by others (its mode is ${(mode & 0o777).toString(8).padStart(3, "0")}): ` +
+      `other users may have read the key in ${path} (its mode is ${(mode & 0o777).toString(8).padStart(3, "0")}): ` +
         `chmod o= ${path}, or rather ${HOW_TO_MAKE_ONE}`,
     );
   }
@@ -28,19 +28,19 @@ export async function readKeyFile(path: string): Promise<Uint8Array<ArrayBuffer>
 }
 
 /**
- * Reads a key: at least 32 bytes, as hexadecimal digits (after 0x or not) or as base64 (of either alphabet, padded or not),
- * on one line. What can be hexadecimal digits is read as such.
+ * Reads a key: at least 32 bytes, on one line, as hexadecimal digits (with or without 0x) or as base64 (of either
+ * alphabet, padded or not). A text that can be hexadecimal digits counts as such.
  *
- * @param text The key. Space before and after it is left out.
- * @param name What to call the text in a message, such as the file that it is from.
+ * @param text The key. Space before and after it is ignored.
+ * @param name The name of the text in messages, such as the path of its file.
  * @returns The key.
- * @throws {SyntaxError} If it is no such key; the message does not show what it is.
+ * @throws {SyntaxError} If the text is no such key. The message does not show it.
  */
 export function parseKey(text: string, name: string): Uint8Array<ArrayBuffer> {
   const key = decode(text.trim());
   if (key === undefined) {
     throw new SyntaxError(
-      `a key is one line of hexadecimal digits or base64, which ${name} is not: ${HOW_TO_MAKE_ONE}`,
+      `a key is one line of hexadecimal digits or base64, and ${name} is something else: ${HOW_TO_MAKE_ONE}`,
     );
   }
   if (key.length < MIN_KEY_BYTES) {
@@ -51,7 +51,7 @@ export function parseKey(text: string, name: string): Uint8Array<ArrayBuffer> {
   return key;
 }
 
-/** Says why a key cannot be read, and what to do about it. */
+/** Returns a message that says why a key cannot be read, and what to do. */
 export function explainKeyFileError(error: unknown, path: string): string {
   if (error instanceof Deno.errors.NotCapable) {
     return `--key-file ${path} needs the permission --allow-read=${path}: deno task has it for ~/.global-id`;

@@ -15,8 +15,9 @@ import { writeRangeError } from "../wire/range_error.ts";
 import type { SourceLimit } from "./source_limit.ts";
 
 /**
- * Makes a function that limits the ids of each source in a tick of the clock. It cuts down requests for more ids than the source has
- * left. A source without ids gets the answer that there are none until the next tick. All other datagrams pass as they are.
+ * Makes a function that limits the ids of each source in a tick of the clock. It cuts down requests for more ids than
+ * the source has left. A source without ids gets the answer that there are none until the next tick. All other
+ * datagrams pass as they are.
  *
  * @param respond Answers requests: see `createResponder`.
  * @param limit The limit of each source.

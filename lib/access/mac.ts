@@ -33,25 +33,29 @@ import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { RANGE_BYTES, SIGNED, SIGNED_BYTES } from "../wire/protocol.ts";
 
-/** The fewest bytes that a key may have: below them, the MAC would be no stronger than the key. */
+/** The minimum length of a key in bytes. A shorter key would be weaker than the MAC. */
 export const MIN_KEY_BYTES = 32;
 
 const MAC_BYTES = SIGNED_BYTES - RANGE_BYTES;
+// The offsets of the fields that a signed request has in place of zeros.
 const TIME = 16;
 const NONCE = 24;
 
 /**
  * Makes and checks the MACs of requests and responses, in place.
  *
- * HMAC-SHA-256, since every language has it, so that anybody can write a client; from `@noble/hashes`, since WebCrypto's is
- * asynchronous and Node's takes several times as long for messages this short.
+ * The algorithm is HMAC-SHA-256, since every language has it, so anybody can write a client. The implementation is that
+ * of `@noble/hashes`: WebCrypto's is asynchronous, and Node's takes several times as long for messages this short.
  */
 export class Mac {
-  /** HMAC with the key already in it, and the copy of it that every MAC is computed in. */
+  /** HMAC after the key, and a copy of that state, which computes each MAC. */
   readonly #keyed;
   readonly #work;
 
-  /** What a MAC is of, and what comes out. In memory of their own, since a view of a datagram would be an allocation. */
+  /**
+   * The message to authenticate, and the digest. They have memory of their own, since a view of a datagram would be an
+   * allocation.
+   */
   readonly #message = new Uint8Array(SIGNED_BYTES);
   readonly #messageView = new DataView(this.#message.buffer);
   readonly #requestMessage = this.#message.subarray(0, RANGE_BYTES);
@@ -59,10 +63,10 @@ export class Mac {
   readonly #digestView = new DataView(this.#digest.buffer);
 
   /**
-   * Takes the key.
+   * Prepares for a key.
    *
-   * @param key What server and clients share; at least 32 bytes.
-   * @throws {RangeError} If it is shorter.
+   * @param key The key that server and clients share, at least 32 bytes.
+   * @throws {RangeError} If the key is shorter.
    */
   constructor(key: Uint8Array) {
     if (key.length < MIN_KEY_BYTES) {
@@ -73,10 +77,10 @@ export class Mac {
   }
 
   /**
-   * Makes a signed request of a range request.
+   * Turns a range request into a signed request.
    *
    * @param datagram At least 48 bytes that begin with a range request.
-   * @param timeMs When it is sent, in ms since 1970.
+   * @param timeMs When the client sends it, in ms since 1970.
    * @param nonceHigh The upper 32 bits of the nonce.
    * @param nonceLow The lower 32 bits of the nonce.
    * @returns The length of the signed request in bytes.
@@ -87,33 +91,33 @@ export class Mac {
     datagram.setUint32(TIME + 4, timeMs);
     datagram.setUint32(NONCE, nonceHigh);
     datagram.setUint32(NONCE + 4, nonceLow);
-    this.#computeOfRequest(datagram);
-    return this.#write(datagram);
+    this.#digestRequest(datagram);
+    return this.#writeMac(datagram);
   }
 
   /**
-   * Checks a signed request. Whether it is fresh is for a `ReplayWindow` to say.
+   * Checks a signed request. A `ReplayWindow` checks whether it is fresh.
    *
    * @param datagram A view that begins with the datagram.
    * @param length The datagram's length in bytes.
-   * @returns Whether it is a signed request, made with this key. Bytes that must be zero may still be others.
+   * @returns Whether it is a signed request, made with this key. Its reserved bytes are not checked.
    */
   verifyRequest(datagram: DataView, length: number): boolean {
     if (length !== SIGNED_BYTES || datagram.getUint8(0) !== SIGNED) return false;
-    this.#computeOfRequest(datagram);
-    return this.#isIn(datagram);
+    this.#digestRequest(datagram);
+    return this.#endsWithDigest(datagram);
   }
 
   /**
-   * Signs the response that was written over a signed request.
+   * Signs a response that was written over a signed request.
    *
-   * @param datagram The response, and behind its 32 bytes still the MAC of the request.
+   * @param datagram The response. Behind its 32 bytes, it still has the MAC of the request.
    * @returns The length of the signed response in bytes.
    */
   signResponse(datagram: DataView): number {
     datagram.setUint8(0, SIGNED);
-    this.#computeOfResponse(datagram, datagram);
-    return this.#write(datagram);
+    this.#digestResponse(datagram, datagram);
+    return this.#writeMac(datagram);
   }
 
   /**
@@ -121,39 +125,39 @@ export class Mac {
    *
    * @param datagram A view that begins with the datagram.
    * @param length The datagram's length in bytes.
-   * @param request The signed request, as it was sent.
-   * @returns Whether it is the answer to this request, made with this key.
+   * @param request The signed request, as the client sent it.
+   * @returns Whether it is the response to this request, made with this key.
    */
   verifyResponse(datagram: DataView, length: number, request: DataView): boolean {
     if (length !== SIGNED_BYTES || datagram.getUint8(0) !== SIGNED) return false;
-    this.#computeOfResponse(datagram, request);
-    return this.#isIn(datagram);
+    this.#digestResponse(datagram, request);
+    return this.#endsWithDigest(datagram);
   }
 
-  #computeOfRequest(request: DataView): void {
+  #digestRequest(request: DataView): void {
     copy(request, this.#messageView, 0, RANGE_BYTES);
-    this.#compute(this.#requestMessage);
+    this.#digestMessage(this.#requestMessage);
   }
 
-  #computeOfResponse(response: DataView, request: DataView): void {
+  #digestResponse(response: DataView, request: DataView): void {
     copy(response, this.#messageView, 0, RANGE_BYTES);
     copy(request, this.#messageView, RANGE_BYTES, SIGNED_BYTES);
-    this.#compute(this.#message);
+    this.#digestMessage(this.#message);
   }
 
-  #compute(message: Uint8Array): void {
+  #digestMessage(message: Uint8Array): void {
     this.#keyed._cloneInto(this.#work);
     this.#work.update(message);
     this.#work.digestInto(this.#digest);
   }
 
-  #write(datagram: DataView): number {
+  #writeMac(datagram: DataView): number {
     for (let i = 0; i < MAC_BYTES; i += 4) datagram.setUint32(RANGE_BYTES + i, this.#digestView.getUint32(i));
     return SIGNED_BYTES;
   }
 
-  /** Whether a datagram ends with the MAC that was computed. Takes the same time whatever it ends with. */
-  #isIn(datagram: DataView): boolean {
+  /** Whether a datagram ends with the computed MAC. The time does not depend on the datagram. */
+  #endsWithDigest(datagram: DataView): boolean {
     let difference = 0;
     for (let i = 0; i < MAC_BYTES; i += 4) {
       difference |= datagram.getUint32(RANGE_BYTES + i) ^ this.#digestView.getUint32(i);
@@ -162,12 +166,12 @@ export class Mac {
   }
 }
 
-/** When a signed request was sent, by its own account, in ms since 1970; 2^53 and more are not exact. */
+/** Reads the time of a signed request, in ms since 1970. Times from 2^53 on are not exact. */
 export function timeOf(request: DataView): number {
   return request.getUint32(TIME) * 2 ** 32 + request.getUint32(TIME + 4);
 }
 
-/** Copies the bytes from `begin` to before `end`, multiples of 4, to the same place in another view. */
+/** Copies the bytes from `begin` to before `end`, multiples of 4, to the same offsets in another view. */
 function copy(from: DataView, to: DataView, begin: number, end: number): void {
   for (let offset = begin; offset < end; offset += 4) to.setUint32(offset, from.getUint32(offset));
 }

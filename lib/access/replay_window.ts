@@ -1,34 +1,34 @@
 import { checkInteger } from "../base/check.ts";
 
-/** How old a request may be, in ms. */
+/** The maximum age of a request, in ms. */
 export const MAX_AGE_MS = 30_000;
 
-/** How far a request's time may be ahead of the clock here, in ms. */
-export const MAX_AHEAD_MS = 1_000;
+/** How far the time of a request may be ahead of the server's clock, in ms. */
+export const MAX_REQUEST_AHEAD_MS = 1_000;
 
-/** What a {@linkcode ReplayWindow} says of a request. */
+/** Whether a {@linkcode ReplayWindow} admits a request. */
 export const Freshness = {
-  /** It was never here before. From now on it was. */
+  /** The window has not seen the request before, and admits it. */
   FRESH: 0,
-  /** It was here before. */
+  /** The window has admitted the request before. */
   SEEN: 1,
-  /** Its time is too long ago, or too far ahead, to tell. */
+  /** The request's time is too long ago, or too far ahead, for the window to tell. */
   STALE: 2,
 } as const;
 
 /** One of the values of {@linkcode Freshness}. */
 export type Freshness = typeof Freshness[keyof typeof Freshness];
 
-/** So many take a gibibyte. */
+/** A window of this capacity takes a gibibyte. */
 const MAX_CAPACITY = 2 ** 25;
 const DEFAULT_CAPACITY = 2 ** 18;
 
-/** Requests by 64 bits of their MACs, which are as good as random, so that they are their own hashes. */
+/** A set of requests, by 64 bits of their MACs. MACs are as good as random, so the bits serve as their own hash. */
 class SeenSet {
-  /** The highest time of any request that ever was in it, in ms. */
+  /** The highest time of any request that was ever in the set, in ms. */
   maxTimeMs = -Infinity;
   size = 0;
-  /** Two words each; the second is 0 where there is none. Never more than half full. */
+  /** Two words for each request. The second is 0 in an empty place. The set is never more than half full. */
   readonly #words: Uint32Array;
   readonly #mask: number;
 
@@ -37,7 +37,7 @@ class SeenSet {
     this.#mask = capacity * 2 - 1;
   }
 
-  /** Where it is, or where it would go: the index of its first word. */
+  /** Returns the index of a request's first word, or of the place that it would get. */
   find(high: number, low: number): number {
     const words = this.#words;
     let place = high & this.#mask;
@@ -65,30 +65,30 @@ class SeenSet {
 }
 
 /**
- * Lets every request pass once.
+ * Admits every request once.
  *
- * It remembers the requests that it let pass, in bounded memory: `capacity` of them at least and twice as many at most. What
- * it had to forget it refuses by its time: there is a floor, not below the time of anything that it forgot, and what is not
- * above the floor is stale. So under load, the window is shorter than half a minute; a client that is told so sends its
- * request again with a time that is above the floor.
+ * The window remembers the requests that it admitted, in bounded memory: at least `capacity` of them, at most twice as
+ * many. It refuses the requests that it had to forget by their time: it keeps a floor that is not below the time of any
+ * forgotten request, and a request whose time is not above the floor is stale. So under load, the window is shorter
+ * than half a minute. A client that is told so sends its request again, with a time above the floor.
  *
- * A new window has its floor where the requests are that an earlier process may have let pass: up to `MAX_AHEAD_MS` from now.
- * That the clock was not set back between the two, it takes on trust.
+ * An earlier process may have admitted requests with times up to `MAX_REQUEST_AHEAD_MS` from now, so a new window has
+ * its floor there. It relies on the clock not being set back between the two processes.
  */
 export class ReplayWindow {
   readonly #capacity: number;
-  /** The requests of late, and those before them. */
+  /** The latest requests, and those before them. */
   #recent: SeenSet;
   #earlier: SeenSet;
-  /** Requests with this time or an earlier one are stale, in ms. Only ever grows. */
+  /** Requests with this time or an earlier one are stale, in ms. It never falls. */
   #floorMs: number;
 
   /**
    * Makes a window.
    *
    * @param nowMs The time, in ms since 1970.
-   * @param capacity How many requests it remembers at least, a power of 2 up to 2^25; each takes 32 bytes. Default: 2^18,
-   * and so 8 MiB.
+   * @param capacity How many requests the window remembers at least, a power of 2 up to 2^25. Each takes 32 bytes. Left
+   * out: 2^18, which take 8 MiB.
    * @throws {TypeError | RangeError} If the capacity is not such a number.
    */
   constructor(nowMs: number, capacity = DEFAULT_CAPACITY) {
@@ -96,22 +96,25 @@ export class ReplayWindow {
     if ((capacity & (capacity - 1)) !== 0) throw new RangeError(`capacity must be a power of 2: got ${capacity}`);
     this.#recent = new SeenSet(capacity);
     this.#earlier = new SeenSet(capacity);
-    this.#floorMs = nowMs + MAX_AHEAD_MS;
+    this.#floorMs = nowMs + MAX_REQUEST_AHEAD_MS;
   }
 
   /**
-   * Says whether a request is to pass. Allocates nothing. Only for requests whose MAC is good: others would fill the memory.
+   * Admits a request or refuses it. Allocates nothing. The caller must have checked the MAC: other requests would fill
+   * the memory.
    *
-   * @param macHigh The first 32 bits of its MAC.
-   * @param macLow The 32 bits after them.
-   * @param timeMs When it was sent, in ms since 1970.
+   * @param macHigh The first 32 bits of the request's MAC.
+   * @param macLow The next 32 bits.
+   * @param timeMs When the client sent the request, in ms since 1970.
    * @param nowMs The time, in ms since 1970.
-   * @returns `FRESH` once for every request, if it is neither too old nor ahead.
+   * @returns `FRESH` once for every request that is neither too old nor too far ahead.
    */
   admit(macHigh: number, macLow: number, timeMs: number, nowMs: number): Freshness {
-    if (timeMs <= this.#floorMs || timeMs < nowMs - MAX_AGE_MS || timeMs > nowMs + MAX_AHEAD_MS) return Freshness.STALE;
+    if (timeMs <= this.#floorMs || timeMs < nowMs - MAX_AGE_MS || timeMs > nowMs + MAX_REQUEST_AHEAD_MS) {
+      return Freshness.STALE;
+    }
 
-    // Of 64 bits one is lost, so that the second word is never 0.
+    // One of the 64 bits is always 1, so that the second word is never 0.
     const low = (macLow | 1) >>> 0;
     if (!this.#earlier.isEmptyAt(this.#earlier.find(macHigh, low))) return Freshness.SEEN;
     const index = this.#recent.find(macHigh, low);
@@ -122,8 +125,9 @@ export class ReplayWindow {
   }
 
   /**
-   * The time that a request would have to have now, in ms since 1970: now, or a little later. (If it is later by more than
-   * `MAX_AHEAD_MS`, the clock has stepped back, and until it has caught up there is no such time.)
+   * Returns the time that a request should have now, in ms since 1970: now, or a little later. If it is later by more
+   * than `MAX_REQUEST_AHEAD_MS`, the clock has stepped back, and the window admits no request until the clock has
+   * caught up.
    *
    * @param nowMs The time, in ms since 1970.
    */

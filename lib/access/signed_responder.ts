@@ -3,16 +3,16 @@ import type { Respond } from "../udp/udp_socket.ts";
 import { RANGE, RANGE_BYTES, WireStatus } from "../wire/protocol.ts";
 import { writeRangeError } from "../wire/range_error.ts";
 import { type Mac, timeOf } from "./mac.ts";
-import { Freshness, MAX_AHEAD_MS, type ReplayWindow } from "./replay_window.ts";
+import { Freshness, MAX_REQUEST_AHEAD_MS, type ReplayWindow } from "./replay_window.ts";
 
 /**
- * Makes the function that answers signed requests, and nothing else. It hands those that are good to a function that answers
- * range requests, and signs what that says. Like that, it writes the answer over the request.
+ * Makes a function that answers signed requests only. It hands genuine and fresh requests to a function that answers
+ * range requests, and signs the answers. It writes the answer over the request.
  *
- * @param respond What answers range requests: see `createResponder`.
+ * @param respond Answers range requests: see `createResponder`.
  * @param mac The key.
- * @param window What was answered before.
- * @param clock What the time is read from. Default: the system's clock.
+ * @param window Remembers the requests that were answered.
+ * @param clock The clock. Left out: the system's clock.
  * @returns The function. It needs a view of at least 48 bytes.
  */
 export function createSignedResponder(
@@ -39,9 +39,11 @@ export function createSignedResponder(
   };
 }
 
-/** Says which time a request would have to have, or how long to wait until there is such a time. */
+/**
+ * Answers with the time that the request should have, or with the time to wait until the window admits requests again.
+ */
 function writeStale(datagram: DataView, freshTimeMs: number, nowMs: number): void {
-  const waitMs = freshTimeMs - (nowMs + MAX_AHEAD_MS);
+  const waitMs = freshTimeMs - (nowMs + MAX_REQUEST_AHEAD_MS);
   if (waitMs > 0) writeRangeError(datagram, WireStatus.NOT_SERVING, waitMs);
   else writeRangeError(datagram, WireStatus.STALE, freshTimeMs);
 }

@@ -22,23 +22,26 @@ const DEFAULT_PLACES = 2 ** 14;
 /** In how many consecutive places a source may lie. */
 const RUN = 8;
 
-// A place has four 32-bit words: the source (two words), the window in which it was last used, and the ids spent in that window.
+// A place has four 32-bit words: the source (two words), the window in which it was last used, and the ids spent in
+// that window.
 const PLACE_WORDS = 4;
 const WINDOW = 2;
 const SPENT = 3;
 
 /**
- * Limits the ids of each source in a window, such as a tick of the generator, so that no source uses up the ids of all others.
+ * Limits the ids of each source in a window, such as a tick of the generator, so that no source uses up the ids of all
+ * others.
  *
- * A source is an IPv4 address, or the first 64 bits of an IPv6 address, since the owner of one address of such a network owns them all.
+ * A source is an IPv4 address, or the first 64 bits of an IPv6 address, since the owner of one address of such a
+ * network owns them all.
  *
- * Memory is bounded, and needs no sweeping: a place that was last used in an earlier window is free. When a window has more sources than
- * about half of the places, a source may find all places of its run in use. It then shares the ids of the source in the first of them. So
- * a source never gets more than its ids. It can get fewer, but a hash with a secret of this process chooses whom it shares with, not a
- * sender.
+ * Memory is bounded, and needs no sweeping: a place that was last used in an earlier window is free. When a window has
+ * more sources than about half of the places, a source may find all places of its run in use. It then shares the ids of
+ * the source in the first of them. So a source never gets more than its ids. It can get fewer, but a hash with a secret
+ * of this process chooses whom it shares with, not a sender.
  *
- * **Not covered**: spoofed senders. A host that sends from a thousand addresses of others gets a thousand times the ids (and sees none of
- * them). `allow_list.ts` and `mac.ts` help against it.
+ * **Not covered**: spoofed senders. A host that sends from a thousand addresses of others gets a thousand times the ids
+ * (and sees none of them). `allow_list.ts` and `mac.ts` help against it.
  */
 export class SourceLimit {
   readonly #idsPerWindow: number;
@@ -48,7 +51,9 @@ export class SourceLimit {
   readonly #secret = crypto.getRandomValues(new Uint32Array(5));
 
   #window = NaN;
-  /** Counts the windows, so that a place needs 32 bits for its window. Never 0: that marks a place that was never used. */
+  /**
+   * Counts the windows, so that a place needs 32 bits for its window. Never 0: that marks a place that was never used.
+   */
   #windowNumber = 0;
 
   /**
@@ -71,7 +76,8 @@ export class SourceLimit {
    *
    * @param source The source.
    * @param count How many ids it asks for, 0 to 2^32 - 1.
-   * @param window The number of the window. Whenever it differs from the last call's, all sources have all of their ids again.
+   * @param window The number of the window. Whenever it differs from the last call's, all sources have all of their ids
+   * again.
    * @returns How many ids the source may have: `count`, or the rest of its ids, which may be 0.
    */
   spend(source: SourceAddress, count: number, window: number): number {
@@ -120,9 +126,9 @@ export class SourceLimit {
   }
 
   /**
-   * Hashes a source to the number of a place. Multilinear hashing (Lemire and Kaser, "Strongly universal string hashing is fast", 2014)
-   * of 16-bit characters with 32-bit secrets: any two sources that a sender chooses have the same upper 17 bits of the sum with the
-   * probability 2^-17 at most.
+   * Hashes a source to the number of a place. Multilinear hashing (Lemire and Kaser, "Strongly universal string hashing
+   * is fast", 2014) of 16-bit characters with 32-bit secrets: any two sources that a sender chooses have the same upper
+   * 17 bits of the sum with the probability 2^-17 at most.
    */
   #hash(high: number, low: number): number {
     const secret = this.#secret;

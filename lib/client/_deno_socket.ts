@@ -38,7 +38,8 @@ export class DenoSocket implements RequestSocket {
         const [datagram] = await this.#conn.receive(buffer);
         this.#events.onDatagram(view, datagram.length);
       } catch {
-        // The socket is closed; or, on Windows, an earlier datagram reached nobody, and the client will retransmit its request.
+        // The socket is closed; or, on Windows, an earlier datagram reached nobody, and the client will retransmit its
+        // request.
         if (!this.#closed) await new Promise((resolve) => setTimeout(resolve, 1));
       }
     }

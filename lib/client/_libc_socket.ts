@@ -9,14 +9,14 @@ import { SLOT_BYTES } from "../udp/udp_socket.ts";
 import type { RequestSocket, RequestSocketEvents } from "./request_socket.ts";
 
 /**
- * How many times the socket polls for responses before the event loop has a turn. A turn takes about 4 us; a poll takes 1 to 2 us, with
- * the server let run first.
+ * How many times the socket polls for responses before the event loop has a turn. A turn takes about 4 us; a poll takes
+ * 1 to 2 us, with the server let run first.
  */
 const MAX_POLLS = 8;
 
 /**
- * After how many turns of the event loop without a response the socket waits in another thread. The way back from that thread takes longer
- * than most responses do.
+ * After how many turns of the event loop without a response the socket waits in another thread. The way back from that
+ * thread takes longer than most responses do.
  */
 const MAX_IDLE_TURNS = 20;
 
@@ -24,15 +24,15 @@ const MAX_IDLE_TURNS = 20;
 const MAX_BATCHES = 8;
 
 /**
- * How many responses the socket hands over before the calls that got them may make new requests: half of the datagrams that a message
- * takes. So the server answers one half of many requests while the client handles the other half: with 64 requests at once, that doubles
- * the rate.
+ * How many responses the socket hands over before the calls that got them may make new requests: half of the datagrams
+ * that a message takes. So the server answers one half of many requests while the client handles the other half: with
+ * 64 requests at once, that doubles the rate.
  */
 const PART = 32;
 
 /**
- * How many microtasks the socket lets run after each {@linkcode PART}. `await client.nextId()` in a loop takes one, and each async function
- * around the loop up to three.
+ * How many microtasks the socket lets run after each {@linkcode PART}. `await client.nextId()` in a loop takes one, and
+ * each async function around the loop up to three.
  */
 const MICROTASKS = 8;
 

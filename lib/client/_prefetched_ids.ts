@@ -48,8 +48,8 @@ export class PrefetchedIds {
   }
 
   /**
-   * Waits for an id. Calls that wait at the same time share a refill, and its error. A refill begins with the time that the oldest call
-   * has left, so no call waits for longer than its time-out.
+   * Waits for an id. Calls that wait at the same time share a refill, and its error. A refill begins with the time that
+   * the oldest call has left, so no call waits for longer than its time-out.
    */
   wait(resolve: (id: bigint) => void, reject: (error: Error) => void): Waiter {
     const waiter = { startMs: performance.now(), resolve, reject };

@@ -64,7 +64,9 @@ export class Pending {
   ) {}
 }
 
-/** Asks a server for ranges of ids, any number of requests at once on one socket, and retransmits unanswered requests. */
+/**
+ * Asks a server for ranges of ids, any number of requests at once on one socket, and retransmits unanswered requests.
+ */
 export class RangeRequester {
   readonly #options: RangeRequesterOptions;
   readonly #mac: Mac | undefined;
@@ -99,14 +101,15 @@ export class RangeRequester {
   }
 
   /**
-   * Asks for a range until a server grants it, or certainly will not in time. It takes functions instead of returning a promise: where
-   * every id has a promise of its own, a second one would take a tenth of the client's time. It calls neither before it returns.
+   * Asks for a range until a server grants it, or certainly will not in time. It takes functions instead of returning a
+   * promise: where every id has a promise of its own, a second one would take a tenth of the client's time. It calls
+   * neither before it returns.
    *
    * @param count How many ids to ask for. The response may grant fewer.
    * @param resolve Gets the response that grants ids.
    * @param reject Gets the error.
-   * @param startMs When the call that needs the range began, in ms on the monotonic clock: its time-out runs from then on. Left out:
-   * now.
+   * @param startMs When the call that needs the range began, in ms on the monotonic clock: its time-out runs from then
+   * on. Left out: now.
    * @returns The request, to be given up if need be.
    */
   begin(

@@ -9,12 +9,13 @@ export interface Tagged {
 /**
  * The requests that are under way, by their tags.
  *
- * The lower half of a tag is the request's place in the table, plus a random number; the upper half counts the requests, from another
- * random number on. So nobody can guess a tag, and no tag comes again within 2^32 requests, after which no late response is left.
+ * The lower half of a tag is the request's place in the table, plus a random number; the upper half counts the
+ * requests, from another random number on. So nobody can guess a tag, and no tag comes again within 2^32 requests,
+ * after which no late response is left.
  *
- * The table is no `Map`. V8 rebuilds a map whose entries come and go, and every old table of the map references the next one. Once an
- * old table has reached V8's old generation, it keeps alive all tables after it, with their requests and promises, until the next full
- * garbage collection: a client spent half of its time on moving them.
+ * The table is no `Map`. V8 rebuilds a map whose entries come and go, and every old table of the map references the
+ * next one. Once an old table has reached V8's old generation, it keeps alive all tables after it, with their requests
+ * and promises, until the next full garbage collection: a client spent half of its time on moving them.
  */
 export class RequestTable<R extends Tagged> {
   readonly #slots: (R | undefined)[] = [];

@@ -1,7 +1,8 @@
 import { GlobalIdError, RetryableError } from "../base/errors.ts";
 
 /**
- * The time-out passed without a response. The server is down, it does not let this client in, or the network lost the datagrams.
+ * The time-out passed without a response. The server is down, it does not let this client in, or the network lost the
+ * datagrams.
  *
  * @example The server is down
  * ```ts
@@ -26,7 +27,8 @@ export class NoResponseError extends RetryableError {
    * Makes the error.
    *
    * @param server The address that the client asked, as `host:port`, or several of them.
-   * @param tries How many times the client sent the request. 0: the time-out passed before the client asked for the rest of its ids.
+   * @param tries How many times the client sent the request. 0: the time-out passed before the client asked for the
+   * rest of its ids.
    * @param cause Why the client could not send the request, if the last attempt failed.
    */
   constructor(readonly server: string, readonly tries: number, cause?: unknown) {
@@ -76,8 +78,8 @@ export class UnavailableError extends RetryableError {
   /**
    * Makes the error.
    *
-   * @param reason Why the server has no ids: it has used up those of the tick, its clock is behind the last tick that it used, or it has
-   * no reservation for the tick.
+   * @param reason Why the server has no ids: it has used up those of the tick, its clock is behind the last tick that
+   * it used, or it has no reservation for the tick.
    * @param retryAfterMs After how many ms the server expects to have ids.
    */
   constructor(readonly reason: UnavailableReason, readonly retryAfterMs: number) {
@@ -122,8 +124,8 @@ export class RefusedError extends GlobalIdError {
   /**
    * Makes the error.
    *
-   * @param reason Why: the clock is past the last tick of the server's layout, the server does not understand the request, or the server
-   * kept saying that the request's time is wrong.
+   * @param reason Why: the clock is past the last tick of the server's layout, the server does not understand the
+   * request, or the server kept saying that the request's time is wrong.
    */
   constructor(readonly reason: RefusedReason) {
     super(`the server refuses to give ids: ${REFUSED[reason]}`);

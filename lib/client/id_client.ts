@@ -24,20 +24,22 @@ export interface IdClientOptions {
    */
   hostname?: string;
   /**
-   * The server's port, 1 to 65,535. For a server whose workers have a port each, all of their ports: the client asks them in turn.
+   * The server's port, 1 to 65,535. For a server whose workers have a port each, all of their ports: the client asks
+   * them in turn.
    *
    * @default {9999}
    */
   port?: number | readonly number[];
   /**
-   * How many ids `nextId` fetches at a time, 1 to 2^32 - 1. The client keeps the others in memory for later calls, so an id may be older
-   * than the call that gets it.
+   * How many ids `nextId` fetches at a time, 1 to 2^32 - 1. The client keeps the others in memory for later calls, so
+   * an id may be older than the call that gets it.
    *
    * @default {1}
    */
   prefetch?: number;
   /**
-   * After how many ms without a response the client sends a request again, 1 to 2^31 - 1. The interval doubles each time.
+   * After how many ms without a response the client sends a request again, 1 to 2^31 - 1. The interval doubles each
+   * time.
    *
    * @default {200}
    */
@@ -49,7 +51,8 @@ export interface IdClientOptions {
    */
   timeoutMs?: number;
   /**
-   * The key that signs the requests, at least 32 bytes, for a server with `--key-file`. Without a key, the requests are not signed.
+   * The key that signs the requests, at least 32 bytes, for a server with `--key-file`. Without a key, the requests are
+   * not signed.
    *
    * @default {undefined}
    */
@@ -70,8 +73,8 @@ export interface IdClientOptions {
  */
 export interface IdCallOptions {
   /**
-   * Aborts the call, which then rejects with the signal's reason. Ids that a server grants to the call all the same are lost, never
-   * repeated, unless other calls wait for them too.
+   * Aborts the call, which then rejects with the signal's reason. Ids that a server grants to the call all the same are
+   * lost, never repeated, unless other calls wait for them too.
    *
    * @default {undefined}
    */
@@ -84,9 +87,9 @@ const MAX_MS = 2 ** 31 - 1; // as far as timers go
 /**
  * Gets ids from a server over UDP. Any number of calls may be under way at once, all on one socket.
  *
- * The client retransmits unanswered requests. When the server is out of ids, the client waits as long as the server says. A lost
- * response costs ids, never uniqueness. The client needs Deno with the flag `--unstable-net` and the permission `--allow-net`. With
- * `--allow-ffi`, on Linux, it makes more than ten times as many requests a second.
+ * The client retransmits unanswered requests. When the server is out of ids, the client waits as long as the server
+ * says. A lost response costs ids, never uniqueness. The client needs Deno with the flag `--unstable-net` and the
+ * permission `--allow-net`. With `--allow-ffi`, on Linux, it makes more than ten times as many requests a second.
  *
  * @example It needs a server: `deno task serve`
  * ```ts
@@ -111,7 +114,8 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
    * Makes a client and opens its socket.
    *
    * @param options Where the server is, and how the client differs from the defaults.
-   * @throws {TypeError | RangeError} If an option is wrong (or the key too short), or this is not Deno with `--unstable-net`.
+   * @throws {TypeError | RangeError} If an option is wrong (or the key too short), or this is not Deno with
+   * `--unstable-net`.
    * @throws {Deno.errors.NotCapable} If the permission `--allow-net` is missing.
    */
   constructor(options: IdClientOptions = {}) {

@@ -3,8 +3,9 @@ import { LibcSocket } from "./_libc_socket.ts";
 import type { RequestSocket, RequestSocketEvents } from "./request_socket.ts";
 
 /**
- * Opens a socket for requests to a host. On Linux with `--allow-ffi`, if the host is an address, it is one of libc's, which sends requests
- * that are made together as one message, and so makes more than ten times as many a second. Elsewhere, it is one of Deno's.
+ * Opens a socket for requests to a host. On Linux with `--allow-ffi`, if the host is an address, it is one of libc's,
+ * which sends requests that are made together as one message, and so makes more than ten times as many a second.
+ * Elsewhere, it is one of Deno's.
  *
  * @param hostname The server's host.
  * @param events What the socket calls.

@@ -40,8 +40,8 @@ const SYMBOLS = {
 export type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
 /**
- * A library that gives access to all of these functions. Until glibc 2.33, it has the functions of POSIX threads and depends on libc. Since
- * 2.34, libc has them, and the library is empty.
+ * A library that gives access to all of these functions. Until glibc 2.33, it has the functions of POSIX threads and
+ * depends on libc. Since 2.34, libc has them, and the library is empty.
  */
 const LIBRARY = "libpthread.so.0";
 
@@ -80,7 +80,8 @@ let libc: Libc | undefined;
 /**
  * Opens libc. The first call does; the library stays open.
  *
- * This needs the permission `--allow-ffi` without a path. `UnsafePointer` needs it, and the path of libc would not narrow it.
+ * This needs the permission `--allow-ffi` without a path. `UnsafePointer` needs it, and the path of libc would not
+ * narrow it.
  *
  * @returns The functions.
  * @throws {Deno.errors.NotCapable} If the permission `--allow-ffi` is missing.

@@ -3,10 +3,10 @@ import { LITTLE_ENDIAN } from "./_byte_order.ts";
 /**
  * A block of memory for structures that point at each other and that the kernel reads and writes.
  *
- * The kernel knows memory by its address only, and an address keeps nothing alive: V8 collects memory that no JavaScript object
- * references, and from then on the kernel fails to write there. So all structures of a user, and the data that they point at, lie in one
- * block, and the user keeps views of the block. A block is longer than 64 bytes: V8 keeps shorter arrays on its own heap, where they may
- * move.
+ * The kernel knows memory by its address only, and an address keeps nothing alive: V8 collects memory that no
+ * JavaScript object references, and from then on the kernel fails to write there. So all structures of a user, and the
+ * data that they point at, lie in one block, and the user keeps views of the block. A block is longer than 64 bytes: V8
+ * keeps shorter arrays on its own heap, where they may move.
  */
 export class KernelMemory {
   /** The block. */
@@ -22,7 +22,10 @@ export class KernelMemory {
     this.#base = Deno.UnsafePointer.value(Deno.UnsafePointer.of(this.buffer));
   }
 
-  /** The address of an offset, for a system call. A pointer costs less than a view, whose address Deno looks up in every call. */
+  /**
+   * The address of an offset, for a system call. A pointer costs less than a view, whose address Deno looks up in every
+   * call.
+   */
   pointerTo(offset: number): Deno.PointerValue {
     return Deno.UnsafePointer.create(this.#base + BigInt(offset));
   }

@@ -1,6 +1,6 @@
 /**
- * The structures that describe messages to the kernel, on 64-bit Linux: sizes, and offsets of their fields, in bytes. See `sendmmsg(2)`,
- * `cmsg(3)` and `udp(7)`.
+ * The structures that describe messages to the kernel, on 64-bit Linux: sizes, and offsets of their fields, in bytes.
+ * See `sendmmsg(2)`, `cmsg(3)` and `udp(7)`.
  *
  * @module
  */
@@ -60,5 +60,8 @@ export const CONTROL_BYTES = 24;
 /** The offsets of the fields of a `struct cmsghdr` and of the length behind it. */
 export const cmsghdr = { length: 0, level: 8, type: 12, value: 16 } as const;
 
-/** The distance between two addresses: `struct sockaddr_in6` has 28 bytes, and each address begins at a multiple of its alignment. */
+/**
+ * The distance between two addresses: `struct sockaddr_in6` has 28 bytes, and each address begins at a multiple of its
+ * alignment.
+ */
 export const ADDRESS_STRIDE = 32;

@@ -4,8 +4,8 @@ import { SendBatch } from "./send_batch.ts";
 import { SLOT_BYTES } from "./udp_socket.ts";
 
 /**
- * A UDP socket that is connected to one server, for a process that has nothing else to do: it blocks the event loop while it waits.
- * Linux only, through libc.
+ * A UDP socket that is connected to one server, for a process that has nothing else to do: it blocks the event loop
+ * while it waits. Linux only, through libc.
  */
 export class ConnectedSocket {
   readonly #socket: RawSocket;

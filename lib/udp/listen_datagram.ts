@@ -1,7 +1,9 @@
 import { SourceAddress } from "./source_address.ts";
 import { type Respond, SLOT_BYTES, type UdpSocket, type UdpSocketOptions } from "./udp_socket.ts";
 
-/** Room for the longest datagram that UDP can carry: Windows fails a receive whose buffer is shorter than the datagram. */
+/**
+ * Room for the longest datagram that UDP can carry: Windows fails a receive whose buffer is shorter than the datagram.
+ */
 const MAX_DATAGRAM_BYTES = 65_536;
 
 /**
@@ -30,8 +32,8 @@ export function listenDatagram(options: UdpSocketOptions): UdpSocket {
         const length = respond(slot, Math.min(datagram.length, SLOT_BYTES), source);
         if (length > 0) await conn.send(buffer.subarray(0, length), sender);
       } catch {
-        // A receive fails when the socket is closed; on some systems, also after an answer that reached nobody. A send fails
-        // when there is no route to the sender, who then retransmits. Neither is a reason to stop serving others.
+        // A receive fails when the socket is closed; on some systems, also after an answer that reached nobody. A send
+        // fails when there is no route to the sender, who then retransmits. Neither is a reason to stop serving others.
         if (!closed) await new Promise((resolve) => setTimeout(resolve, 1));
       }
     }

@@ -31,7 +31,8 @@ export class RawSocket {
     const family = this.addressLength === MAX_ADDRESS_BYTES ? linux.AF_INET6 : linux.AF_INET;
     this.fd = this.libc.socket(family, linux.SOCK_DGRAM | linux.SOCK_CLOEXEC, 0);
     if (this.fd < 0) throw systemError(this.libc, "cannot make a socket");
-    const timeout = BigInt64Array.of(0n, BigInt(timeoutMs) * 1000n); // struct timeval { time_t tv_sec; suseconds_t tv_usec; }
+    // struct timeval { time_t tv_sec; suseconds_t tv_usec; }
+    const timeout = BigInt64Array.of(0n, BigInt(timeoutMs) * 1000n);
     this.setOption(linux.SO_RCVTIMEO, timeout);
     this.setOption(linux.SO_SNDTIMEO, timeout);
   }
@@ -62,9 +63,10 @@ export class RawSocket {
   }
 
   /**
-   * Takes a bound socket out of the group that shares its port. The kernel deals no datagrams to a connected socket, so this one connects
-   * to itself. It can still receive and answer the datagrams in its queue. No socket should join the group until this one is closed: the
-   * kernel might put the new socket into another group. (A socket bound to `0.0.0.0` or `::` answers from the loopback address afterwards.)
+   * Takes a bound socket out of the group that shares its port. The kernel deals no datagrams to a connected socket, so
+   * this one connects to itself. It can still receive and answer the datagrams in its queue. No socket should join the
+   * group until this one is closed: the kernel might put the new socket into another group. (A socket bound to
+   * `0.0.0.0` or `::` answers from the loopback address afterwards.)
    */
   leaveGroup(): void {
     this.libc.connect(this.fd, this.#address, this.addressLength);
@@ -75,7 +77,10 @@ export class RawSocket {
     return portOf(this.#address);
   }
 
-  /** Waits in another thread until a datagram comes or the time has passed. The caller must not close the socket meanwhile. */
+  /**
+   * Waits in another thread until a datagram comes or the time has passed. The caller must not close the socket
+   * meanwhile.
+   */
   async waitForDatagram(timeoutMs: number): Promise<void> {
     const pollfd = Int32Array.of(this.fd, linux.POLLIN); // struct pollfd { int fd; short events; short revents; }
     await this.libc.poll(pollfd, 1n, timeoutMs);

@@ -8,14 +8,20 @@ import { SLOT_BYTES } from "./udp_socket.ts";
 /** How many messages a system call receives at most. */
 const MAX_MESSAGES = 64;
 
-/** Room for 128 datagrams of a slot's length: Linux merges no more into a message. The kernel drops the bytes that do not fit. */
+/**
+ * Room for 128 datagrams of a slot's length: Linux merges no more into a message. The kernel drops the bytes that do
+ * not fit.
+ */
 const MESSAGE_BYTES = 128 * SLOT_BYTES;
-/** The distance between two messages: a cache line more, or else the beginnings of all messages would compete for a few cache lines. */
+/**
+ * The distance between two messages: a cache line more, or else the beginnings of all messages would compete for a few
+ * cache lines.
+ */
 const MESSAGE_STRIDE = MESSAGE_BYTES + 64;
 
 /**
- * How many receives use recvmsg after one that brought a single message, before recvmmsg is tried again. For a single message, recvmsg
- * takes less time than recvmmsg.
+ * How many receives use recvmsg after one that brought a single message, before recvmmsg is tried again. For a single
+ * message, recvmsg takes less time than recvmmsg.
  */
 const SINGLE_RECEIVES = 7;
 
@@ -33,9 +39,10 @@ const CONTROL_WORDS = CONTROL_BYTES / 4;
 /**
  * Receives messages: many at a time (recvmmsg), or one (recvmsg) while they come one by one.
  *
- * A message is a datagram, or several of one sender and of the same length (the last may be shorter). The kernel carries them through all
- * its layers as one packet, because the sender sent them as one or because they came in a row (UDP_GRO). Most of the gain comes from
- * there, not from the system call for many: with 64 requests in flight in one process, 340,000 a second become 4 million.
+ * A message is a datagram, or several of one sender and of the same length (the last may be shorter). The kernel
+ * carries them through all its layers as one packet, because the sender sent them as one or because they came in a row
+ * (UDP_GRO). Most of the gain comes from there, not from the system call for many: with 64 requests in flight in one
+ * process, 340,000 a second become 4 million.
  *
  * Receiving allocates nothing.
  */
@@ -58,7 +65,10 @@ export class ReceiveBatch {
   #touched = 0;
   /** How many of the next receives use recvmsg. */
   #singleReceives = 0;
-  /** The open message: where in the buffers its next datagram begins and its last one ends, and how long each datagram is. */
+  /**
+   * The open message: where in the buffers its next datagram begins and its last one ends, and how long each datagram
+   * is.
+   */
   #next = 0;
   #end = 0;
   #datagramBytes = 0;
@@ -92,7 +102,8 @@ export class ReceiveBatch {
   }
 
   /**
-   * Waits for a message, at most for the socket's receive timeout, and receives the messages that are in the queue by then.
+   * Waits for a message, at most for the socket's receive timeout, and receives the messages that are in the queue by
+   * then.
    *
    * @returns How many messages it received; 0 if none came before the timeout.
    * @throws {Error} If the socket cannot receive.
@@ -104,7 +115,8 @@ export class ReceiveBatch {
   }
 
   /**
-   * Receives messages that are in the queue, and does not wait. It checks no error, since callers poll in a loop: {@linkcode receive} does.
+   * Receives messages that are in the queue, and does not wait. It checks no error, since callers poll in a loop:
+   * {@linkcode receive} does.
    *
    * @returns How many messages it received.
    */

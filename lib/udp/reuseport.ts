@@ -9,8 +9,9 @@ import type { BatchListener, Respond, UdpSocket, UdpSocketOptions } from "./udp_
 /** Where to bind a socket that shares its port. */
 export interface ReuseportOptions extends UdpSocketOptions {
   /**
-   * The CPU whose datagrams the socket gets (SO_INCOMING_CPU; the sockets of a port share the work by CPU since Linux 6.2). For a process
-   * that is pinned to this CPU: an answer from another CPU costs a wake-up across CPUs. Left out: a hash of the sender decides.
+   * The CPU whose datagrams the socket gets (SO_INCOMING_CPU; the sockets of a port share the work by CPU since Linux
+   * 6.2). For a process that is pinned to this CPU: an answer from another CPU costs a wake-up across CPUs. Left out: a
+   * hash of the sender decides.
    */
   incomingCpu?: number;
 }
@@ -25,12 +26,14 @@ export interface Traffic {
 
 /** A socket that shares its port with other sockets. */
 export interface ReuseportSocket extends UdpSocket {
-  /** Sets the CPU whose datagrams the socket gets (see {@linkcode ReuseportOptions}); -1: a hash of the sender decides. */
+  /**
+   * Sets the CPU whose datagrams the socket gets (see {@linkcode ReuseportOptions}); -1: a hash of the sender decides.
+   */
   setIncomingCpu(cpu: number): void;
 
   /**
-   * Leaves the sockets that share the port. The kernel deals the datagrams that come from now on to the others. This socket still answers
-   * the datagrams in its queue.
+   * Leaves the sockets that share the port. The kernel deals the datagrams that come from now on to the others. This
+   * socket still answers the datagrams in its queue.
    */
   leaveGroup(): void;
 
@@ -39,27 +42,29 @@ export interface ReuseportSocket extends UdpSocket {
 }
 
 /**
- * After how long without a datagram, in ms, the socket waits for the next one in another thread, so that the event loop is idle. The way
- * back from that thread takes about 0.1 ms, too much for every datagram.
+ * After how long without a datagram, in ms, the socket waits for the next one in another thread, so that the event loop
+ * is idle. The way back from that thread takes about 0.1 ms, too much for every datagram.
  */
 const RECEIVE_TIMEOUT_MS = 100;
 
 /**
- * How many times a worker yields its CPU and polls again before it blocks; a yield takes 1 us if no other process wants the CPU. A client
- * on this CPU uses the yield to send all of its requests: a blocked worker would interrupt the client after the first. A client on another
- * CPU need not wake up this CPU, which takes longer than all the rest of an answer.
+ * How many times a worker yields its CPU and polls again before it blocks; a yield takes 1 us if no other process wants
+ * the CPU. A client on this CPU uses the yield to send all of its requests: a blocked worker would interrupt the client
+ * after the first. A client on another CPU need not wake up this CPU, which takes longer than all the rest of an
+ * answer.
  */
 const MAX_YIELDS = 20;
 
 /**
- * How long other processes may keep the CPU after a yield, in ms. Clients keep it for less, since they soon wait for answers. After a
- * longer yield, the worker blocks without yielding for some time: Linux gives the CPU back to a blocked process when a datagram comes.
+ * How long other processes may keep the CPU after a yield, in ms. Clients keep it for less, since they soon wait for
+ * answers. After a longer yield, the worker blocks without yielding for some time: Linux gives the CPU back to a
+ * blocked process when a datagram comes.
  */
 const MAX_YIELD_MS = 1;
 
 /**
- * For how long a worker does not yield after a yield that was too long, in ms: the first time {@linkcode MIN_PAUSE_MS}, since the
- * hypervisor may have kept the CPU, and then twice as long each time, up to {@linkcode MAX_PAUSE_MS}.
+ * For how long a worker does not yield after a yield that was too long, in ms: the first time {@linkcode MIN_PAUSE_MS},
+ * since the hypervisor may have kept the CPU, and then twice as long each time, up to {@linkcode MAX_PAUSE_MS}.
  */
 const MIN_PAUSE_MS = 20;
 /** The longest time without yields, in ms: see {@linkcode MIN_PAUSE_MS}. */
@@ -69,14 +74,15 @@ const MAX_PAUSE_MS = 2000;
 const IDLE_WAIT_MS = 60_000;
 
 /**
- * Room for the datagrams that come while the worker answers others. The kernel counts about 1.1 KiB for a small datagram. It grants twice
- * net.core.rmem_max at most (212,992 bytes by default), which is twice the default room: about 380 datagrams.
+ * Room for the datagrams that come while the worker answers others. The kernel counts about 1.1 KiB for a small
+ * datagram. It grants twice net.core.rmem_max at most (212,992 bytes by default), which is twice the default room:
+ * about 380 datagrams.
  */
 const RECEIVE_BUFFER_BYTES = 4 * 2 ** 20;
 
 /**
- * For how many ms of answering the event loop gets a turn. A turn takes 4 us, and more where clients want the CPU: 20 turns in a row made
- * them wait for 1 to 2 ms.
+ * For how many ms of answering the event loop gets a turn. A turn takes 4 us, and more where clients want the CPU: 20
+ * turns in a row made them wait for 1 to 2 ms.
  */
 const MS_PER_TURN = 12;
 
@@ -84,8 +90,8 @@ const MS_PER_TURN = 12;
 const MAX_TURNS = 20;
 
 /**
- * Binds a socket that shares its port with other sockets of this user (SO_REUSEPORT). The kernel deals the datagrams out among them. Linux
- * only, through libc, since Deno has no such option for UDP.
+ * Binds a socket that shares its port with other sockets of this user (SO_REUSEPORT). The kernel deals the datagrams
+ * out among them. Linux only, through libc, since Deno has no such option for UDP.
  *
  * @param options Where to bind the socket.
  * @returns The socket.
@@ -106,7 +112,10 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
   const source = new SourceAddress();
   let traffic = { messages: 0, receives: 0 };
   let receivedMs = Date.now();
-  /** When other processes last kept the CPU for longer than {@linkcode MAX_YIELD_MS}, and for how long not to yield from then on. */
+  /**
+   * When other processes last kept the CPU for longer than {@linkcode MAX_YIELD_MS}, and for how long not to yield from
+   * then on.
+   */
   let heldUpMs = -Infinity;
   let pauseMs = 0;
   let isServing = false;
@@ -218,7 +227,10 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
   };
 }
 
-/** Gives the event loop turns, for timers, signals and messages. With `setTimeout`, each turn would take a millisecond or two. */
+/**
+ * Gives the event loop turns, for timers, signals and messages. With `setTimeout`, each turn would take a millisecond
+ * or two.
+ */
 async function turnEventLoop(turns: number): Promise<void> {
   for (; turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
 }

@@ -37,10 +37,10 @@ const NONE = -1;
 /**
  * Collects datagrams and sends them, many at a time (sendmmsg).
  *
- * Consecutive datagrams to the same receiver and of the same length form one message. The kernel carries a message through all its layers
- * as one packet, and splits it only where the receiver or the network card needs datagrams (UDP_SEGMENT): `ReceiveBatch` says how much
- * that gains. The datagrams of a message lie side by side in memory, since the kernel would spend a tenth of its time on collecting 64
- * parts.
+ * Consecutive datagrams to the same receiver and of the same length form one message. The kernel carries a message
+ * through all its layers as one packet, and splits it only where the receiver or the network card needs datagrams
+ * (UDP_SEGMENT): `ReceiveBatch` says how much that gains. The datagrams of a message lie side by side in memory, since
+ * the kernel would spend a tenth of its time on collecting 64 parts.
  *
  * Sending allocates nothing.
  */
@@ -70,7 +70,10 @@ export class SendBatch {
   #receiver: DataView = NO_RECEIVER;
   #datagrams = 0;
   #messages = 0;
-  /** The last message: where it begins and ends in the contents, how many datagrams it has, and how long each is, in bytes. */
+  /**
+   * The last message: where it begins and ends in the contents, how many datagrams it has, and how long each is, in
+   * bytes.
+   */
   #begin = 0;
   #end = 0;
   #segments = 0;
@@ -127,7 +130,8 @@ export class SendBatch {
   /** Adds the datagram in the {@linkcode slot}. If that fills the batch, sends all datagrams. */
   add(length: number): void {
     if (length !== this.#segmentBytes || this.#segments === this.#maxSegments) this.#beginMessage(length);
-    // Copies whole words. The next datagram overwrites the excess bytes; behind the last datagram, there is room for them.
+    // Copies whole words. The next datagram overwrites the excess bytes; behind the last datagram, there is room for
+    // them.
     for (let i = 0; i < length; i += 4) {
       this.#contents.setUint32(this.#end + i, this.slot.getUint32(i, LITTLE_ENDIAN), LITTLE_ENDIAN);
     }
@@ -157,7 +161,8 @@ export class SendBatch {
     }
     this.#begin = this.#end;
     this.#segments = 0;
-    this.#segmentBytes = segmentBytes === 0 ? NONE : segmentBytes; // the kernel would merge several empty datagrams into one
+    // No other datagram joins an empty one: the kernel would send a message of empty datagrams as one datagram.
+    this.#segmentBytes = segmentBytes === 0 ? NONE : segmentBytes;
   }
 
   /** Describes the last message to the kernel. The message is complete. */
@@ -244,8 +249,8 @@ export class SendBatch {
 }
 
 /**
- * Whether an error may mean that the kernel sends no segments on this route: some versions of Linux do not through a device that computes
- * no checksums (EIO). EINVAL has other causes too, such as port 0.
+ * Whether an error may mean that the kernel sends no segments on this route: some versions of Linux do not through a
+ * device that computes no checksums (EIO). EINVAL has other causes too, such as port 0.
  */
 function mayRejectSegments(code: number): boolean {
   return code === linux.EIO || code === linux.EINVAL;

@@ -9,7 +9,8 @@
  *     };                                   uint32_t    sin6_scope_id;  // 24
  *                                        };
  *
- * Family and scope are in the machine's byte order, which is little-endian on all of Deno's platforms. Port and address are big-endian.
+ * Family and scope are in the machine's byte order, which is little-endian on all of Deno's platforms. Port and address
+ * are big-endian.
  *
  * @module
  */

@@ -10,10 +10,11 @@ const MAPPED = 0xffff;
 const MAX_REMEMBERED = 1024;
 
 /**
- * The IP address that a datagram came from. A socket makes one object and reads every sender into it, so a sender costs no allocation.
+ * The IP address that a datagram came from. A socket makes one object and reads every sender into it, so a sender costs
+ * no allocation.
  *
- * The object holds an IPv4 address as the IPv6 address `::ffff:a.b.c.d`, so a sender looks the same to a socket bound to `0.0.0.0` and to
- * a socket bound to `::`.
+ * The object holds an IPv4 address as the IPv6 address `::ffff:a.b.c.d`, so a sender looks the same to a socket bound
+ * to `0.0.0.0` and to a socket bound to `::`.
  */
 export class SourceAddress {
   /** The address as IPv6: four 32-bit words, the most significant first. */

@@ -25,8 +25,9 @@ export interface UdpSocket {
   /** The port that the socket is bound to. The system chose it if the options said port 0. */
   readonly port: number;
   /**
-   * When the socket received the datagrams that it is answering, in ms since the Unix epoch; before the first datagram, when it was
-   * bound. The socket reads the clock once for each batch: reading takes a third of the time that an answer takes.
+   * When the socket received the datagrams that it is answering, in ms since the Unix epoch; before the first datagram,
+   * when it was bound. The socket reads the clock once for each batch: reading takes a third of the time that an answer
+   * takes.
    */
   readonly receivedMs: number;
 
@@ -53,5 +54,8 @@ export interface UdpSocketOptions {
   port: number;
 }
 
-/** Room for a datagram and its answer, in bytes. Requests and answers are shorter, so a datagram that fills the room is no request. */
+/**
+ * Room for a datagram and its answer, in bytes. Requests and answers are shorter, so a datagram that fills the room is
+ * no request.
+ */
 export const SLOT_BYTES = 64;

@@ -26,7 +26,7 @@ export const RANGE_BYTES = 32;
 /** Bytes of a signed request and of its response. */
 export const SIGNED_BYTES = 48;
 
-/** The status byte of a range response: what the generator said, and what else a server can say. */
+/** The status byte of a range response: the statuses of the sequencer, and those of the server. */
 export const WireStatus = {
   OK: IdStatus.OK,
   OUT_OF_IDS: IdStatus.OUT_OF_IDS,
@@ -34,9 +34,12 @@ export const WireStatus = {
   OUT_OF_TIME: IdStatus.OUT_OF_TIME,
   /** The count was 0, or bytes that must be zero were not. */
   BAD_REQUEST: 4,
-  /** The server cannot hand out ids now: it has no reservation for them. */
+  /** The server has no ids now, since it has no reservation for the tick. */
   NOT_SERVING: IdStatus.NOT_RESERVED,
-  /** The time of a signed request is not near enough to the server's; the one that it would need is in place of the first id. */
+  /**
+   * The time of a signed request is too far from the server's. The first id's place holds the time that the request
+   * should have had.
+   */
   STALE: 6,
 } as const;
 

@@ -1,11 +1,12 @@
 import { RANGE_BYTES, type WireStatus } from "./protocol.ts";
 
 /**
- * Writes the response to a range request that gets no ids over the request. The first byte and the tag stay as they are.
+ * Writes a response without ids over a range request. The first byte and the tag stay as they are.
  *
  * @param datagram The request; at least 32 bytes.
- * @param status Why there are none; not OK.
- * @param value What goes in place of the first id: after how many ms a retry makes sense, or what the status says.
+ * @param status Why there are no ids; not OK.
+ * @param value The value for the first id's place: after how many ms a retry makes sense, or what the status says of
+ * it.
  * @returns The length of the response in bytes.
  */
 export function writeRangeError(datagram: DataView, status: WireStatus, value: number): number {

@@ -3,7 +3,7 @@ import { BASIC, BASIC_REQUEST_BYTES, RANGE, RANGE_BYTES } from "./protocol.ts";
 /**
  * Writes a basic request.
  *
- * @param datagram Where to; at least 1 byte.
+ * @param datagram The target; at least 1 byte.
  * @returns The length of the request in bytes.
  */
 export function writeBasicRequest(datagram: DataView): number {
@@ -14,8 +14,8 @@ export function writeBasicRequest(datagram: DataView): number {
 /**
  * Writes a range request.
  *
- * @param datagram Where to; at least 32 bytes.
- * @param count How many ids are wanted, 1 to 2^32 - 1.
+ * @param datagram The target; at least 32 bytes.
+ * @param count How many ids to ask for, 1 to 2^32 - 1.
  * @param tagHigh The upper 32 bits of the tag.
  * @param tagLow The lower 32 bits of the tag.
  * @returns The length of the request in bytes.

@@ -13,15 +13,16 @@ import {
 import { writeRangeError } from "./range_error.ts";
 
 /**
- * Makes the function that answers datagrams with a sequencer's ids. It writes the answer over the request and allocates
- * nothing, and it has an answer to every datagram but a server's own errors.
+ * Makes a function that answers datagrams with a sequencer's ids. The function writes the answer over the request,
+ * allocates nothing, and answers all datagrams but a server's own errors.
  *
- * @param sequencer Where the ids come from.
- * @param readClock Reads the sequencer's clock again, where that is not read for every request, and returns whether it has gone on: nobody
- * is refused because of an old reading. Default: there is nothing to read again.
- * @returns The function. Its arguments are a view of at least 32 bytes that begins with the datagram, and the datagram's
- * length (of one that was longer than the view, any length above 32 will do); it returns the length of the answer, or 0
- * if there is to be none.
+ * @param sequencer The source of the ids.
+ * @param readClock Reads the sequencer's clock anew, if the sequencer does not for every request, and returns whether
+ * the time changed. The function calls it before it refuses a request. Left out: the sequencer reads the clock for
+ * every request.
+ * @returns The function. It takes a view of at least 32 bytes that begins with the datagram, and the datagram's length
+ * (any length above 32 for a datagram that was cut off). It returns the length of the answer; 0: the datagram gets no
+ * answer.
  */
 export function createResponder(
   sequencer: IdSequencer,
@@ -42,13 +43,14 @@ export function createResponder(
     return BASIC_ERROR_BYTES;
   };
 
-  /** What came of a try; or if it failed, of a second one, in case that the clock has gone on. */
-  function orRetry(status: IdStatus, count: number): IdStatus {
+  /** Asks the sequencer for ids, a second time if it has none and the clock has gone on. */
+  function tryRange(count: number): IdStatus {
+    const status = sequencer.tryRange(count, grant);
     return status === IdStatus.OK || !readClock() ? status : sequencer.tryRange(count, grant);
   }
 
   function respondBasic(datagram: DataView): number {
-    if (orRetry(sequencer.tryRange(1, grant), 1) !== IdStatus.OK) {
+    if (tryRange(1) !== IdStatus.OK) {
       datagram.setUint8(0, BASIC_ERROR);
       return BASIC_ERROR_BYTES;
     }
@@ -64,10 +66,10 @@ export function createResponder(
       if (isErrorResponse(datagram)) return 0;
       return writeRangeError(datagram, WireStatus.BAD_REQUEST, 0);
     }
-    const status = orRetry(sequencer.tryRange(count, grant), count);
+    const status = tryRange(count);
     if (status !== IdStatus.OK) return writeRangeError(datagram, status, grant.retryAfterMs);
 
-    // The bytes 0 to 3 and the tag are already what the response says.
+    // The bytes 0 to 3 and the tag are the same in the response.
     datagram.setUint32(4, grant.count);
     datagram.setUint32(16, grant.firstHigh);
     datagram.setUint32(20, grant.firstLow);
@@ -77,7 +79,7 @@ export function createResponder(
   }
 }
 
-/** Whether all bytes of a range request that must be zero are. */
+/** Whether all reserved bytes of a range request are zero. */
 function isReservedZero(request: DataView): boolean {
   const word = request.getUint32(0) & 0x00ffffff;
   return (word | request.getUint32(16) | request.getUint32(20) | request.getUint32(24) | request.getUint32(28)) === 0;

@@ -5,7 +5,7 @@ import { BASIC, BASIC_SUCCESS_BYTES, RANGE, RANGE_BYTES, WireStatus } from "./pr
  *
  * @param datagram A view that begins with the datagram.
  * @param length The datagram's length in bytes.
- * @returns The id; `undefined` if it is an error or no response at all.
+ * @returns The id; `undefined` if the datagram is an error or no response.
  */
 export function readBasicResponse(datagram: DataView, length: number): bigint | undefined {
   if (length !== BASIC_SUCCESS_BYTES || datagram.getUint8(0) !== BASIC) return undefined;
@@ -14,7 +14,7 @@ export function readBasicResponse(datagram: DataView, length: number): bigint | 
 
 /** The response to a range request. */
 export interface RangeResponse {
-  /** How it went. */
+  /** Whether the server granted ids, and if not, why. */
   status: WireStatus;
   /** The upper 32 bits of the request's tag. */
   tagHigh: number;
@@ -26,7 +26,9 @@ export interface RangeResponse {
   first: bigint;
   /** The distance from one id to the next. */
   step: bigint;
-  /** On any status but OK: after how many ms a retry makes sense; on STALE, the time that the request should have had. */
+  /**
+   * On any status but OK: after how many ms a retry makes sense; on STALE, the time that the request should have had.
+   */
   retryAfterMs: number;
 }
 
@@ -35,7 +37,7 @@ export interface RangeResponse {
  *
  * @param datagram A view that begins with the datagram.
  * @param length The datagram's length in bytes.
- * @returns What it says; `undefined` if it is not such a response.
+ * @returns The response; `undefined` if the datagram is none.
  */
 export function readRangeResponse(datagram: DataView, length: number): RangeResponse | undefined {
   if (length !== RANGE_BYTES || datagram.getUint8(0) !== RANGE || datagram.getUint16(2) !== 0) return undefined;
@@ -55,7 +57,7 @@ export function readRangeResponse(datagram: DataView, length: number): RangeResp
   };
 }
 
-/** Whether these are ids: at least one, no two the same, none of more than 64 bits. */
+/** Whether a range has at least one id, no id twice, and no id of more than 64 bits. */
 function isRange(first: bigint, step: bigint, granted: number): boolean {
   return granted > 0 && (step > 0n || granted === 1) && first + step * BigInt(granted - 1) < 2n ** 64n;
 }

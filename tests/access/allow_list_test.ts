@@ -130,7 +130,7 @@ describe("AllowList", () => {
       assertThrows(
         () => AllowList.parse(["127.0.0.1", range]),
         SyntaxError,
-        "a range is an IP address, or one with the length of a prefix, at most 32 or for IPv6 128, such as " +
+        "a range is an IP address, or one with the length of a prefix (at most 32, for IPv6 128), such as " +
           `192.0.2.0/24 or 2001:db8::/32: got ${JSON.stringify(range)}`,
       );
     });

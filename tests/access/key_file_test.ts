@@ -42,7 +42,7 @@ describe("parseKey", () => {
   ];
   for (const text of none) {
     it(`refuses ${JSON.stringify(text)}`, () => {
-      const message = `a key is one line of hexadecimal digits or base64, which k.txt is not: ${HOW}`;
+      const message = `a key is one line of hexadecimal digits or base64, and k.txt is something else: ${HOW}`;
       assertEquals(assertThrows(() => parseKey(text, "k.txt"), SyntaxError).message, message);
     });
   }
@@ -81,7 +81,7 @@ describe("readKeyFile", () => {
       const error = await assertRejects(() => readKeyFile(path), Deno.errors.PermissionDenied);
       // A test that is not root's cannot open the last one at all.
       if (mode !== 0o007) {
-        assert(error.message.startsWith(`the key in ${path} may have been read by others (its mode is ${text})`));
+        assert(error.message.startsWith(`other users may have read the key in ${path} (its mode is ${text})`));
       }
       await Deno.remove(path);
     }
@@ -90,7 +90,7 @@ describe("readKeyFile", () => {
   it("refuses what is no key, without showing it", async () => {
     await using dir = await TempDir.make();
     const path = await keyFile(dir, "my secret", 0o600);
-    const error = await assertRejects(() => readKeyFile(path), SyntaxError, `which ${path} is not`);
+    const error = await assertRejects(() => readKeyFile(path), SyntaxError, `${path} is something else`);
     assert(!error.message.includes("secret"));
   });
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { Freshness, MAX_AGE_MS, MAX_AHEAD_MS, ReplayWindow } from "../../lib/access/replay_window.ts";
+import { Freshness, MAX_AGE_MS, MAX_REQUEST_AHEAD_MS, ReplayWindow } from "../../lib/access/replay_window.ts";
 import { Random } from "./random.ts";
 
 const { FRESH, SEEN, STALE } = Freshness;
@@ -8,7 +8,7 @@ const START_MS = 1_000_000;
 
 /** A window that was made so long ago that its beginning no longer matters, and the time now. */
 function openWindow(capacity?: number) {
-  return { window: new ReplayWindow(START_MS, capacity), now: START_MS + MAX_AGE_MS + MAX_AHEAD_MS + 1 };
+  return { window: new ReplayWindow(START_MS, capacity), now: START_MS + MAX_AGE_MS + MAX_REQUEST_AHEAD_MS + 1 };
 }
 
 describe("ReplayWindow", () => {
@@ -34,17 +34,17 @@ describe("ReplayWindow", () => {
     const { window, now } = openWindow();
     assertEquals(window.admit(1, 0, now - MAX_AGE_MS - 1, now), STALE);
     assertEquals(window.admit(1, 0, now - MAX_AGE_MS, now), FRESH);
-    assertEquals(window.admit(2, 0, now + MAX_AHEAD_MS, now), FRESH);
-    assertEquals(window.admit(3, 0, now + MAX_AHEAD_MS + 1, now), STALE);
+    assertEquals(window.admit(2, 0, now + MAX_REQUEST_AHEAD_MS, now), FRESH);
+    assertEquals(window.admit(3, 0, now + MAX_REQUEST_AHEAD_MS + 1, now), STALE);
     for (const time of [0, 2 ** 53, 2 ** 64 - 1]) assertEquals(window.admit(4, 0, time, now), STALE);
   });
 
   it("takes nothing that an earlier process may have let pass", () => {
     const before = new ReplayWindow(START_MS - 100_000);
     const window = new ReplayWindow(START_MS);
-    for (let time = START_MS - MAX_AGE_MS; time <= START_MS + MAX_AHEAD_MS; time += 100) {
+    for (let time = START_MS - MAX_AGE_MS; time <= START_MS + MAX_REQUEST_AHEAD_MS; time += 100) {
       assertEquals(before.admit(time, 0, time, START_MS), FRESH);
-      for (const later of [0, 500, MAX_AHEAD_MS, MAX_AGE_MS]) {
+      for (const later of [0, 500, MAX_REQUEST_AHEAD_MS, MAX_AGE_MS]) {
         assertEquals(window.admit(time, 0, time, START_MS + later), STALE);
       }
     }
@@ -54,7 +54,7 @@ describe("ReplayWindow", () => {
     for (const later of [0, 1, 999, 1000, 1001, 5000, 100_000]) {
       const window = new ReplayWindow(START_MS);
       const now = START_MS + later;
-      assertEquals(window.freshTimeMs(now), Math.max(now, START_MS + MAX_AHEAD_MS + 1));
+      assertEquals(window.freshTimeMs(now), Math.max(now, START_MS + MAX_REQUEST_AHEAD_MS + 1));
       // By the time that a client has sent its request again, at least a millisecond is gone.
       assertEquals(window.admit(1, 0, window.freshTimeMs(now), now + 1), FRESH);
     }
@@ -63,8 +63,8 @@ describe("ReplayWindow", () => {
   it("tells one that is further ahead than any request may be if the clock has stepped back", () => {
     const window = new ReplayWindow(START_MS);
     const now = START_MS - 5000;
-    assertEquals(window.freshTimeMs(now) - now - MAX_AHEAD_MS, 5001);
-    for (const time of [now, now + MAX_AHEAD_MS, window.freshTimeMs(now)]) {
+    assertEquals(window.freshTimeMs(now) - now - MAX_REQUEST_AHEAD_MS, 5001);
+    for (const time of [now, now + MAX_REQUEST_AHEAD_MS, window.freshTimeMs(now)]) {
       assertEquals(window.admit(1, 0, time, now), STALE);
     }
   });
@@ -123,7 +123,7 @@ describe("ReplayWindow", () => {
           assert(passed.has(`${high} ${low}`), `seed ${seed}: request ${low / 2} was never seen`);
         }
         const freshTime = window.freshTimeMs(now);
-        if (freshTime <= now + MAX_AHEAD_MS && random.below(10) === 0) {
+        if (freshTime <= now + MAX_REQUEST_AHEAD_MS && random.below(10) === 0) {
           assertEquals(window.admit(random.below(4), 2 * (i + 1_000_000), freshTime, now), FRESH);
         }
       }

@@ -95,7 +95,7 @@ describe("SourceLimit", () => {
     }
   });
 
-  it("never gives a source more than its ids, nor all of them more than its places have, however many there are", () => {
+  it("never grants a source more than its ids, nor all sources together more than the ids of all places", () => {
     const random = new Random(3);
     for (const places of [8, 16, 64]) {
       const limit = new SourceLimit({ idsPerWindow: 5, places });

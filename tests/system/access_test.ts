@@ -125,8 +125,11 @@ describe("access, what the server says of it", () => {
     await Deno.writeTextFile(`${state.path}/words`, "correct horse battery staple", { mode: 0o600 });
     const open = await writeKey(state, 0o644);
     const wrong: [string, RegExp][] = [
-      [`${state.path}/words`, /a key is one line of hexadecimal digits or base64, which .*words is not: make one with/],
-      [open, /may have been read by others \(its mode is 644\): chmod o=/],
+      [
+        `${state.path}/words`,
+        /a key is one line of hexadecimal digits or base64, and .*words is something else: make one with/,
+      ],
+      [open, /other users may have read the key in .* \(its mode is 644\): chmod o=/],
       [`${state.path}/none`, /there is no file .*none; make one with/],
       ["/etc/hostname", /needs the permission --allow-read=\/etc\/hostname/],
     ];

@@ -10,7 +10,10 @@ import { SLOT_BYTES } from "../../lib/udp/udp_socket.ts";
 /** Longer than a datagram takes on this machine. */
 const TIMEOUT_MS = 500;
 
-/** Has a kernel do without checksums for what a socket sends: then it refuses to take datagrams apart, as some devices do. */
+/**
+ * Has a kernel do without checksums for what a socket sends: then it refuses to take datagrams apart, as some devices
+ * do.
+ */
 const SO_NO_CHECK = 11;
 
 /** A socket whose kernel does not know of several datagrams in a message. */

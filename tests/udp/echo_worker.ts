@@ -2,8 +2,8 @@
 /**
  * A socket that serves in a thread of its own, since one that waits in a system call holds up the thread it is in.
  *
- * It is told `{ backend, options }` and says `{ address }` or `{ error }`; it is told "serve", and from then on it serves;
- * it is told "close", and says `{ answered }`: how many datagrams it was given.
+ * It is told `{ backend, options }` and says `{ address }` or `{ error }`; it is told "serve", and from then on it
+ * serves; it is told "close", and says `{ answered }`: how many datagrams it was given.
  */
 import { listenDatagram } from "../../lib/udp/listen_datagram.ts";
 import { bindReuseport, type ReuseportOptions } from "../../lib/udp/reuseport.ts";
@@ -20,7 +20,9 @@ let socket: UdpSocket;
 let served: Promise<void> = Promise.resolve();
 let answered = 0;
 
-/** Answers with the datagram's bytes plus one; not at all to one that begins with 0; with its length to the extremes. */
+/**
+ * Answers with the datagram's bytes plus one; not at all to one that begins with 0; with its length to the extremes.
+ */
 const respond: Respond = (datagram, length) => {
   answered++;
   if (length === 0 || length === SLOT_BYTES) {

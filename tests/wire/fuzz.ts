@@ -12,9 +12,9 @@ const BOUNDARY_COUNTS = [0, 1, 2, 2 ** 17 - 1, 2 ** 17, 2 ** 17 + 1, 2 ** 31 - 1
 const RESERVED = [1, 2, 3, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31];
 
 /**
- * Writes datagrams such as a server or a client may get from anybody: requests, responses, both of them cut short, drawn out
- * or with bits that are wrong, and plain noise. The same seed gives the same ones. It allocates nothing after its
- * construction, so that whoever measures memory measures only what the datagrams are given to.
+ * Writes datagrams such as a server or a client may get from anybody: requests, responses, both of them cut short,
+ * drawn out or with bits that are wrong, and plain noise. The same seed gives the same ones. It allocates nothing after
+ * its construction, so that whoever measures memory measures only what the datagrams are given to.
  */
 export class Fuzzer {
   /** How long the last datagram is on the wire. Of what is beyond the slot, only the length counts. */
@@ -52,8 +52,8 @@ export class Fuzzer {
   }
 
   /**
-   * Writes a datagram. In the slot, what lies past its end is what was there, or what was cut off from it: as in a socket's
-   * slots, where a datagram lies over the one before.
+   * Writes a datagram. In the slot, what lies past its end is what was there, or what was cut off from it: as in a
+   * socket's slots, where a datagram lies over the one before.
    *
    * @param slot Where to: 64 bytes.
    * @returns Its length, at most the slot's.
@@ -165,7 +165,10 @@ export class Fuzzer {
     return length;
   }
 
-  /** Half of them by a few bytes, the others up to the longest datagram, but most of these less than a packet of Ethernet. */
+  /**
+   * Half of them by a few bytes, the others up to the longest datagram, but most of these less than a packet of
+   * Ethernet.
+   */
   #drawOut(length: number): number {
     const most = this.below(2) === 0 ? SLOT_BYTES : this.below(8) === 0 ? MAX_SENT_BYTES : 1472;
     return length + 1 + this.below(most - length);
@@ -197,7 +200,8 @@ export class Fuzzer {
 export type Verdict = "basic" | "range" | "bad" | "own" | "other";
 
 /**
- * Says what a server is to make of a datagram, written from the protocol's text, byte by byte, and not from the program.
+ * Says what a server is to make of a datagram, written from the protocol's text, byte by byte, and not from the
+ * program.
  *
  * @param datagram Bytes that begin with the datagram.
  * @param length The datagram's length.

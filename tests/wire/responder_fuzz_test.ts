@@ -75,7 +75,9 @@ const seen = {
   other: 0,
 };
 
-/** A generator behind the wire, and what it must answer: the rules of its documentation and the protocol's, kept apart. */
+/**
+ * A generator behind the wire, and what it must answer: the rules of its documentation and the protocol's, kept apart.
+ */
 class Subject {
   readonly clock: HandClock;
   readonly respond: (datagram: DataView, length: number) => number;
@@ -85,7 +87,9 @@ class Subject {
   readonly #nodeId: number;
   readonly #subnodeId: number;
   readonly #subnodeCount: number;
-  /** The last id that there was: every later one must be above it. The tick before the first of all counts as used up. */
+  /**
+   * The last id that there was: every later one must be above it. The tick before the first of all counts as used up.
+   */
   #lastTick: number;
   #lastSequence: number;
   /** The first tick that is not reserved. */

@@ -16,7 +16,9 @@ function serve(clock = new HandClock(EPOCH_MS - 1)) {
   return { clock, generator, respond: createResponder(generator) };
 }
 
-/** What comes back for a datagram, as hexadecimal digits: "" if nothing does. Bytes past it are noise, as in a socket. */
+/**
+ * What comes back for a datagram, as hexadecimal digits: "" if nothing does. Bytes past it are noise, as in a socket.
+ */
 function ask(respond: (datagram: DataView, length: number) => number, request: string): string {
   const data = bytes(request);
   const slot = new Uint8Array(64).fill(0xee);

@@ -14,7 +14,10 @@ function isBasicSuccess(datagram: Uint8Array, length: number): boolean {
   return length === 9 && datagram[0] === 0x00;
 }
 
-/** Whether a datagram is a response to a range request, by the protocol's text: all of its ids must be ids, and none the same. */
+/**
+ * Whether a datagram is a response to a range request, by the protocol's text: all of its ids must be ids, and none the
+ * same.
+ */
 function isRangeResponse(datagram: Uint8Array, length: number): boolean {
   if (length !== 32 || datagram[0] !== 0x02 || !areZero(datagram, 2, 4)) return false;
   const status = datagram[1];
@@ -92,9 +95,9 @@ const MAX_BYTES = 2000;
 const firstIdFor = (tagHigh: number) => BigInt(tagHigh) * 2n ** 32n;
 
 /**
- * A server among whose answers there are many that are none: datagrams of all kinds, half of them with the request's own tag, and
- * the right answers to earlier requests. Once the right one is there, anything may come, also right answers that were tampered
- * with. Some requests it does not answer at all but for that.
+ * A server among whose answers there are many that are none: datagrams of all kinds, half of them with the request's
+ * own tag, and the right answers to earlier requests. Once the right one is there, anything may come, also right
+ * answers that were tampered with. Some requests it does not answer at all but for that.
  */
 class HostileServer extends ScriptedServer {
   /** How many datagrams it has sent besides the right ones. */
@@ -127,9 +130,9 @@ class HostileServer extends ScriptedServer {
   }
 
   /**
-   * Whether a client can know that a datagram is not an answer to a request that it waits for. The upper halves of tags count, so
-   * that a wrong bit there may make it the answer to a later request: only a server can do that, and from a server a client takes
-   * what it says.
+   * Whether a client can know that a datagram is not an answer to a request that it waits for. The upper halves of tags
+   * count, so that a wrong bit there may make it the answer to a later request: only a server can do that, and from a
+   * server a client takes what it says.
    */
   #isNoAnswer(datagram: Uint8Array, { tagLow }: SeenRequest): boolean {
     const isOfClient = isRangeResponse(datagram, datagram.length) !== false && wordAt(datagram, 12) === tagLow;

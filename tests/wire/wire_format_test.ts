@@ -1,6 +1,6 @@
 /**
- * The wire format, byte by byte: every kind of datagram that clients and servers of this version send. A change here breaks clients and
- * servers of other versions: it needs a new first byte, and an entry in CHANGELOG.md.
+ * The wire format, byte by byte: every kind of datagram that clients and servers of this version send. A change here
+ * breaks clients and servers of other versions: it needs a new first byte, and an entry in CHANGELOG.md.
  */
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
