@@ -15,22 +15,20 @@ import type { IdLayout } from "./layout.ts";
 const MAX_WAIT_MS = 1000;
 
 /**
- * Hands out ids that ascend and are never given out twice.
+ * Gives out ids that ascend and are never given out twice.
  *
  * A node can be split into subnodes that need not know of each other: subnode i of n only ever uses the sequence
  * numbers s with s % n = i. With more subnodes than sequence numbers, those past the end have no ids at all.
  *
- * The rules, in the order in which they are checked at every call:
+ * The rules, in the order in which every call checks them:
  *
- * 1. The clock is behind the layout's epoch: `ClockError`.
- * 2. The clock's tick is lower than the last tick used: `ClockError`, or with the policy `"logical"`, the last tick
- *    used or the one after it serves as the clock's. A step back within a tick does no harm, since tick and sequence
- *    number together still only grow.
- * 3. The clock's tick does not fit the layout's time bits: `OutOfTimeError`. It is not reserved: `NotReservedError`.
- * 4. The sequence numbers of the tick are used up: `OutOfIdsError`.
- * 5. The tick before the first one reserved counts as used up. Without a reservation, it is the tick in which the
- *    generator was made, since an earlier process with the same node id may have used part of it: with 1 s ticks, the
- *    first id is there within a second.
+ * 1. The clock is behind the layout's epoch: `ClockError`. 2. The clock's tick is lower than the last tick used:
+ * `ClockError`. With the policy `"logical"`, the last tick used or the one after it serves as the clock's. A step back
+ * within a tick does no harm, since tick and sequence number together still only grow. 3. The clock's tick does not fit
+ * the layout's time bits: `OutOfTimeError`. The tick is not reserved: `NotReservedError`. 4. The sequence numbers of
+ * the tick are used up: `OutOfIdsError`. 5. The tick before the first one reserved counts as used up. Without a
+ * reservation, that is the tick in which the generator was made, since an earlier process with the same node id may
+ * have used part of it. With 1 s ticks, the first id is there within a second.
  *
  * A call that fails changes nothing that a later call depends on.
  *
@@ -93,17 +91,19 @@ export class IdGenerator implements AsyncDisposable, AsyncIterable<bigint> {
   }
 
   /**
-   * Makes a generator whose ids are kept apart from all others' by a store: those of earlier processes, of other
-   * replicas, of a process that was thought dead and is not, whatever their clocks say. It holds its node until it is
-   * closed, and renews its reservation in the background; while the store is out of reach, ids go on for about 3 s, and
-   * again as soon as it is back.
+   * Makes a generator whose ids a store keeps apart from all others': from those of earlier processes, of other
+   * replicas, and of a process that was thought dead and is not, whatever their clocks say. The generator holds its
+   * node until it is closed, and renews its reservation in the background. While the store is out of reach, ids go on
+   * for about 3 s, and again as soon as the store is back.
    *
-   * The first id is there with the next tick, on a node that was never held or that was closed. A node whose holder did
-   * not close it is watched for 5 s first; then the first id is there as soon as the clock is past what that one had
-   * reserved (with the policy `"logical"`, at once), which is mostly over by then.
+   * On a node that was never held, or whose generator was closed, the first id is there with the next tick. If a node's
+   * holder has not given it back, this call watches for 5 s whether that holder is gone. The first id is then there
+   * once the clock is past the ticks that the holder had reserved, which it mostly is by then. (With the policy
+   * `"logical"`, the first id is there at once.)
    *
    * @param options The store, and how the generator differs from the defaults.
-   * @returns The generator; to be closed, best with `await using`.
+   * @returns The generator, which is to be closed, best with `await using`.
+   * @throws {TypeError | RangeError} If an option is wrong.
    * @throws {NodeHeldError} If the node is held, or all nodes are.
    * @throws {LayoutMismatchError} If the node is on record with another layout.
    * @throws {ClockError} If the clock does not give a time.
@@ -138,7 +138,6 @@ export class IdGenerator implements AsyncDisposable, AsyncIterable<bigint> {
     const reserved = { ...settings, nodeId: holder.nodeId, reservation };
     const ids = new IdGenerator(reserved);
     ids.#keeper = new ReservationKeeper(holder, {
-      check: () => {},
       usedTick: () => ids.lastTick,
       onMark: (mark) => {
         ids.#trouble = undefined;
@@ -291,7 +290,7 @@ export class IdGenerator implements AsyncDisposable, AsyncIterable<bigint> {
   }
 
   /**
-   * Fills an array with ids from its beginning, as far as the current tick goes. Makes no garbage.
+   * Fills an array with ids from its beginning, as far as the current tick goes. The call makes no garbage.
    *
    * @param target Where the ids go. What is past the last one written is left as it was.
    * @returns How many were written: 0 if the tick's ids are used up.
@@ -332,7 +331,7 @@ export class IdGenerator implements AsyncDisposable, AsyncIterable<bigint> {
   }
 
   /**
-   * The form for hot paths: takes ids of one tick, throws nothing that depends on the clock, allocates nothing.
+   * Gives out ids of one tick, for hot paths: the call throws nothing that depends on the clock, and allocates nothing.
    *
    * @param count How many are wanted, 1 to 2^32 - 1.
    * @param grant Where the answer goes: up to `count` ids, at least 1, or after how many ms to try again.

@@ -9,10 +9,7 @@ import { SequenceLease, type SequencePool } from "./sequence_pool.ts";
 /** The largest count of ids that a call may ask for; more than any tick has (2^31). */
 export const MAX_COUNT = 2 ** 32 - 1;
 
-/**
- * After how many ms a retry makes sense when a reservation has run out: it is renewed within a second or so, once it
- * can be.
- */
+/** After how many ms a retry makes sense when a reservation has run out. It is renewed about once a second. */
 const NOT_RESERVED_RETRY_MS = 100;
 
 /**
@@ -45,19 +42,20 @@ export class IdSequencer {
   #tick: number;
   /** When the sequencer moved to that tick, on the monotonic clock, in ms. */
   #movedMs = -Infinity;
-  /** The first tick that is not reserved, unless a pool knows. Only ever grows, until the sequencer is closed. */
+  /**
+   * The first tick that is not reserved; with a pool, the pool knows. Only ever grows, until the sequencer is closed.
+   */
   #mark: number;
   #isClosed = false;
   /** When the tick begins and ends, in ms; an empty span as long as no call has found the clock in it. */
   #tickStartMs = Infinity;
   #tickEndMs = -Infinity;
   /**
-   * The next sequence number of the tick, and the first one after it that is not this sequencer's; not below if there
-   * is none.
+   * The next sequence number of the tick; and the first that this sequencer does not have. None is left if they meet.
    */
   #sequence: number;
   #endSequence: number;
-  /** Whether the pool had no more of the tick when it was last asked; others may have given some back since. */
+  /** Whether the pool had no more numbers of the tick when it was last asked; others may have given some back since. */
   #isPoolUsedUp = true;
   /** The ids of the tick but for their sequence number, as two 32-bit words. */
   #baseHigh = 0;
@@ -144,9 +142,9 @@ export class IdSequencer {
   }
 
   /**
-   * Gives back to the pool what was taken from it and is not used. It is to be called once all requests are answered
-   * that were there when the lease was taken: a later request must get a higher id than any that its sender may have
-   * heard of. It has no effect without a pool.
+   * Gives unused sequence numbers back to the pool. To be called once all requests are answered that were there when
+   * the numbers were taken: a later request must get a higher id than any that its sender may have heard of. Without a
+   * pool, the call has no effect.
    */
   releaseLease(): void {
     if (this.#sequence >= this.#endSequence || this.#pool === undefined) return;
@@ -172,7 +170,7 @@ export class IdSequencer {
       const status = this.#moveTo(now, grant);
       if (status !== IdStatus.OK) return status;
     }
-    // A range is to have no gap where what was taken from the pool ends.
+    // A range must not have a gap where a lease ends, so a range that is too long for the lease gets a new one.
     if (this.#sequence >= this.#endSequence || count > 1 && this.#isShortOf(count)) {
       const status = this.#takeMore(count, now, grant);
       if (status !== IdStatus.OK) return status;
@@ -222,7 +220,7 @@ export class IdSequencer {
     if (this.#isLogical) this.#movedMs = this.#monotonicClock.now();
   }
 
-  /** Takes more sequence numbers of the tick from the pool, if there is one: without one, there are no more. */
+  /** Takes more sequence numbers of the tick from the pool. Without a pool, there are no more. */
   #takeMore(count: number, now: number, grant: IdGrant): IdStatus {
     if (this.#pool !== undefined) {
       const status = this.#takeFromPool(this.#pool, count, now, grant);
@@ -232,7 +230,7 @@ export class IdSequencer {
     return this.#refuse(IdStatus.OUT_OF_IDS, this.#tick, this.#nextTickInMs(now), grant);
   }
 
-  /** Takes what the pool has of the tick: of this sequencer's, or of a later one to which the pool has gone on. */
+  /** Takes a lease from the pool: of this sequencer's tick, or of a later one to which the pool has gone on. */
   #takeFromPool(pool: SequencePool, count: number, now: number, grant: IdGrant): IdStatus {
     let lease = this.#unusedLease();
     pool.acquire(this.#tick, count, lease);
@@ -256,12 +254,12 @@ export class IdSequencer {
     return IdStatus.OK;
   }
 
-  /** Whether more is wanted than is left of what was taken from the pool. */
+  /** Whether a lease has fewer sequence numbers left than are wanted. */
   #isShortOf(count: number): boolean {
     return this.#pool !== undefined && this.#endSequence - this.#sequence < count;
   }
 
-  /** What is left of what was taken from the pool. */
+  /** What is left of the lease. */
   #unusedLease(): SequenceLease {
     const lease = this.#lease;
     lease.tick = this.#tick;

@@ -22,7 +22,8 @@ export interface ClaimOptions extends Omit<HolderOptions, "nodeId"> {
 }
 
 /**
- * Claims a node that nobody holds: one that was never held or was given back or, failing that, one whose holder is gone.
+ * Claims a node that nobody holds: one that was never held or was given back or, failing that, one whose holder is
+ * gone.
  *
  * @param options Which node, and how to hold it.
  * @returns The node's holder.
@@ -89,7 +90,9 @@ async function claimUnlessOvertaken(
   }
 }
 
-/** All node ids in ascending order from a random one on, and around: replicas that start together try different ones. */
+/**
+ * All node ids in ascending order from a random one on, and around: replicas that start together try different ones.
+ */
 function nodeIdsFromRandomStart(maxNodeId: number): number[] {
   const count = maxNodeId + 1;
   const first = Math.floor(Math.random() * count);

@@ -67,8 +67,8 @@ const AHEAD_LIMIT_MS = 60_000;
 const SLOWNESS_DECAY = 0.995;
 
 /**
- * Holds a node: owns the ticks from `firstTick` to before `mark`. This holder has written all of them to the record, and
- * nobody else has.
+ * Holds a node: owns the ticks from `firstTick` to before `mark`. This holder has written all of them to the record,
+ * and nobody else has.
  *
  * Every change of the record names the record that it replaces. So once another holder has changed the record, all
  * changes of this holder fail, and its mark stays where it is; the ticks below the mark stay its own. If the reply to a
@@ -94,8 +94,8 @@ export class ReservationHolder {
   }
 
   /**
-   * Claims a node, whether it is held or not, and reserves its first ticks. The holder before keeps the ticks that it had
-   * reserved, and can reserve no more.
+   * Claims a node, whether it is held or not, and reserves its first ticks. The holder before keeps the ticks that it
+   * had reserved, and can reserve no more.
    *
    * @param options The node, and how to hold it.
    * @returns The node's holder.
@@ -155,8 +155,8 @@ export class ReservationHolder {
   }
 
   /**
-   * Reserves more ticks, so that the mark is {@linkcode AHEAD_MS} or more past the clock and past the last tick used. The
-   * record changes only if its mark gets higher. To be called about once a second.
+   * Reserves more ticks, so that the mark is {@linkcode AHEAD_MS} or more past the clock and past the last tick used.
+   * The record changes only if its mark gets higher. To be called about once a second.
    *
    * @param usedTick The last tick used, which may be past the clock's.
    * @throws {NodeHeldError} If another holder has claimed the node.
@@ -180,8 +180,8 @@ export class ReservationHolder {
   }
 
   /**
-   * Gives the node back, so that the next holder need not watch whether this one is still there. In the same change, the
-   * mark comes down to the first unused tick, so that the next holder may begin there.
+   * Gives the node back, so that the next holder need not watch whether this one is still there. In the same change,
+   * the mark comes down to the first unused tick, so that the next holder may begin there.
    *
    * @param firstUnusedTick The first tick from which on none is used, now and for ever. Left out: the caller does not
    * know, and the mark stays.

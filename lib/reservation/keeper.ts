@@ -4,22 +4,22 @@ import type { ReservationHolder } from "./holder.ts";
 /** How often a reservation is renewed, in ms. */
 const RENEW_MS = 1000;
 
-/** How long the store has for one renewal, in ms, before the next one is tried. */
+/** How long the keeper waits for the store to make a change, in ms. */
 const STORE_TIMEOUT_MS = 2000;
 
 /** What a {@linkcode ReservationKeeper} works with. */
 export interface KeeperOptions {
-  /** Throws if the reservation must not be renewed now. */
-  readonly check: () => void;
+  /** Throws if the reservation must not be renewed now. Left out: it may always be renewed. */
+  readonly check?: () => void;
   /** The last tick used: it may be past the clock's. */
   readonly usedTick: () => number;
-  /** Takes note of the mark, after every renewal that went well. */
+  /** Called with the mark after every successful renewal. */
   readonly onMark: (mark: number) => void;
-  /** Takes note of a renewal that failed. It is tried again, unless the node is another holder's now. */
+  /** Called with the reason after every failed renewal. The next one follows, unless another holder has the node. */
   readonly onError: (error: unknown) => void;
 }
 
-/** Renews a reservation in the background, at once and then every second. It does not keep the process alive. */
+/** Renews a reservation in the background, at once and then every second. A keeper does not keep the process alive. */
 export class ReservationKeeper {
   readonly #holder: ReservationHolder;
   readonly #options: KeeperOptions;
@@ -31,7 +31,7 @@ export class ReservationKeeper {
    * Begins to renew.
    *
    * @param holder The holder of the reservation.
-   * @param options Whom to tell.
+   * @param options What the keeper asks, and whom it tells.
    */
   constructor(holder: ReservationHolder, options: KeeperOptions) {
     this.#holder = holder;
@@ -47,14 +47,14 @@ export class ReservationKeeper {
   }
 
   /**
-   * Renews no more, and gives the node back if it is this holder's still, and the store is there to take it.
+   * Renews no more, and gives the node back, unless another holder has it or the store does not answer.
    *
    * @param firstUnusedTick See `ReservationHolder.release`.
    */
   async release(firstUnusedTick?: number): Promise<void> {
     if (this.#stopped) return;
     await this.stop();
-    // If it fails, the next holder has to wait to see that this one is gone.
+    // If the store does not make the change, the next holder has to watch whether this one is gone.
     await withinTime(this.#holder.release(firstUnusedTick)).catch(() => {});
   }
 
@@ -65,7 +65,7 @@ export class ReservationKeeper {
 
   async #renew(): Promise<void> {
     try {
-      this.#options.check();
+      this.#options.check?.();
       await withinTime(this.#holder.renew(this.#options.usedTick()));
       this.#options.onMark(this.#holder.mark);
     } catch (error) {
@@ -76,7 +76,7 @@ export class ReservationKeeper {
   }
 }
 
-/** The promise, but no longer than the store has. What it does later does no harm. */
+/** Waits for a change of the record, but not for ever. A change that the store makes later does no harm. */
 async function withinTime(promise: Promise<void>): Promise<void> {
   const late = Promise.withResolvers<void>();
   const message = `the reservation store did not answer within ${STORE_TIMEOUT_MS} ms`;
@@ -88,7 +88,7 @@ async function withinTime(promise: Promise<void>): Promise<void> {
   }
 }
 
-/** Lets the process end although the timer is still to come: Deno's way, then Node's. */
+/** Lets the process end although a timer is set: Deno's way, then Node's. */
 function unref(timer: unknown): void {
   if (typeof timer === "number") (globalThis as { Deno?: typeof Deno }).Deno?.unrefTimer(timer);
   else (timer as { unref?: () => void }).unref?.();

@@ -30,8 +30,8 @@ export interface Reservation {
  *
  * **The invariant**: the ticks between two successive marks of a node belong to the holder that wrote the second mark,
  * and to nobody else, for ever; a holder may only give back ticks that it never uses. The invariant holds if
- * `compareAndSet` is atomic and durable. It does not depend on who the holders are, how many there are at a time, or what
- * their clocks say.
+ * `compareAndSet` is atomic and durable. It does not depend on who the holders are, how many there are at a time, or
+ * what their clocks say.
  *
  * Any call may fail by throwing. After a `compareAndSet` that threw, nobody knows whether the store made the change, or
  * still will: the holder learns of it with its next change.

@@ -279,7 +279,8 @@ describe("IdGenerator, its forms", () => {
 
   it("fills with what pack() says, wherever the border of the 32-bit words lies, and however split", () => {
     for (const order of ["sequence-node", "node-sequence"] as const) {
-      // With the node id below it, the sequence number lies across bit 32 (twice), ends before it, is one bit below it, ...
+      // With the node id below it, the sequence number lies across bit 32 (twice), ends before it, is one bit below it,
+      // ...
       for (const [sequenceBits, nodeBits] of [[12, 26], [12, 31], [8, 24], [1, 31], [12, 15]]) {
         const layout = layoutOf(64 - sequenceBits - nodeBits, sequenceBits, nodeBits, order);
         for (const subnodeCount of [1, 3]) {

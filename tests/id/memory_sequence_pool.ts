@@ -1,7 +1,9 @@
 import type { SequenceLease, SequencePool } from "../../lib/id/sequence_pool.ts";
 import type { IdLayout } from "../../mod.ts";
 
-/** A pool for the generators of one process. It leases what it is asked for or, given a lease size, at least so many. */
+/**
+ * A pool for the generators of one process. It leases what it is asked for or, given a lease size, at least so many.
+ */
 export class MemorySequencePool implements SequencePool {
   /** The pool's tick, and how many of its sequence numbers are taken. */
   #tick: number;

@@ -11,8 +11,8 @@ import { takeRange, tryOne } from "./take_range.ts";
 const LAYOUT = new IdLayout({ timeBits: 30, sequenceBits: 4, nodeBits: 0, tickMs: 1000, epochMs: 0 });
 
 /**
- * Sequencers that share a pool of the ticks 100 to 199, of which they take `leaseSize` sequence numbers at a time, or what they are asked
- * for. Their clocks are in tick 100.
+ * Sequencers that share a pool of the ticks 100 to 199, of which they take `leaseSize` sequence numbers at a time, or
+ * what they are asked for. Their clocks are in tick 100.
  */
 function setUp(count: number, { clockPolicy = "refuse" as ClockPolicy, leaseSize = 1 } = {}) {
   const pool = new MemorySequencePool(LAYOUT, 100, 200, leaseSize);

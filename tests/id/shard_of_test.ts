@@ -5,7 +5,10 @@ import { LAYOUTS, shardOf } from "../../mod.ts";
 /** What SplitMix64 adds to its state before each number. */
 const GAMMA = 0x9e3779b97f4a7c15n;
 
-/** The first numbers of SplitMix64 with the seed 1234567 (https://rosettacode.org/wiki/Pseudo-random_numbers/Splitmix64). */
+/**
+ * The first numbers of SplitMix64 with the seed 1234567
+ * (https://rosettacode.org/wiki/Pseudo-random_numbers/Splitmix64).
+ */
 const SPLITMIX64 = [
   6457827717110365317n,
   3203168211198807973n,
@@ -51,7 +54,8 @@ describe("shardOf", () => {
         }
         const chiSquare = counts.reduce((sum, n) => sum + (n - perShard) ** 2 / perShard, 0);
         const freedom = shardCount - 1;
-        // Within five standard deviations of what chance has; the ids are always the same, so this never fails by chance.
+        // Within five standard deviations of what chance has; the ids are always the same, so this never fails by
+        // chance.
         assertLess(Math.abs(chiSquare - freedom), 5 * Math.sqrt(2 * freedom));
         assertGreater(counts.reduce((a, b) => Math.min(a, b)), 0);
       });

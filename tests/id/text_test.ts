@@ -6,7 +6,9 @@ const WIDTHS: Record<IdForm, number> = { decimal: 20, hex: 16, base32: 13, base6
 const FORMS = Object.keys(WIDTHS) as IdForm[];
 const MAX_ID = 2n ** 64n - 1n;
 
-/** The powers of two and their neighbours, and a walk through the whole range in strides that share no factor with it. */
+/**
+ * The powers of two and their neighbours, and a walk through the whole range in strides that share no factor with it.
+ */
 const SAMPLE: bigint[] = [];
 for (let bit = 0n; bit < 64n; bit++) SAMPLE.push((1n << bit) - 1n, 1n << bit, (1n << bit) + 1n);
 for (let i = 0n, id = 0n; i < 500n; i++, id = BigInt.asUintN(64, id + 0x9e3779b97f4a7c15n)) SAMPLE.push(id);

@@ -8,7 +8,10 @@ const TICK_MS = 100;
 /** 64 ticks of 100 ms, 4 sequence numbers, 4 nodes. */
 const LAYOUT = new IdLayout({ timeBits: 6, sequenceBits: 2, nodeBits: 2, tickMs: TICK_MS, epochMs: EPOCH_MS });
 
-/** The program's timers, as a test wants them to fire: `setTimeout` takes note of the delay, and nothing fires by itself. */
+/**
+ * The program's timers, as a test wants them to fire: `setTimeout` takes note of the delay, and nothing fires by
+ * itself.
+ */
 class HeldTimers implements Disposable {
   readonly #setTimeout = globalThis.setTimeout;
   readonly #clearTimeout = globalThis.clearTimeout;

@@ -1,8 +1,8 @@
 import { MemoryReservationStore, type Reservation, type ReservationStore } from "../../mod.ts";
 
 /**
- * What is to happen to the next change: it fails before it is made, after it is made, or not at all; or it fails, and is still on its way
- * to the store.
+ * What is to happen to the next change: it fails before it is made, after it is made, or not at all; or it fails, and
+ * is still on its way to the store.
  */
 export type Fate = "before" | "after" | "late" | "well";
 

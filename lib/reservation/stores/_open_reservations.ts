@@ -3,9 +3,9 @@ import type { Reservation } from "../store.ts";
 
 /** An open database of reservations. Each call blocks the thread until it is done. */
 export interface OpenReservations {
-  /** What is on record for a node. */
+  /** Reads the record of a node; `undefined` if there never was one. */
   read(nodeId: number): Reservation | undefined;
-  /** Replaces what is on record for a node, if it is as expected; whether it did. It is on the disk then. */
+  /** Replaces the record of a node, if it is as expected, and tells whether it did. The change is on the disk then. */
   compareAndSet(nodeId: number, expected: Reservation | undefined, next: Reservation): boolean;
   /** Closes the database. */
   close(): void;
@@ -14,7 +14,7 @@ export interface OpenReservations {
 /**
  * Opens a database of reservations, and makes it if it is not there.
  *
- * It refers to nothing outside of itself, since a thread is given it as source text.
+ * This function refers to nothing outside of itself, since a thread gets it as source text.
  *
  * @param Database The class of the runtime's `node:sqlite`.
  * @param path The file, in a directory that exists.

@@ -1,8 +1,8 @@
 import type { Reservation, ReservationStore } from "../store.ts";
 
 /**
- * Keeps reservations in memory, for tests, and for generators that only have to be kept apart within one process. It is
- * not durable: after a restart of the process, it proves nothing.
+ * Keeps reservations in memory, for tests, and for generators that only have to be kept apart within one process. The
+ * store is not durable: when the process ends, its records are gone.
  *
  * @example Two generators of one process
  * ```ts
@@ -18,12 +18,12 @@ import type { Reservation, ReservationStore } from "../store.ts";
 export class MemoryReservationStore implements ReservationStore {
   readonly #reservations = new Map<number, Reservation>();
 
-  /** What is on record for a node. */
+  /** Reads the record of a node; `undefined` if there never was one. */
   read(nodeId: number): Promise<Reservation | undefined> {
     return Promise.resolve(this.#reservations.get(nodeId));
   }
 
-  /** Replaces what is on record for a node, if it is as expected. */
+  /** Replaces the record of a node, if it is as expected, and tells whether it did. */
   compareAndSet(nodeId: number, expected: Reservation | undefined, next: Reservation): Promise<boolean> {
     const isExpected = isSame(this.#reservations.get(nodeId), expected);
     if (isExpected) this.#reservations.set(nodeId, { ...next });

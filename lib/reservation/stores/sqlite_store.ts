@@ -4,15 +4,16 @@ import type { Reservation, ReservationStore } from "../store.ts";
 import { type OpenReservations, openReservations } from "./_open_reservations.ts";
 import { storeFailure } from "./_store_failure.ts";
 
-/** How long to wait for another process that is just writing, in ms. */
+/** How long a call waits for another process that is writing, in ms. */
 const BUSY_TIMEOUT_MS = 1000;
 
 /**
- * Keeps reservations in a SQLite database, a row a node: for one machine, where any number of processes may share it.
+ * Keeps reservations in a SQLite database, a row for each node. Any number of processes of one machine may share the
+ * file, which must be on a local file system. A call blocks the thread until it is done.
  *
- * SQLite, through the runtime's own `node:sqlite`, since its behaviour on power loss is specified and tested: with a
- * write-ahead log and `synchronous = FULL`, a transaction that was acknowledged has been flushed to the disk
- * (https://www.sqlite.org/pragma.html#pragma_synchronous). The file must be on a local file system.
+ * SQLite specifies and tests its behaviour on power loss: with a write-ahead log and `synchronous = FULL`, it has
+ * flushed a transaction to the disk before it acknowledges it (https://www.sqlite.org/pragma.html#pragma_synchronous).
+ * The store uses the runtime's own `node:sqlite`.
  *
  * @example Generators of one machine that are kept apart through restarts
  * ```ts
@@ -32,7 +33,8 @@ export class SqliteReservationStore implements ReservationStore, Disposable {
    * Opens a database, and makes it if it is not there.
    *
    * @param path The file, in a directory that exists.
-   * @throws {StoreError} If it cannot be opened or written, or is damaged; the message names the file.
+   * @throws {StoreError} If the file cannot be opened or written, is damaged, or is of a later version; the message
+   * names the file and the reason.
    */
   constructor(path: string) {
     this.#path = path;
@@ -44,8 +46,9 @@ export class SqliteReservationStore implements ReservationStore, Disposable {
   }
 
   /**
-   * What is on record for a node.
+   * Reads the record of a node.
    *
+   * @returns The record; `undefined` if there never was one.
    * @throws {StoreError} If the database does not work, or is closed.
    */
   async read(nodeId: number): Promise<Reservation | undefined> {
@@ -53,16 +56,16 @@ export class SqliteReservationStore implements ReservationStore, Disposable {
   }
 
   /**
-   * Replaces what is on record for a node, if it is as expected, and waits until it is on the disk.
+   * Replaces the record of a node, if it is as expected, and waits until the change is on the disk.
    *
-   * @returns Whether it did.
+   * @returns Whether the record was as expected, and is replaced.
    * @throws {StoreError} If the database does not work, or is closed.
    */
   async compareAndSet(nodeId: number, expected: Reservation | undefined, next: Reservation): Promise<boolean> {
     return await this.#perform(() => this.#reservations.compareAndSet(nodeId, expected, next));
   }
 
-  /** Closes the database. */
+  /** Closes the database. A second call has no effect. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -74,7 +77,7 @@ export class SqliteReservationStore implements ReservationStore, Disposable {
     this.close();
   }
 
-  /** What SQLite does, as a promise: a failure is a rejection, like that of a store at the other end of a network. */
+  /** Makes a promise of what SQLite does. A failure is a rejection, as with a store at the other end of a network. */
   #perform<Result>(act: () => Result): Promise<Result> {
     return new Promise((resolve, reject) => {
       try {

@@ -4,33 +4,34 @@ import { type OpenReservations, openReservations } from "./_open_reservations.ts
 import { storeFailure } from "./_store_failure.ts";
 
 /**
- * How long a request waits for a lock that another connection has, in ms; SQLite looks every 100 ms whether it is gone.
+ * How long a request waits for a lock that another connection has, in ms. SQLite looks every 100 ms whether the lock is
+ * gone.
  *
- * The thread has nothing else to do, so this need not be short. It is the time from one request of a
- * `ReservationKeeper` to its next (2 s until it gives up, 1 s of pause). So while a lock lasts, one of them always
- * waits for it to go; and they fail as fast as they come, so that none waits for those before it, which a holder would
- * take for a store that is slow.
+ * A `ReservationKeeper` makes a request every 3 s while the store does not answer: it gives up after 2 s, and pauses
+ * for 1 s. So as long as a lock lasts, one request waits for its end. And requests fail as fast as they come, so that
+ * none queues behind another: a holder would take the wait in the queue for a slow store.
  */
 const BUSY_TIMEOUT_MS = 3000;
 
 /**
- * How many requests may wait before more are refused: it bounds the queue if the disk hangs for hours. By the time they
- * are carried out, those who made them have given up. That does no harm: the first change that still finds what it
- * expects is made, as if its reply had got lost, and those behind it, which expected the same, change nothing.
+ * How many requests may wait before the store refuses more, which bounds the queue if the disk hangs for hours. By the
+ * time that the thread performs such requests, their callers have given up. That does no harm: the thread makes the
+ * first change that still finds what it expects, as if its reply had got lost. The changes behind that one expected the
+ * same record, and change nothing.
  */
 const MAX_PENDING = 100;
 
 /** The id of the answer that the thread gives unasked, once it has opened the database or failed to. */
 const OPEN_ID = 0;
 
-/** What the thread is asked to do. */
+/** A request to the thread. */
 interface StoreRequest {
   readonly id: number;
   readonly name: keyof OpenReservations;
   readonly args: readonly unknown[];
 }
 
-/** What came of a request: a message if it failed. */
+/** The answer to a request: a value, or a message if the request failed. */
 interface StoreAnswer {
   readonly id: number;
   readonly value?: unknown;
@@ -38,12 +39,11 @@ interface StoreAnswer {
 }
 
 /**
- * The database of {@linkcode SqliteReservationStore}, in a thread of its own: neither a lock nor a slow disk holds up
- * the event loop of who uses it. For Deno only; the server's.
+ * The database of {@linkcode SqliteReservationStore} in a thread of its own, so that neither a lock nor a slow disk
+ * holds up the event loop. The server uses it. It needs Deno.
  *
- * Requests are carried out one after the other, in the order in which they were made. One that was not answered may
- * have been carried out nevertheless, or may still be. The thread keeps the process alive until the store is disposed
- * of.
+ * The thread performs requests one after the other, in the order in which they were made. It may have performed an
+ * unanswered request, or may still do so. The thread keeps the process alive until the store is closed.
  */
 export class SqliteThreadStore implements ReservationStore, AsyncDisposable {
   readonly #path: string;
@@ -56,8 +56,8 @@ export class SqliteThreadStore implements ReservationStore, AsyncDisposable {
 
   private constructor(path: string, busyTimeoutMs: number) {
     this.#path = path;
-    // A thread from a module file needs the permission to read that file, and all that it imports; source text does
-    // not.
+    // A thread from a module file would need the permission to read that file and all its imports; source text needs
+    // none.
     const source = `import { DatabaseSync } from "node:sqlite";
       const open = () => (${openReservations})(DatabaseSync, ${JSON.stringify(path)}, ${busyTimeoutMs});
       (${serveReservations})(self, open);`;
@@ -75,7 +75,8 @@ export class SqliteThreadStore implements ReservationStore, AsyncDisposable {
    *
    * @param path The file, in a directory that exists.
    * @param busyTimeoutMs How long a request waits for a lock that another connection has, in ms.
-   * @throws {StoreError} If it cannot be opened or written, or is damaged; the message names the file.
+   * @throws {StoreError} If the file cannot be opened or written, is damaged, or is of a later version; the message
+   * names the file and the reason.
    */
   static async open(path: string, busyTimeoutMs: number = BUSY_TIMEOUT_MS): Promise<SqliteThreadStore> {
     const store = new SqliteThreadStore(path, busyTimeoutMs);
@@ -88,24 +89,26 @@ export class SqliteThreadStore implements ReservationStore, AsyncDisposable {
     }
   }
 
-  /** What is on record for a node. */
+  /** Reads the record of a node; `undefined` if there never was one. */
   async read(nodeId: number): Promise<Reservation | undefined> {
     return await this.#request("read", nodeId);
   }
 
-  /** Replaces what is on record for a node, if it is as expected, and waits until it is on the disk. */
+  /**
+   * Replaces the record of a node, if it is as expected, waits until the change is on the disk, and tells whether it
+   * did.
+   */
   async compareAndSet(nodeId: number, expected: Reservation | undefined, next: Reservation): Promise<boolean> {
     return await this.#request("compareAndSet", nodeId, expected, next);
   }
 
   /**
-   * Closes the database, and ends the thread. Requests without an answer fail at once, and then the database is not
-   * waited for: the thread ends when it is done with the one that it is at. A process that ends by itself waits for
-   * that too, `Deno.exit` does not.
+   * Closes the database, and ends the thread. Unanswered requests fail at once. The thread then ends as soon as it is
+   * done with its present request; the process waits for the thread, unless it ends with `Deno.exit`.
    */
   async close(): Promise<void> {
     const isIdle = this.#end === undefined && this.#pending.size === 0;
-    if (isIdle) await this.#request("close").catch(() => {}); // All is on the disk: what is left undone is to tidy up.
+    if (isIdle) await this.#request("close").catch(() => {}); // All is on the disk, so a failure does no harm.
     this.#endWith("is closed");
   }
 
@@ -149,7 +152,7 @@ export class SqliteThreadStore implements ReservationStore, AsyncDisposable {
   }
 }
 
-/** What runs in the thread. It refers to nothing outside of itself, since the thread is given it as source text. */
+/** Runs in the thread. It refers to nothing outside of itself, since the thread gets it as source text. */
 function serveReservations(thread: Pick<Worker, "postMessage" | "onmessage">, open: () => OpenReservations): void {
   const answer = (id: number, act: () => unknown) => {
     try {
