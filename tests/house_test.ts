@@ -11,17 +11,16 @@ const FLOORS = floorsIn(read("ARCHITECTURE.md"));
 
 /** Beginnings of complaints about what is known to break a rule, and is to be put right. */
 const EXCEPTIONS: string[] = [
-  "lib/client/_libc_socket.ts imports lib/udp/_",
+  "bench/report/figures.ts > ",
+  "bench/report/lab.ts > ",
   "too wide: lib/access/",
-  "too wide: lib/cli/",
+  "too wide: lib/base/",
   "too wide: lib/client/",
   "too wide: lib/libc/",
-  "too wide: lib/node/",
-  "too wide: lib/placement/",
+  "too wide: lib/reservation/",
   "too wide: lib/udp/",
   "too wide: lib/wire/",
   "too wide: tests/id/",
-  "too wide: tests/node/",
   "too wide: tests/reservation/",
   "too wide: tests/udp/",
   "too wide: tests/wire/",

@@ -1,5 +1,6 @@
 /**
- * Simulates a cluster of 1,024 nodes for longer than the tests do, with a seed that is new each time unless it is given:
+ * Simulates a cluster of 1,024 nodes for longer than the tests do, with a seed that is new each time unless it is
+ * given:
  *
  *     deno task simulate --seed 7 --hours 2
  */

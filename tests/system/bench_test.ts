@@ -16,7 +16,7 @@ async function run(args: string[]): Promise<string[]> {
 
 /** The sums at the beginning of a line of a table. */
 function sums(line: string): { ok: number; error: number } {
-  const [, ok, error] = line.match(/^ok: ([0-9]+), error: ([0-9]+)/)!;
+  const [, ok, error] = line.match(/^ok: ([0-9]+), error: ([0-9]+)/) ?? [];
   return { ok: Number(ok), error: Number(error) };
 }
 
