@@ -57,7 +57,7 @@ function setUp() {
 const singles = (count: number) => Array(count).fill(1);
 
 describe("BatchedPool", () => {
-  it("takes ids for a batch at once, when the one before used as many", () => {
+  it("leases the ids of a batch at once, if the batch before used as many", () => {
     const { answer, taken } = setUp();
     assertEquals(answer(8, ...singles(8)), [0, 1, 2, 3, 4, 5, 6, 7]);
     assertEquals(taken(), [1, 1, 2, 4], "of the first one, it knows only what was asked for so far");
@@ -67,7 +67,7 @@ describe("BatchedPool", () => {
     assertEquals(taken(), [8, 8, 4]);
   });
 
-  it("takes no more than the batch has datagrams, nor than it used before", () => {
+  it("leases no more ids than the batch has datagrams, nor than the batch before used", () => {
     const { answer, taken } = setUp();
     answer(8, ...singles(8));
     answer(8, ...singles(8));
@@ -79,13 +79,13 @@ describe("BatchedPool", () => {
     assertEquals(taken(), [1], "the one before used one, and gave the other two back");
   });
 
-  it("takes one at a time where it was never told of a batch", () => {
+  it("leases one id at a time before its first batch", () => {
     const { ids, taken } = setUp();
     for (let i = 0; i < 4; i++) takeRange(ids, 1).first;
     assertEquals(taken(), [1, 1, 1, 1]);
   });
 
-  it("takes a range that is larger than the batch as it is", () => {
+  it("leases a range that is larger than the batch as asked for", () => {
     const { answer, taken } = setUp();
     assertEquals(answer(2, 100, 50), [0, 100]);
     assertEquals(taken(), [100, 50]);
@@ -93,14 +93,14 @@ describe("BatchedPool", () => {
     assertEquals(taken(), [2, 60]);
   });
 
-  it("leaves nothing out, as long as nobody else takes some", () => {
+  it("skips no ids as long as no other process leases", () => {
     const { answer } = setUp();
     answer(8, ...singles(8));
     assertEquals([answer(8, 1), answer(8, 1, 1), answer(5)], [[8], [9, 10], []]);
     assertEquals(answer(8, 1), [11]);
   });
 
-  it("loses what is left if somebody else takes some meanwhile", () => {
+  it("loses the rest of a lease if another process leases meanwhile", () => {
     const { batched, ids, answer, takeBeside } = setUp();
     answer(4, ...singles(4));
     batched.begin(4);
@@ -110,7 +110,7 @@ describe("BatchedPool", () => {
     assertEquals(answer(4, 1), [9]);
   });
 
-  it("keeps nothing from one batch to the next, whatever became of the tick", () => {
+  it("keeps nothing from one batch to the next when the tick changes", () => {
     const { batched, ids, clock, pool, answer } = setUp();
     answer(4, ...singles(4));
     batched.begin(4);

@@ -27,7 +27,9 @@ async function setUp({ wrap = (store: ReservationStore) => store, isBehindAllowe
   return {
     ...{ dir: temp.path, store, a, b },
     record: async () => {
-      const { mark, holder } = (await store.read(NODE))!;
+      const record = await store.read(NODE);
+      assert(record !== undefined);
+      const { mark, holder } = record;
       return [mark, holder];
     },
     [Symbol.asyncDispose]: async () => {
@@ -58,7 +60,7 @@ describe("holdNode, with nothing on record", () => {
     assertEquals([acquire(hold.pool, 100, 1), acquire(hold.pool, 101, 1)], [[100, 16, 16], [101, 0, 1]]);
   });
 
-  it("begins behind a pool whose record is gone: at its mark or, if it is closed, at its first unused tick", async () => {
+  it("begins at the end of a pool whose record is gone: its mark or, if closed, its first unused tick", async () => {
     await using world = await setUp();
     const first = await world.a.hold();
     acquire(first.pool, 101, 3);
@@ -84,8 +86,8 @@ describe("holdNode, with nothing on record", () => {
   });
 });
 
-describe("holdNode, where the record names the pool's holder", () => {
-  it("goes on exactly there, and writes nothing", async () => {
+describe("holdNode, with a pool whose holder is on record", () => {
+  it("goes on exactly where the pool is, and writes no record", async () => {
     await using world = await setUp();
     const before = await world.a.hold();
     acquire(before.pool, 101, 3);
@@ -102,7 +104,7 @@ describe("holdNode, where the record names the pool's holder", () => {
     assertEquals([before.pool.isOwned, hold.pool.isOwned], [false, true]);
   });
 
-  it("knows of a mark that was written and not told, and is told of those that are written late", async () => {
+  it("learns a mark whose reply was lost, and one that is written late", async () => {
     await using world = await setUp();
     const before = await world.a.hold();
     world.a.clock.ms += 1000;
@@ -120,7 +122,7 @@ describe("holdNode, where the record names the pool's holder", () => {
     assertEquals([next.holder.mark, await world.record()], [119, [119, "a-1"]]);
   });
 
-  it("goes on also with the clock anywhere", async () => {
+  it("goes on wherever the clock is", async () => {
     await using world = await setUp();
     acquire((await world.a.hold()).pool, 101, 3);
     world.a.clock.ms = 1000;
@@ -131,8 +133,8 @@ describe("holdNode, where the record names the pool's holder", () => {
   });
 });
 
-describe("holdNode, where the pool is closed", () => {
-  it("goes on in the same tick when the node was given back with the pool's first unused tick", async () => {
+describe("holdNode, with a closed pool", () => {
+  it("goes on in the same tick if the node was released with the pool's first unused tick", async () => {
     await using world = await setUp();
     const before = await world.a.hold();
     acquire(before.pool, 101, 3);
@@ -145,7 +147,7 @@ describe("holdNode, where the pool is closed", () => {
     assertEquals([acquire(hold.pool, 101, 1), acquire(before.pool, 101, 1)], [[101, 3, 4], [101, 0, 0]]);
   });
 
-  it("goes on at the first tick if nothing was taken at all", async () => {
+  it("goes on at the first tick if nothing was taken", async () => {
     await using world = await setUp();
     await end(await world.a.hold());
     assertEquals(await world.record(), [101, ""]);
@@ -154,22 +156,22 @@ describe("holdNode, where the pool is closed", () => {
     assertEquals([hold.pool.position, await world.record()], [{ tick: 100, taken: 16 }, [101, ""]]);
   });
 
-  it("goes on there if the node has not been given back yet, having made sure that it never will be", async () => {
+  it("goes on in the same tick if the release has not arrived yet, and makes it fail", async () => {
     await using world = await setUp();
     const before = await world.a.hold();
     acquire(before.pool, 101, 3);
     world.store.fates.push("late");
-    assertEquals(await end(before), false);
+    assert(!await end(before));
     const hold = await world.a.hold();
     assertEquals(pathless(hold), LASTING);
     assertEquals([hold.pool.holder, hold.pool.position], ["a-2", { tick: 101, taken: 3 }]);
     assertEquals(acquire(hold.pool, 102, 1), [102, 0, 1]);
-    assertEquals(await world.store.arrive(), false, "it would give back what is used by now");
+    assert(!await world.store.arrive(), "it would give back ids that are used by now");
     assertEquals(await world.record(), [100 + AHEAD, "a-2"]);
     assertEquals((await world.b.hold()).pool.position, { tick: 99 + AHEAD, taken: 16 });
   });
 
-  it("goes on there also if it is given back at the very moment", async () => {
+  it("goes on in the same tick if the release arrives at the same moment", async () => {
     const meanwhile: (() => Promise<unknown>)[] = [];
     await using world = await setUp({ wrap: (store) => new Interrupted(store, () => meanwhile.pop()) });
     const before = await world.a.hold();
@@ -182,7 +184,7 @@ describe("holdNode, where the pool is closed", () => {
     assertEquals([hold.pool.position, await world.record()], [{ tick: 101, taken: 3 }, [100 + AHEAD, "a-2"]]);
   });
 
-  it("goes on there if it was held elsewhere, and given back without a tick having been used", async () => {
+  it("goes on in the same tick if another machine has held the node since and used none of its ticks", async () => {
     await using world = await setUp();
     const before = await world.a.hold();
     acquire(before.pool, 101, 3);
@@ -192,7 +194,7 @@ describe("holdNode, where the pool is closed", () => {
     assertEquals([pathless(hold), hold.pool.position], [LASTING, { tick: 101, taken: 3 }]);
   });
 
-  it("begins at the mark if its own pool cannot take the place of that one, which the next one finds as well", async () => {
+  it("begins at the mark if the new pool cannot replace the closed one, from which the next one goes on", async () => {
     await using world = await setUp();
     const before = await world.a.hold();
     acquire(before.pool, 101, 3);
@@ -212,7 +214,7 @@ describe("holdNode, where the pool is closed", () => {
     );
   });
 
-  it("begins at the mark if that is another one, since the node has been held elsewhere", async () => {
+  it("begins at the mark if another machine has held the node since and used some of its ticks", async () => {
     await using world = await setUp();
     const before = await world.a.hold();
     acquire(before.pool, 101, 3);
@@ -225,7 +227,7 @@ describe("holdNode, where the pool is closed", () => {
     assertEquals([pathless(hold), hold.pool.position], [HELD_ELSEWHERE, { tick: 103, taken: 16 }]);
   });
 
-  it("begins at the mark if the one who closed it wrote nothing, and another has the node now", async () => {
+  it("begins at the mark if another machine holds the node now", async () => {
     await using world = await setUp();
     const before = await world.a.hold();
     before.pool.close();
@@ -234,7 +236,7 @@ describe("holdNode, where the pool is closed", () => {
   });
 });
 
-describe("holdNode, where the pool says nothing of what is on record", () => {
+describe("holdNode, without a pool that matches the record", () => {
   it("begins at the mark on a machine that never had the node", async () => {
     await using world = await setUp();
     const before = await world.a.hold();
@@ -251,7 +253,7 @@ describe("holdNode, where the pool says nothing of what is on record", () => {
   });
 
   for (const isOver of [false, true]) {
-    it(`begins at the mark when the node ${isOver ? "was" : "is"} held elsewhere, though its pool is open`, async () => {
+    it(`begins at the mark if another machine ${isOver ? "has held" : "holds"} the node`, async () => {
       await using world = await setUp();
       const before = await world.a.hold();
       const elsewhere = await world.b.hold();
@@ -262,7 +264,7 @@ describe("holdNode, where the pool says nothing of what is on record", () => {
     });
   }
 
-  it("does not take an open pool for one that was given back, though the mark fits", async () => {
+  it("does not go on from an open pool of a released node, though the mark fits", async () => {
     await using world = await setUp();
     const before = await world.a.hold();
     acquire(before.pool, 99 + AHEAD, 3);
@@ -272,7 +274,7 @@ describe("holdNode, where the pool says nothing of what is on record", () => {
     assertEquals(pathless(await world.a.hold()), HELD_ELSEWHERE);
   });
 
-  it("begins at the mark after a reboot, whatever has become of the file", async () => {
+  it("begins at the mark after a reboot, whatever became of the file", async () => {
     await using world = await setUp();
     const left = await world.a.hold();
     acquire(left.pool, 101, 3);
@@ -296,7 +298,7 @@ describe("holdNode, where the pool says nothing of what is on record", () => {
     });
   });
 
-  it("begins at the mark, and lasts, where the pool is damaged", async () => {
+  it("begins at the mark if the pool is damaged, and replaces it", async () => {
     await using world = await setUp();
     const before = await world.a.hold();
     await Deno.writeFile(world.a.poolPath, new Uint8Array(69_632));
@@ -308,7 +310,7 @@ describe("holdNode, where the pool says nothing of what is on record", () => {
     assertEquals(acquire(before.pool, 101, 1), [101, 0, 0], "it took the zeros for a closed pool");
   });
 
-  it("never gives the node to a pool of another node", async () => {
+  it("begins at the mark if the pool is of another node", async () => {
     await using world = await setUp();
     await world.a.hold({ nodeId: 6, name: "six" });
     await world.a.hold({ poolPath: `${world.dir}/other` });
@@ -330,7 +332,7 @@ describe("holdNode, where the pool says nothing of what is on record", () => {
     assertEquals((await world.a.hold()).whyFromMark, undefined);
   });
 
-  it("reserves ticks although the clock is behind the mark if that is allowed", async () => {
+  it("reserves ticks while the clock is behind the mark if that is allowed", async () => {
     await using world = await setUp({ isBehindAllowed: true });
     await world.a.hold();
     world.b.clock.ms = 0;
@@ -339,8 +341,8 @@ describe("holdNode, where the pool says nothing of what is on record", () => {
   });
 });
 
-describe("holdNode, where there can be no pool for the next one", () => {
-  it("goes on without one, and reserves only as much as the next one can wait for", async () => {
+describe("holdNode, if no pool can be put at the path", () => {
+  it("serves from a pool without a path, and reserves only as far ahead as the next one can wait", async () => {
     await using world = await setUp();
     const whyNoBoot = "the system does not say which boot this is";
     const hold = await world.a.hold({ boot: undefined });
@@ -352,7 +354,7 @@ describe("holdNode, where there can be no pool for the next one", () => {
     assertEquals(pathless(await world.a.hold()), { ...LASTING, whyFromMark: "there is no pool of it on this machine" });
   });
 
-  it("says why there can be none in its directory", async () => {
+  it("tells why no file can be made", async () => {
     await using world = await setUp();
     const poolPath = `${world.dir}/nowhere/pool`;
     const hold = await world.a.hold({ poolPath });
@@ -363,7 +365,7 @@ describe("holdNode, where there can be no pool for the next one", () => {
     assertEquals(next.pool.position.tick, 99 + SHORT_AHEAD);
   });
 
-  it("neither trusts nor removes what is not this user's alone", async () => {
+  it("neither trusts nor removes a file that is not this user's alone", async () => {
     await using world = await setUp();
     acquire((await world.a.hold()).pool, 101, 3);
     await Deno.chmod(world.a.poolPath, 0o644);
@@ -376,8 +378,8 @@ describe("holdNode, where there can be no pool for the next one", () => {
   });
 });
 
-describe("holdNode, at the same moment as others", () => {
-  it("looks again when another changes the record meanwhile", async () => {
+describe("holdNode, while other holders claim the node", () => {
+  it("tries again if another holder changes the record meanwhile", async () => {
     const meanwhile: (() => Promise<unknown>)[] = [];
     await using world = await setUp({ wrap: (store) => new Interrupted(store, () => meanwhile.pop()) });
     const taken: NodeHold[] = [];
@@ -389,32 +391,34 @@ describe("holdNode, at the same moment as others", () => {
     assertEquals([hold.pool.holder, hold.pool.position.tick], ["a-1", taken[0].holder.mark - 1]);
   });
 
-  it("gives up in the end", async () => {
+  it("throws after three attempts", async () => {
     const names: string[] = [];
     await using world = await setUp({
       wrap: (store) =>
         new Interrupted(store, () => async () => {
           const found = await store.read(NODE);
-          names.push(`other ${names.length}`);
-          await store.compareAndSet(NODE, found, { mark: 200, layout, holder: names.at(-1)! });
+          const holder = `other ${names.length}`;
+          names.push(holder);
+          await store.compareAndSet(NODE, found, { mark: 200, layout, holder });
         }),
     });
     await assertRejects(() => world.a.hold(), NodeHeldError, "node 7 was taken by another holder at the same moment");
     assertEquals([names.length, await world.record()], [3, [200, "other 2"]]);
   });
 
-  it("gives the node to one machine of two", async () => {
+  it("gives the node to one of two machines", async () => {
     await using world = await setUp();
     const holds = await Promise.all([world.a.hold(), world.b.hold()]);
     assertEquals(holds.map(({ pool }) => pool.position.tick).sort(), [100, 99 + AHEAD]);
     const [, holder] = await world.record();
     assertEquals(holds.filter(({ pool }) => pool.holder === holder).length, 1);
-    await assertRejects(() => holds.find(({ pool }) => pool.holder !== holder)!.holder.release(101), NodeHeldError);
+    const [loser] = holds.filter(({ pool }) => pool.holder !== holder);
+    await assertRejects(() => loser.holder.release(101), NodeHeldError);
   });
 });
 
 describe("joinNode", () => {
-  it("takes from the same pool side by side, and owns it when it is time to", async () => {
+  it("leases from the pool of the running server, and can own it", async () => {
     await using world = await setUp();
     const old = await world.a.hold();
     acquire(old.pool, 101, 3);
@@ -425,7 +429,7 @@ describe("joinNode", () => {
     world.a.clock.ms += 1000;
     await old.holder.renew(-1);
     old.pool.extend(old.holder.mark);
-    assertEquals(next.pool.own(), true);
+    assert(next.pool.own());
     assertEquals([old.pool.isOwned, old.pool.close()], [false, false]);
     world.a.clock.ms += 1000;
     await next.holder.renew(-1);
@@ -434,7 +438,7 @@ describe("joinNode", () => {
     assertEquals(acquire(old.pool, 101, 1), [101, 0, 0]);
   });
 
-  it("changes nothing if it goes no further", async () => {
+  it("changes nothing by itself", async () => {
     await using world = await setUp();
     const old = await world.a.hold();
     await world.a.join();
@@ -442,7 +446,7 @@ describe("joinNode", () => {
     assertEquals([await end(old), await world.record()], [true, [101, ""]]);
   });
 
-  it("comes too late if the other one has closed the pool", async () => {
+  it("cannot own the pool once the running server has closed it", async () => {
     await using world = await setUp();
     const old = await world.a.hold();
     const next = await world.a.join();
@@ -453,7 +457,7 @@ describe("joinNode", () => {
     await assertRejects(() => world.a.join(), PoolError, "it does not hold the node any more");
   });
 
-  it("refuses where there is nothing to share, or it is somebody else's", async () => {
+  it("throws if there is no pool, or it is another holder's", async () => {
     await using world = await setUp();
     await assertRejects(() => world.a.join(), PoolError, "it has no pool that others can find");
     await world.a.hold();
@@ -477,15 +481,15 @@ describe("joinNode", () => {
     await assertRejects(() => world.b.join(), ForeignFileError, "has the mode 100644");
   });
 
-  it("refuses where the running one has its pool to itself", async () => {
+  it("throws if the pool of the running server has no path", async () => {
     await using world = await setUp();
     await world.a.hold({ boot: undefined });
     await assertRejects(() => world.a.join({ boot: undefined }), PoolError, "it has no pool that others can find");
   });
 });
 
-describe("holdNode, and what it leaves open", () => {
-  it("is only what it returns", async () => {
+describe("holdNode and joinNode", () => {
+  it("leave no file open but that of the pool that they return", async () => {
     await using world = await setUp();
     const libc = openLibc();
     const lowest = () => {

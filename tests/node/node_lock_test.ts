@@ -1,18 +1,20 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { NodeLock } from "../../lib/node/node_lock.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 import { within } from "../../testing/within.ts";
 
-/** Takes a worker's share of the lock, until it is closed. */
+const SHARED = false;
+
+/** Locks the workers' lock file, until the file is closed. */
 async function lockAsWorker(path: string): Promise<Deno.FsFile> {
   const file = await Deno.open(path, { read: true });
-  assertEquals(await file.tryLock(false), true);
+  assert(await file.tryLock(SHARED));
   return file;
 }
 
 describe("NodeLock", () => {
-  it("is one holder's at a time, and names it to the next", async () => {
+  it("has one holder at a time, and names it to the next", async () => {
     await using temp = await TempDir.make();
     const dir = `${temp.path}/new/directory`;
     {
@@ -24,45 +26,45 @@ describe("NodeLock", () => {
       assertEquals([await other.tryAcquire(), other.workersPath], [true, `${dir}/node-8.workers.lock`]);
     }
     using again = await NodeLock.open(dir, 7);
-    assertEquals(await again.tryAcquire(), true);
+    assert(await again.tryAcquire());
   });
 
-  it("is not taken by whoever only looks at it", async () => {
+  it("is not acquired by a process that only opens it", async () => {
     await using temp = await TempDir.make();
     using _looking = await NodeLock.open(temp.path, 7);
     using lock = await NodeLock.open(temp.path, 7);
-    assertEquals(await lock.tryAcquire(), true);
+    assert(await lock.tryAcquire());
   });
 
-  it("is waited for until the one before gives it up, or there is no need any more", async () => {
+  it("is acquired once its holder releases it, unless the signal aborts the wait", async () => {
     await using temp = await TempDir.make();
     const before = await NodeLock.open(temp.path, 7);
     await before.tryAcquire();
     using next = await NodeLock.open(temp.path, 7);
-    let isTaken = false;
-    const taking = next.acquire(new AbortController().signal).then(() => isTaken = true);
+    let isAcquired = false;
+    const taking = next.acquire(new AbortController().signal).then(() => isAcquired = true);
     using inVain = await NodeLock.open(temp.path, 7);
     const needless = new AbortController();
     const waiting = inVain.acquire(needless.signal);
     needless.abort();
-    await within("it gives up", waiting);
-    assertEquals(isTaken, false);
+    await within("the wait is aborted", waiting);
+    assert(!isAcquired);
     before[Symbol.dispose]();
-    await within("the next one takes it", taking);
-    assertEquals(await inVain.tryAcquire(), false);
+    await within("the next one acquires it", taking);
+    assert(!await inVain.tryAcquire());
   });
 
-  it("waits for the workers of an earlier holder, but no longer than it is told", async () => {
+  it("waits for the workers of an earlier holder, up to a time limit", async () => {
     await using temp = await TempDir.make();
     using lock = await NodeLock.open(temp.path, 7);
-    assertEquals(await lock.workersEnded(0), true);
+    assert(await lock.workersEnded(0));
     const workers = [await lockAsWorker(lock.workersPath), await lockAsWorker(lock.workersPath)];
-    assertEquals(await lock.workersEnded(0), false);
+    assert(!await lock.workersEnded(0));
     workers[0].close();
-    assertEquals(await lock.workersEnded(30), false);
+    assert(!await lock.workersEnded(30));
     const waiting = lock.workersEnded(60_000);
     workers[1].close();
-    assertEquals(await within("there are none", waiting), true);
+    assert(await within("there are none", waiting));
     (await lockAsWorker(lock.workersPath)).close(); // it is free for the next ones
   });
 });

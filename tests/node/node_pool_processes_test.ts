@@ -1,11 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { NodePool } from "../../lib/node/node_pool.ts";
 import { denoCommand } from "../../testing/deno_process.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 import { until } from "../../testing/within.ts";
-import { RawPool, state } from "./raw_pool.ts";
-import { acquire, FROM_TICK_0, IDENTITY, makePool } from "./pools.ts";
+import { RawPool, WORD } from "./raw_pool.ts";
+import { acquire, FROM_TICK_0, makePool, openPool } from "./pools.ts";
 
 const PROCESS = new URL("./pool_process.ts", import.meta.url).href;
 
@@ -51,8 +50,8 @@ async function read(output: ReadableStream<Uint8Array<ArrayBuffer>>, bytes: numb
   reader.releaseLock();
 }
 
-describe("NodePool, whose mutex was held by one who was killed", () => {
-  it("goes on, also if nobody had it open meanwhile", async () => {
+describe("NodePool, whose mutex was held by a process that was killed", () => {
+  it("works for a process that opens it later", async () => {
     await using temp = await TempDir.make();
     const path = `${temp.path}/pool`;
     makePool(path)[Symbol.dispose]();
@@ -61,12 +60,12 @@ describe("NodePool, whose mutex was held by one who was killed", () => {
       await process.begin();
       assertEquals((await process.status).signal, "SIGKILL");
       await process.leases;
-      using pool = NodePool.open(path, IDENTITY)!;
+      using pool = openPool(path);
       assertEquals([acquire(pool, round, 7), acquire(pool, round, 3)], [[round, 0, 7], [round, 7, 10]]);
     }
   });
 
-  it("goes on for whoever has it open, whatever he does first", async () => {
+  it("works for a process that has it open, whatever that does first", async () => {
     await using temp = await TempDir.make();
     const path = `${temp.path}/pool`;
     using pool = makePool(path);
@@ -87,7 +86,7 @@ describe("NodePool, whose mutex was held by one who was killed", () => {
 });
 
 describe("NodePool, whose mutex another process has", () => {
-  it("looks at its mark when it is its turn", async () => {
+  it("reads the mark once it has locked the mutex", async () => {
     await using temp = await TempDir.make();
     const path = `${temp.path}/pool`;
     using pool = makePool(path);
@@ -98,8 +97,8 @@ describe("NodePool, whose mutex another process has", () => {
     let hasEnded = false;
     process.status.then(() => hasEnded = true);
     await until("the process waits for the mutex", () => memory.isWaitedFor || hasEnded);
-    assertEquals(hasEnded, false);
-    memory.numbers[state.mark] = 0; // as whoever closes it does
+    assert(!hasEnded);
+    memory.words[WORD.mark] = 0; // as the owner does who closes it
     memory.unlock();
     assertEquals(await process.leases, [[5, 0, 0]]);
     assertEquals(pool.position, FROM_TICK_0);
@@ -107,7 +106,7 @@ describe("NodePool, whose mutex another process has", () => {
 });
 
 describe("NodePool, with processes side by side", () => {
-  it("is emptied by processes side by side: nothing twice, nothing left over", async () => {
+  it("leases every sequence number once, and none is left over", async () => {
     await using temp = await TempDir.make();
     using pool = makePool(`${temp.path}/pool`);
     const processes = await Promise.all(Array.from({ length: 2 }, () => startProcess(pool.path, "empty", 500)));
@@ -126,7 +125,7 @@ describe("NodePool, with processes side by side", () => {
     assertEquals(at, [500, 0]);
   });
 
-  it("goes on when processes are killed: nothing twice", async () => {
+  it("leases no sequence number twice when processes are killed", async () => {
     await using temp = await TempDir.make();
     using pool = makePool(`${temp.path}/pool`);
     const leases: number[][] = [];

@@ -13,13 +13,11 @@ import { DEFAULT_LAYOUT, IdGrant, IdLayout, IdStatus, SONYFLAKE_LAYOUT } from ".
 import { HandClock } from "../id/hand_clock.ts";
 import { endOnFailure } from "../shrinking.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
-import { HEADER_BYTES, RawPool, state } from "./raw_pool.ts";
-import { acquire, FROM_TICK_0, IDENTITY, makePool } from "./pools.ts";
-
-const open = (path: string, identity = {}) => NodePool.open(path, { ...IDENTITY, ...identity });
+import { HEADER_BYTES, RawPool, WORD } from "./raw_pool.ts";
+import { acquire, FROM_TICK_0, IDENTITY, makePool, openPool } from "./pools.ts";
 
 describe("NodePool", () => {
-  it("hands out a tick's numbers once, exactly as many as are asked for, to whoever has opened it", async () => {
+  it("leases each sequence number once, exactly as many as are asked for", async () => {
     await using temp = await TempDir.make();
     using a = makePool(`${temp.path}/pool`, { layout: DEFAULT_LAYOUT });
     using b = NodePool.join(a.path, DEFAULT_LAYOUT);
@@ -35,7 +33,7 @@ describe("NodePool", () => {
     assertEquals(acquire(b, 8, 1), [8, 131_072, 131_072]);
   });
 
-  it("begins where it is told to", async () => {
+  it("begins at its position", async () => {
     await using temp = await TempDir.make();
     const path = `${temp.path}/pool`;
     using first = makePool(path, { position: { tick: 9, taken: 256 } });
@@ -51,7 +49,7 @@ describe("NodePool", () => {
     assertEquals([beginning.position, beginning.firstUnusedTick], [{ tick: 9, taken: 1 }, 10]);
   });
 
-  it("goes as far as layouts go", async () => {
+  it("goes up to the last tick of the longest layout", async () => {
     await using temp = await TempDir.make();
     const options = { tickMs: 1000, epochMs: 0, nodeBits: 0 };
     const layout = new IdLayout({ ...options, timeBits: 53, sequenceBits: 0 });
@@ -65,7 +63,7 @@ describe("NodePool", () => {
     assertEquals(acquire(most, 6, 1), [6, 2 ** 31, 2 ** 31]);
   });
 
-  it("has none from its mark on, and does not enter such a tick", async () => {
+  it("leases nothing from its mark on, and does not enter such a tick", async () => {
     await using temp = await TempDir.make();
     using pool = makePool(`${temp.path}/pool`, { mark: 6 });
     acquire(pool, 5, 3);
@@ -87,7 +85,7 @@ describe("NodePool", () => {
     assertEquals([pool.mark, pool.isClosed], [6, false]);
   });
 
-  it("says so if the process that has it is gone, or if it is disposed of", async () => {
+  it("throws if the process that it joins is gone, and once it is disposed of", async () => {
     assertThrows(() => NodePool.join("/proc/1/fd/12345", DEFAULT_LAYOUT), Error, "cannot open the pool");
     await using temp = await TempDir.make();
     const path = `${temp.path}/pool`;
@@ -96,12 +94,12 @@ describe("NodePool", () => {
     pool[Symbol.dispose]();
     assertThrows(() => acquire(pool, 5, 1), PoolError, "the pool is disposed of");
     assertThrows(() => pool.holder, PoolError, "the pool is disposed of");
-    using again = open(path)!;
+    using again = openPool(path);
     assertEquals(acquire(again, 5, 1), [5, 0, 1]);
   });
 });
 
-describe("NodePool, what is left of a lease", () => {
+describe("NodePool, given the rest of a lease", () => {
   /** A pool of which tick 5 is begun, by a lease of 10. */
   async function setUp(temp: TempDir) {
     const pool = makePool(`${temp.path}/pool`, { mark: 9 });
@@ -110,7 +108,7 @@ describe("NodePool, what is left of a lease", () => {
     return { pool, lease };
   }
 
-  it("is part of the next one if it was taken last", async () => {
+  it("extends the rest if that was taken last", async () => {
     await using temp = await TempDir.make();
     const { pool, lease } = await setUp(temp);
     using _pool = pool;
@@ -121,7 +119,7 @@ describe("NodePool, what is left of a lease", () => {
     assertEquals([lease.tick, lease.first, lease.end], [5, 7, 256]);
   });
 
-  it("is lost if somebody else has taken some since, or a later tick has begun", async () => {
+  it("drops the rest if another process has acquired since, or a later tick has begun", async () => {
     await using temp = await TempDir.make();
     const { pool, lease } = await setUp(temp);
     using _pool = pool;
@@ -135,7 +133,7 @@ describe("NodePool, what is left of a lease", () => {
     assertEquals([lease.tick, lease.first, lease.end], [6, 16, 17], "not the numbers of the tick before");
   });
 
-  it("goes back to the pool if it was taken last, and only then", async () => {
+  it("releases the rest if that was taken last, and only then", async () => {
     await using temp = await TempDir.make();
     const { pool, lease } = await setUp(temp);
     using _pool = pool;
@@ -155,25 +153,25 @@ describe("NodePool, what is left of a lease", () => {
   });
 });
 
-describe("NodePool, over and over", () => {
-  it("outlives everybody who has it open", async () => {
+describe("NodePool, opened again", () => {
+  it("outlives every process that has it open", async () => {
     await using temp = await TempDir.make();
     const path = `${temp.path}/pool`;
     makePool(path)[Symbol.dispose]();
     for (let round = 0; round < 3; round++) {
-      using pool = open(path)!;
+      using pool = openPool(path);
       assertEquals(pool.holder, "h-1");
       assertEquals(acquire(pool, 5, 1), [5, round, round + 1]);
     }
   });
 
-  it("is another one for whoever opens it after it was replaced, and the same for whoever has it", async () => {
+  it("keeps working for processes that have it open after another pool has replaced it at its path", async () => {
     await using temp = await TempDir.make();
     const path = `${temp.path}/pool`;
     using before = makePool(path);
     acquire(before, 5, 9);
     using after = makePool(path, { holder: "h-2" });
-    using opened = open(path)!;
+    using opened = openPool(path);
     assertEquals([opened.holder, opened.position], ["h-2", FROM_TICK_0]);
     assertEquals([acquire(before, 5, 1), acquire(after, 5, 1), acquire(opened, 5, 1)], [[5, 9, 10], [5, 0, 1], [
       5,
@@ -182,7 +180,7 @@ describe("NodePool, over and over", () => {
     ]]);
   });
 
-  it("is there without a path, too, for whoever joins a process that has it", () => {
+  it("needs no path to be joined", () => {
     using pool = NodePool.create(createUnnamedFile(openLibc(), POOL_BYTES), {
       ...{ identity: IDENTITY, position: FROM_TICK_0, mark: 9 },
     });
@@ -191,7 +189,7 @@ describe("NodePool, over and over", () => {
   });
 });
 
-describe("NodePool, when a process is killed between any two of the numbers that it stores", () => {
+describe("NodePool, when a process is killed between any two of its stores", () => {
   const changes: [what: string, change: (pool: NodePool, lease: SequenceLease) => void][] = [
     ["takes some", (pool) => acquire(pool, 5, 3)],
     ["takes more after a lease of its own", (pool, lease) => pool.acquire(5, 3, lease)],
@@ -205,14 +203,14 @@ describe("NodePool, when a process is killed between any two of the numbers that
     ["closes it", (pool) => pool.close()],
   ];
   for (const [what, change] of changes) {
-    it(`has done it, or has not, when it ${what}`, async () => {
+    it(`is as before or as after, never in between, when the process ${what}`, async () => {
       await using temp = await TempDir.make();
       const path = `${temp.path}/pool`;
       for (const ticks of [[5], [3, 5], [1, 3, 5]]) { // so that each of the two places counts once
         const states: string[] = [];
         const note = () => {
           // As whoever comes next finds it. (This one has the mutex.)
-          const [takenA, takenB, tickA, tickB, mark, owner] = memory.numbers;
+          const [takenA, takenB, tickA, tickB, mark, owner] = memory.words;
           states.push([...(tickB > tickA ? [tickB, takenB] : [tickA, takenA]), mark, owner].join());
         };
         using pool = makeWatched(() => makePool(path, { mark: 20 }), () => note());
@@ -256,8 +254,8 @@ describe("NodePool, when a process is killed between any two of the numbers that
   }
 });
 
-describe("NodePool, who owns it and who may close it", () => {
-  it("closed: nobody gets any, whoever has it open, and for good", async () => {
+describe("NodePool.own and NodePool.close", () => {
+  it("closes it for all processes, and for good", async () => {
     await using temp = await TempDir.make();
     const path = `${temp.path}/pool`;
     using pool = makePool(path);
@@ -270,35 +268,35 @@ describe("NodePool, who owns it and who may close it", () => {
     pool.extend(2 ** 30);
     assertEquals([pool.own(), other.own(), pool.close(), other.close()], [false, false, false, false]);
     assertEquals([pool.mark, acquire(pool, 7, 1)], [0, [7, 0, 0]]);
-    using opened = open(path)!;
+    using opened = openPool(path);
     assertEquals([opened.isClosed, opened.own(), opened.close()], [true, false, false]);
     assertEquals([opened.position, opened.firstUnusedTick], [{ tick: 5, taken: 9 }, 6]);
   });
 
-  it("is closed by nobody but its owner: who made it, or who has taken it over last", async () => {
+  it("lets only the owner close it: the process that made it, or called own last", async () => {
     await using temp = await TempDir.make();
     const path = `${temp.path}/pool`;
     using first = makePool(path);
-    using second = open(path)!;
+    using second = openPool(path);
     using worker = NodePool.join(first.path, SONYFLAKE_LAYOUT);
     assertEquals([first.isOwned, second.isOwned, worker.isOwned], [true, false, false]);
     assertEquals([second.close(), worker.close(), first.isClosed], [false, false, false]);
-    assertEquals(second.own(), true);
+    assert(second.own());
     assertEquals([first.isOwned, second.isOwned], [false, true]);
     assertEquals([first.close(), first.isClosed], [false, false]);
     assertEquals(acquire(first, 5, 1), [5, 0, 1]);
     first.extend(2 ** 30 + 1); // nothing is wrong with that
-    assertEquals(first.own(), true);
+    assert(first.own());
     assertEquals([second.close(), first.close(), second.isClosed], [false, true, true]);
   });
 
-  it("is not owned by whoever opens it where it has no owner", async () => {
+  it("does not make a process the owner that opens a pool without an owner", async () => {
     await using temp = await TempDir.make();
     const path = `${temp.path}/pool`;
     using _pool = makePool(path);
     using memory = new RawPool(path);
-    memory.numbers[state.owner] = 0;
-    using opened = open(path)!;
+    memory.words[WORD.owner] = 0;
+    using opened = openPool(path);
     assertEquals([opened.isOwned, opened.close(), opened.isClosed], [false, false, false]);
   });
 });
@@ -314,22 +312,22 @@ describe("NodePool.open", () => {
     ["no holder's line", /^the pool is damaged: it names no holder$/, (memory) => endHeaderAt(memory, "holder")],
     ["no node", /^the pool is of nothing, and this is node 7$/, (memory) => endHeaderAt(memory, "node")],
     ["a header without end", /./, (memory) => memory.bytes.fill(0x61, 30, HEADER_BYTES)],
-    ["a tick that is no number", /^the pool is damaged: 256, 0, NaN, -1, /, set(state.tickA, NaN)],
-    ["a tick that is no integer", /^the pool is damaged: /, set(state.tickB, 1.5)],
-    ["a tick before the first", /^the pool is damaged: /, set(state.tickB, -2)],
-    ["a tick at the mark", /^the pool is damaged: /, set(state.tickB, 2 ** 30)],
-    ["a tick past the last", /^the pool is damaged: /, set(state.tickB, SONYFLAKE_LAYOUT.maxTick + 1)],
-    ["too many taken", /^the pool is damaged: /, set(state.takenA, 257)],
-    ["too many taken, where it does not count", /^the pool is damaged: /, set(state.takenB, 257)],
-    ["fewer than none taken", /^the pool is damaged: /, set(state.takenA, -1)],
-    ["a number taken that is none", /^the pool is damaged: /, set(state.takenA, Infinity)],
-    ["a mark past the last tick", /^the pool is damaged: /, set(state.mark, SONYFLAKE_LAYOUT.maxTick + 2)],
-    ["a mark that is no number", /^the pool is damaged: /, set(state.mark, NaN)],
-    ["a mark before the first tick", /^the pool is damaged: /, set(state.mark, -1)],
+    ["a tick that is no number", /^the pool is damaged: 256, 0, NaN, -1, /, set(WORD.tickA, NaN)],
+    ["a tick that is no integer", /^the pool is damaged: /, set(WORD.tickB, 1.5)],
+    ["a tick before the first", /^the pool is damaged: /, set(WORD.tickB, -2)],
+    ["a tick at the mark", /^the pool is damaged: /, set(WORD.tickB, 2 ** 30)],
+    ["a tick past the last", /^the pool is damaged: /, set(WORD.tickB, SONYFLAKE_LAYOUT.maxTick + 1)],
+    ["too many taken", /^the pool is damaged: /, set(WORD.takenA, 257)],
+    ["too many taken, where it does not count", /^the pool is damaged: /, set(WORD.takenB, 257)],
+    ["fewer than none taken", /^the pool is damaged: /, set(WORD.takenA, -1)],
+    ["a number taken that is none", /^the pool is damaged: /, set(WORD.takenA, Infinity)],
+    ["a mark past the last tick", /^the pool is damaged: /, set(WORD.mark, SONYFLAKE_LAYOUT.maxTick + 2)],
+    ["a mark that is no number", /^the pool is damaged: /, set(WORD.mark, NaN)],
+    ["a mark before the first tick", /^the pool is damaged: /, set(WORD.mark, -1)],
   ];
 
   function set(index: number, value: number): (memory: RawPool) => void {
-    return ({ numbers }) => numbers[index] = value;
+    return ({ words }) => words[index] = value;
   }
 
   function endHeaderAt(memory: RawPool, text: string): void {
@@ -344,7 +342,7 @@ describe("NodePool.open", () => {
       makePool(path)[Symbol.dispose]();
       using memory = new RawPool(path);
       change(memory);
-      const { message } = assertThrows(() => open(path), PoolError);
+      const { message } = assertThrows(() => openPool(path), PoolError);
       assert(why.test(message), message);
     });
   }
@@ -353,26 +351,26 @@ describe("NodePool.open", () => {
     await using temp = await TempDir.make();
     const path = `${temp.path}/pool`;
     using _pool = makePool(path);
-    assertThrows(() => open(path, { boot: "b-2" }), PoolError, "the pool is of boot b-1, and this is boot b-2");
-    assertThrows(() => open(path, { boot: "b-11" }), PoolError, "the pool is of boot b-1, and this is boot b-11");
-    assertThrows(() => open(path, { nodeId: 8 }), PoolError, "the pool is of node 7, and this is node 8");
+    assertThrows(() => openPool(path, { boot: "b-2" }), PoolError, "the pool is of boot b-1, and this is boot b-2");
+    assertThrows(() => openPool(path, { boot: "b-11" }), PoolError, "the pool is of boot b-1, and this is boot b-11");
+    assertThrows(() => openPool(path, { nodeId: 8 }), PoolError, "the pool is of node 7, and this is node 8");
     assertThrows(
-      () => open(path, { layout: DEFAULT_LAYOUT }),
+      () => openPool(path, { layout: DEFAULT_LAYOUT }),
       PoolError,
       `the pool is of layout ${SONYFLAKE_LAYOUT}, and this is layout ${DEFAULT_LAYOUT}`,
     );
-    assertEquals(open(path, { holder: "h-2" })?.holder, "h-1"); // that is for others to compare
+    assertEquals(openPool(path, { holder: "h-2" }).holder, "h-1"); // that is for others to compare
   });
 
-  it("takes a pool as it is: closed, with its mark at the end, or with nothing taken at all", async () => {
+  it("opens a pool that is closed, that has its mark at the end, or of which nothing is taken", async () => {
     await using temp = await TempDir.make();
     const path = `${temp.path}/pool`;
     const { maxTick } = SONYFLAKE_LAYOUT;
     using whole = makePool(path, { position: { tick: maxTick, taken: 256 }, mark: maxTick + 1 });
     whole.close();
-    open(path)![Symbol.dispose]();
+    openPool(path)[Symbol.dispose]();
     using _none = makePool(path, { position: { tick: -1, taken: 0 }, mark: 1 });
-    open(path)![Symbol.dispose]();
+    openPool(path)[Symbol.dispose]();
   });
 
   for (const bytes of [0, 1, POOL_BYTES - 1, POOL_BYTES + 1]) {
@@ -382,23 +380,23 @@ describe("NodePool.open", () => {
       makePool(path)[Symbol.dispose]();
       await Deno.truncate(path, bytes);
       assertThrows(
-        () => open(path),
+        () => openPool(path),
         PoolError,
         `the pool is damaged, or of another version: it has ${bytes} bytes, not ${POOL_BYTES}`,
       );
     });
   }
 
-  it("refuses what is not this user's alone, whatever it says", async () => {
+  it("refuses a file that is not this user's alone", async () => {
     await using temp = await TempDir.make();
     const path = `${temp.path}/pool`;
     makePool(path)[Symbol.dispose]();
     await Deno.chmod(path, 0o666);
-    assertThrows(() => open(path), ForeignFileError, "has the mode 100666 instead of 100600");
+    assertThrows(() => openPool(path), ForeignFileError, "has the mode 100666 instead of 100600");
   });
 });
 
-describe("generators over the pool, whose requests come in batches", () => {
+describe("IdSequencers that share a pool, each with batches of its own", () => {
   const LAYOUT = new IdLayout({ timeBits: 20, sequenceBits: 6, nodeBits: 0, tickMs: 1000, epochMs: 0 });
   const anyEvent = fc.oneof(
     { weight: 6, arbitrary: fc.record({ who: fc.nat({ max: 2 }), count: fc.integer({ min: 1, max: 6 }) }) },
@@ -406,10 +404,12 @@ describe("generators over the pool, whose requests come in batches", () => {
     { weight: 1, arbitrary: fc.record({ passedMs: fc.nat({ max: 1500 }) }) },
   );
 
-  it("never give a lower id for a request that was sent after another one was answered, nor one twice", async () => {
+  it("give no id twice, and a higher one for a request that was sent after another one was answered", async () => {
     await using temp = await TempDir.make();
     let given = 0;
-    const run = (events: ({ who: number; count?: number; datagrams?: number } | { passedMs: number })[]) => {
+    const run = (
+      events: ({ who: number; count: number } | { who: number; datagrams: number } | { passedMs: number })[],
+    ) => {
       using pool = makePool(`${temp.path}/pool`, { nodeId: 0, layout: LAYOUT, mark: 1000 });
       const clock = new HandClock(5000);
       const workers = Array.from({ length: 3 }, () => {
@@ -426,12 +426,12 @@ describe("generators over the pool, whose requests come in batches", () => {
           continue;
         }
         const worker = workers[event.who];
-        if (event.datagrams !== undefined) { // its batch is over, and answered; the next one has come
+        if ("datagrams" in event) { // its batch is over, and answered; the next one has come
           worker.ids.releaseLease();
           answered = Math.max(answered, ...worker.answers.splice(0));
           worker.floor = answered;
           worker.batched.begin(event.datagrams);
-        } else if (worker.ids.tryRange(event.count!, grant) === IdStatus.OK) {
+        } else if (worker.ids.tryRange(event.count, grant) === IdStatus.OK) {
           for (let id = grant.firstLow; id < grant.firstLow + grant.count; id++) {
             assert(!seen.has(id), `${id} was given out twice`);
             assert(id > worker.floor, `${id} is not above ${worker.floor}`);

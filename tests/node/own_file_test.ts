@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { openLibc } from "../../lib/libc/libc.ts";
 import { createOwnFile, createUnnamedFile, ForeignFileError, openOwnFile } from "../../lib/node/own_file.ts";
@@ -36,12 +36,12 @@ function nextFile(): number {
 }
 
 describe("openOwnFile", () => {
-  it("opens what createOwnFile made, and says how long it is", async () => {
+  it("opens a file of createOwnFile, and tells its length", async () => {
     await using file = await setUp();
     assertEquals(lengthOf(file.path), 100);
   });
 
-  it("says if there is none", async () => {
+  it("returns undefined if there is no file", async () => {
     await using temp = await TempDir.make();
     assertEquals(lengthOf(`${temp.path}/file`), undefined);
     assertEquals(lengthOf(`${temp.path}/directory/file`), undefined);
@@ -87,7 +87,7 @@ describe("openOwnFile", () => {
 });
 
 describe("createOwnFile", () => {
-  it("makes a file of zeros for this user alone, which is not at its path until it is put there", async () => {
+  it("makes a file of zeros for this user alone, and puts it at its path when it is told to", async () => {
     await using temp = await TempDir.make();
     const path = `${temp.path}/file`;
     const file = createOwnFile(libc, path, 5000);
@@ -95,12 +95,12 @@ describe("createOwnFile", () => {
     file.put();
     libc.close(file.fd);
     assertEquals(lengthOf(path), 5000);
-    assertEquals((await Deno.readFile(path)).every((byte) => byte === 0), true);
-    assertEquals((await Deno.stat(path)).mode! & 0o7777, 0o600);
+    assert((await Deno.readFile(path)).every((byte) => byte === 0));
+    assertEquals(((await Deno.stat(path)).mode ?? 0) & 0o7777, 0o600);
     assertEquals((await Array.fromAsync(Deno.readDir(temp.path))).length, 1);
   });
 
-  it("takes the place of an older one, which whoever has it open keeps", async () => {
+  it("replaces an older file, which processes that have it open keep", async () => {
     await using file = await setUp();
     using old = await Deno.open(file.path, { read: true });
     const newer = createOwnFile(libc, file.path, 7);
@@ -109,7 +109,7 @@ describe("createOwnFile", () => {
     assertEquals([lengthOf(file.path), (await old.stat()).size], [7, 100]);
   });
 
-  it("takes the place of what is no file of this user's, and leaves alone what a link points at", async () => {
+  it("replaces a file that is not this user's, or a link, whose target it leaves alone", async () => {
     await using file = await setUp();
     const other = `${file.path}.other`;
     await Deno.writeTextFile(other, "what is in it");
@@ -123,7 +123,7 @@ describe("createOwnFile", () => {
     assertEquals([lengthOf(file.path), await Deno.readTextFile(other)], [7, "what is in it"]);
   });
 
-  it("makes it anew if an earlier process died before it had put it there", async () => {
+  it("replaces a file that an earlier process has left at PATH.new", async () => {
     await using file = await setUp();
     await Deno.writeTextFile(`${file.path}.new`, "half of something else");
     const created = createOwnFile(libc, file.path, 7);
@@ -132,7 +132,7 @@ describe("createOwnFile", () => {
     assertEquals(lengthOf(file.path), 7);
   });
 
-  it("says why there can be none", async () => {
+  it("throws with the reason if the file cannot be made", async () => {
     await using file = await setUp();
     assertThrows(
       () => createOwnFile(libc, `${file.path}/file`, 7),

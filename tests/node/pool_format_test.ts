@@ -17,7 +17,7 @@ const HEADER = "global-id pool 1\n" +
 
 const LITTLE_ENDIAN = true;
 
-describe("the memory of a fresh pool, version 1", () => {
+describe("NodePool.create: the format, version 1", () => {
   const identity = {
     boot: "7f2c8e11-1111-4222-8333-444455556666",
     nodeId: 1023,

@@ -6,19 +6,19 @@ import { POOL_BYTES } from "../../lib/node/pool_memory.ts";
 import { SONYFLAKE_LAYOUT } from "../../mod.ts";
 import { SequenceLease } from "../../lib/id/sequence_pool.ts";
 
-/** What the pools of these tests belong to. A tick has 256 sequence numbers. */
+/** The identity of the pools of these tests. A tick has 256 sequence numbers. */
 export const IDENTITY: PoolIdentity = { boot: "b-1", nodeId: 7, layout: SONYFLAKE_LAYOUT, holder: "h-1" };
 
-/** Nothing is taken: the first tick is 0. */
+/** The position of a pool of which nothing is taken: its first tick is 0. */
 export const FROM_TICK_0: PoolPosition = { tick: -1, taken: 256 };
 
-/** Makes a pool at a path: of node 7, with all ticks up to 2^30, unless something else is asked for. */
+/** What {@linkcode makePool} makes; left out: {@linkcode IDENTITY}, from tick 0 on, with all ticks up to 2^30. */
+export type TestPool = Partial<PoolIdentity> & { position?: PoolPosition; mark?: number };
+
+/** Makes a pool at a path. */
 export function makePool(
   path: string,
-  { position = FROM_TICK_0, mark = 2 ** 30, ...identity }: Partial<PoolIdentity> & {
-    position?: PoolPosition;
-    mark?: number;
-  } = {},
+  { position = FROM_TICK_0, mark = 2 ** 30, ...identity }: TestPool = {},
 ): NodePool {
   const file = createOwnFile(openLibc(), path, POOL_BYTES);
   const pool = NodePool.create(file, { identity: { ...IDENTITY, ...identity }, position, mark });
@@ -26,7 +26,14 @@ export function makePool(
   return pool;
 }
 
-/** Takes from a pool as whoever has nothing left of an earlier lease. */
+/** Opens the pool at a path, which must be there. */
+export function openPool(path: string, identity: Partial<PoolIdentity> = {}): NodePool {
+  const pool = NodePool.open(path, { ...IDENTITY, ...identity });
+  if (pool === undefined) throw new Error(`there is no pool at ${path}`);
+  return pool;
+}
+
+/** Acquires a lease, with nothing left of an earlier one. */
 export function acquire(pool: NodePool, tick: number, count: number): [tick: number, first: number, end: number] {
   const lease = new SequenceLease();
   pool.acquire(tick, count, lease);

@@ -15,19 +15,19 @@ async function readInChunks(bytes: Uint8Array<ArrayBuffer>, size: number): Promi
   return await Array.fromAsync(readMessages<FromWorker>(ReadableStream.from(chunks)));
 }
 
-describe("the control channel", () => {
+describe("readMessages", () => {
   const bytes = new Uint8Array(MESSAGES.flatMap((message) => [...encodeMessage(message)]));
 
-  it("carries messages whole, however they are cut into chunks", async () => {
+  it("reads messages of encodeMessage whole, however they are cut into chunks", async () => {
     for (let size = 1; size <= bytes.length; size++) assertEquals(await readInChunks(bytes, size), MESSAGES);
   });
 
-  it("drops a message that was not finished", async () => {
+  it("drops a message that was cut off", async () => {
     assertEquals(await readInChunks(bytes.slice(0, -1), 16), MESSAGES.slice(0, 2));
     assertEquals(await readInChunks(new Uint8Array(), 1), []);
   });
 
-  it("fails on a line that is no message", async () => {
+  it("throws on a line that is no message", async () => {
     await assertRejects(() => readInChunks(new TextEncoder().encode("{}\nhello\n"), 5), SyntaxError);
   });
 });
