@@ -1,11 +1,11 @@
 /**
- * The header of a pool's memory, version 1: text, padded with zeros, that names everything a pool belongs to. It never
+ * The header of a pool's memory, version 2: text, padded with zeros, that names everything a pool belongs to. It never
  * changes.
  *
- *     global-id pool 1                          the version of the memory, header included
+ *     global-id pool 2                          the version of the memory, header included
  *     boot 4f6b…                                the boot of the system
  *     node 0
- *     layout 37/17/10 sequence-node, …
+ *     layout v1 time=37 sequence=17 …           see `IdLayout.key`
  *     holder 0b2c…                              the holder in the reservation store whose ticks the pool counts
  *
  * @module
@@ -18,7 +18,7 @@ export const HEADER_BYTES = 1024;
 
 /** The first line, up to the version. */
 const TITLE = "global-id pool ";
-const VERSION = "1";
+const VERSION = "2";
 /** The index of the line that names the holder, and how that line begins. */
 const HOLDER_LINE = 4;
 const HOLDER = "holder ";
@@ -77,7 +77,7 @@ export function checkPoolHeader(bytes: Uint8Array, identity: Omit<PoolIdentity, 
 }
 
 function textOf({ boot, nodeId, layout, holder }: PoolIdentity): string {
-  return `${TITLE}${VERSION}\nboot ${boot}\nnode ${nodeId}\nlayout ${layout}\n${HOLDER}${holder}\n`;
+  return `${TITLE}${VERSION}\nboot ${boot}\nnode ${nodeId}\nlayout ${layout.key}\n${HOLDER}${holder}\n`;
 }
 
 function linesOf(bytes: Uint8Array): string[] {

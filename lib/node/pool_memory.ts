@@ -1,5 +1,5 @@
 /**
- * The memory of a pool, version 1, as a C compiler for 64-bit Linux would lay it out:
+ * The memory of a pool, version 2, as a C compiler for 64-bit Linux would lay it out:
  *
  *     struct pool {
  *       char            header[1024];     //    0: text, see pool_header.ts

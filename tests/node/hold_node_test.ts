@@ -469,7 +469,11 @@ describe("joinNode", () => {
     );
     await assertRejects(() => world.a.join({ nodeId: 6 }), PoolError, "the pool is of node 7, and this is node 6");
     const other = new IdLayout({ timeBits: 20, sequenceBits: 5, nodeBits: 3, tickMs: 1000, epochMs: 0 });
-    await assertRejects(() => world.a.join({ layout: other }), PoolError, "the pool is of layout 20/4/3");
+    await assertRejects(
+      () => world.a.join({ layout: other }),
+      PoolError,
+      "the pool is of layout v1 time=20 sequence=4",
+    );
     await assertRejects(
       () => world.a.join({ store: new FlakyStore() }),
       PoolError,

@@ -306,7 +306,7 @@ describe("NodePool.open", () => {
     ["no title", /^the pool is damaged: it does not begin as one$/, (memory) => memory.write("G")],
     ["zeros", /^the pool is damaged: it does not begin as one$/, (memory) => memory.bytes.fill(0)],
     ["noise", /^the pool is damaged: it does not begin as one$/, (memory) => memory.bytes.fill(0xe5)],
-    ["another version", /^the pool is of version 7, and this program knows 1$/, (memory) => memory.write("7", 15)],
+    ["another version", /^the pool is of version 7, and this program knows 2$/, (memory) => memory.write("7", 15)],
     ["a boot that was long ago", /^the pool is of boot c-1, and this is boot b-1$/, (memory) => memory.write("c", 22)],
     ["no holder", /^the pool is damaged: it names no holder$/, (memory) => endHeaderAt(memory, "h-1")],
     ["no holder's line", /^the pool is damaged: it names no holder$/, (memory) => endHeaderAt(memory, "holder")],
@@ -357,7 +357,7 @@ describe("NodePool.open", () => {
     assertThrows(
       () => openPool(path, { layout: DEFAULT_LAYOUT }),
       PoolError,
-      `the pool is of layout ${SONYFLAKE_LAYOUT}, and this is layout ${DEFAULT_LAYOUT}`,
+      `the pool is of layout ${SONYFLAKE_LAYOUT.key}, and this is layout ${DEFAULT_LAYOUT.key}`,
     );
     assertEquals(openPool(path, { holder: "h-2" }).holder, "h-1"); // that is for others to compare
   });

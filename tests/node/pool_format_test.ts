@@ -9,15 +9,15 @@ import { makePool } from "./pools.ts";
  * fails, the format has changed. Then give it a new version (`VERSION` in lib/node/pool_header.ts), and write down here
  * what it is now.
  */
-const HEADER = "global-id pool 1\n" +
+const HEADER = "global-id pool 2\n" +
   "boot 7f2c8e11-1111-4222-8333-444455556666\n" +
   "node 1023\n" +
-  "layout 37/17/10 sequence-node, ticks of 1000 ms since 2020-01-01T00:00:00.000Z\n" +
+  "layout v1 time=37 sequence=17 node=10 order=sequence-node tick_ms=1000 epoch_ms=1577836800000\n" +
   "holder 0b2c3d4e-aaaa-4bbb-8ccc-ddddeeeeffff\n";
 
 const LITTLE_ENDIAN = true;
 
-describe("NodePool.create: the format, version 1", () => {
+describe("NodePool.create: the format, version 2", () => {
   const identity = {
     boot: "7f2c8e11-1111-4222-8333-444455556666",
     nodeId: 1023,
