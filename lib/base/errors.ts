@@ -1,6 +1,6 @@
 /**
- * The base of all errors of this package, so that one `instanceof` catches them. Wrong arguments are not among them: for
- * those, calls throw JavaScript's own `TypeError`, `RangeError` and `SyntaxError`.
+ * The base of all errors of this package, so that one `instanceof` catches them. Wrong arguments are not among them:
+ * for those, calls throw JavaScript's own `TypeError`, `RangeError` and `SyntaxError`.
  *
  * @example Everything that this package throws
  * ```ts

@@ -94,7 +94,7 @@ export class NodePool implements SequencePool, Disposable {
    * Makes a pool, owned by this process.
    *
    * @param file A file of {@linkcode POOL_BYTES} zeros, which no other process opens before the pool is made.
-   * @param content What to write into it.
+   * @param content The content of the pool.
    * @throws {Error} If the file cannot be mapped.
    */
   static create({ fd }: NewFile, { identity, position, mark }: NewPool): NodePool {

@@ -9,7 +9,7 @@ import type { ServeOptions } from "./serve_options.ts";
 /**
  * Reads which clients get ids, as the workers need it.
  *
- * @param options What to serve.
+ * @param options The options of the server.
  * @param workers How many workers share the ids of a tick: an address may have its share of each worker's part.
  * @throws {ServeError} If the key file cannot be read, or holds no key.
  */

@@ -3,7 +3,7 @@ import { messageOf } from "../base/message_of.ts";
 /**
  * Explains why a socket could not be bound, and how to repair it.
  *
- * @param error What binding threw.
+ * @param error The error that binding threw.
  * @param hostname The address to bind.
  * @param port The port to bind.
  */

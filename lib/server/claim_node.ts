@@ -24,7 +24,7 @@ export interface ClaimedNode {
 
 /** What {@linkcode claimNode} works with. */
 export interface ClaimNodeOptions {
-  /** What to serve. */
+  /** The options of the server. */
   readonly options: ServeOptions;
   /** The kind of the workers' sockets. */
   readonly backend: Backend;

@@ -4,7 +4,7 @@ import type { Backend, ServeOptions } from "./serve_options.ts";
 
 /** The facts that {@linkcode planWorkers} combines. */
 export interface WorkerPlan {
-  /** What to serve. */
+  /** The options of the server. */
   readonly options: ServeOptions;
   /** The kind of the workers' sockets. */
   readonly backend: Backend;

@@ -16,7 +16,7 @@ export class ReservationReport {
   /**
    * Makes a report.
    *
-   * @param options What is being served.
+   * @param options The options of the server.
    * @param log Receives the lines.
    */
   constructor(options: ServeOptions, log: ServeLog) {

@@ -29,7 +29,7 @@ class TakenOverError extends GlobalIdError {
 
 /** The parts of a {@linkcode Server}. */
 export interface ServerParts {
-  /** What to serve. */
+  /** The options of the server. */
   readonly options: ServeOptions;
   /** The node whose ids are served. */
   readonly node: ClaimedNode;

@@ -30,7 +30,7 @@ export interface ServeSignals {
  * Serves a node until it is told to stop, or another server takes over: reserves ticks ahead of the clock, starts a
  * worker for every CPU, and starts a worker again when it dies.
  *
- * @param options What to serve.
+ * @param options The options of the server.
  * @param entryPoint The module that runs as a worker when its first argument is `worker`.
  * @param signals What the operator tells the server.
  * @param log Receives the server's lines.

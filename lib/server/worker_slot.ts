@@ -11,7 +11,7 @@ import { WorkerProcess, type WorkerProgram } from "./worker_process.ts";
 /** How long a restart waits at most for the first tick whose ids the worker may use, in ms. */
 const MAX_TICK_WAIT_MS = 15_000;
 
-/** What the slots of one server have in common. */
+/** The context that all slots of a server share. */
 export interface SlotContext {
   /** How workers are run. */
   readonly program: WorkerProgram;
@@ -36,7 +36,7 @@ export class WorkerSlot {
    * Makes a slot without a process.
    *
    * @param config The configuration of the worker.
-   * @param context What it shares with the other slots.
+   * @param context The context that all slots share.
    */
   constructor(config: WorkerConfig, context: SlotContext) {
     this.config = config;
@@ -81,7 +81,7 @@ export class WorkerSlot {
     this.#worker = successor;
     this.#keepAlive(successor);
     await predecessor?.drain();
-    // Whoever ended the workers meanwhile may have ended the predecessor instead of the successor.
+    // If the server began to end meanwhile, it may have ended the predecessor instead of the successor.
     if (this.#isEnding) await successor.drain();
   }
 

@@ -21,7 +21,7 @@ class NotingPool extends MemorySequencePool {
   }
 }
 
-/** A worker, and what takes from the same pool beside it. */
+/** A worker, and a pool that others lease from as well. */
 function setUp() {
   const pool = new NotingPool(LAYOUT, 5, 9);
   const batched = new BatchedPool(pool);
@@ -45,7 +45,7 @@ function setUp() {
     },
     /** What was taken since it was asked for the last time, each time. */
     taken: () => pool.taken.splice(0),
-    takeBeside(count: number): number {
+    leaseBeside(count: number): number {
       const lease = new SequenceLease();
       pool.acquire(5, count, lease);
       pool.taken.pop();
@@ -101,11 +101,11 @@ describe("BatchedPool", () => {
   });
 
   it("loses the rest of a lease if another process leases meanwhile", () => {
-    const { batched, ids, answer, takeBeside } = setUp();
+    const { batched, ids, answer, leaseBeside } = setUp();
     answer(4, ...singles(4));
     batched.begin(4);
     assertEquals(LAYOUT.unpack(takeRange(ids, 1).first).sequence, 4);
-    assertEquals(takeBeside(1), 8);
+    assertEquals(leaseBeside(1), 8);
     ids.releaseLease();
     assertEquals(answer(4, 1), [9]);
   });

@@ -40,7 +40,7 @@ async function setUp({ wrap = (store: ReservationStore) => store, isBehindAllowe
   };
 }
 
-/** What a supervisor does at its end, and whether the change failed. */
+/** Ends a hold as a supervisor does; returns whether the store has acknowledged the release. */
 async function end({ pool, holder }: NodeHold): Promise<boolean> {
   pool.close();
   return await holder.release(pool.firstUnusedTick).then(() => true, () => false);
@@ -210,7 +210,7 @@ describe("holdNode, with a closed pool", () => {
     assertEquals(
       [pathless(hold), hold.pool.position],
       [LASTING, { tick: 101, taken: 3 }],
-      "nobody took any of it since",
+      "the rest of the tick is still unused",
     );
   });
 
@@ -244,7 +244,7 @@ describe("holdNode, without a pool that matches the record", () => {
     const hold = await world.b.hold();
     assertEquals(pathless(hold), { ...LASTING, whyFromMark: "there is no pool of it on this machine" });
     assertEquals([hold.pool.holder, hold.pool.position], ["b-1", { tick: 99 + AHEAD, taken: 16 }]);
-    // What the one before has reserved remains its own.
+    // The holder before keeps the ticks that it has reserved.
     assertEquals([acquire(before.pool, 101, 1), acquire(before.pool, 100 + AHEAD, 1)], [[101, 3, 4], [
       100 + AHEAD,
       0,
@@ -307,7 +307,7 @@ describe("holdNode, without a pool that matches the record", () => {
       whyFromMark: "the pool is damaged: it does not begin as one",
     });
     assertEquals((await world.a.hold()).whyFromMark, undefined);
-    assertEquals(acquire(before.pool, 101, 1), [101, 0, 0], "it took the zeros for a closed pool");
+    assertEquals(acquire(before.pool, 101, 1), [101, 0, 0], "the pool with the zeros counts as closed");
   });
 
   it("begins at the mark if the pool is of another node", async () => {
@@ -383,8 +383,8 @@ describe("holdNode, while other holders claim the node", () => {
     const meanwhile: (() => Promise<unknown>)[] = [];
     await using world = await setUp({ wrap: (store) => new Interrupted(store, () => meanwhile.pop()) });
     const taken: NodeHold[] = [];
-    const takeIt = async () => taken.push(await world.b.hold({ store: world.store }));
-    meanwhile.push(takeIt, takeIt);
+    const claimIt = async () => taken.push(await world.b.hold({ store: world.store }));
+    meanwhile.push(claimIt, claimIt);
     const hold = await world.a.hold();
     assertEquals(taken.length, 2);
     assertEquals(taken[1].whyFromMark, undefined);

@@ -2,7 +2,7 @@ import { holdNode, type HoldNodeOptions, joinNode, type NodeHold } from "../../l
 import type { IdLayout, ReservationStore } from "../../mod.ts";
 import { HandClock } from "../id/hand_clock.ts";
 
-/** What machines have in common. */
+/** The options that machines share. */
 export interface MachineOptions {
   readonly store: ReservationStore;
   readonly layout: IdLayout;
@@ -21,10 +21,10 @@ export class Machine {
   readonly #pools: Disposable[] = [];
 
   /**
-   * @param name What it is called.
+   * @param name The name of the machine.
    * @param poolPath Where its pool is.
-   * @param ms What its clock says.
-   * @param shared What it shares with others.
+   * @param ms The time of its clock, in ms.
+   * @param shared The options that it shares with other machines.
    */
   constructor(
     readonly name: string,
@@ -40,22 +40,22 @@ export class Machine {
     return `boot-${this.name}-${this.#boots}`;
   }
 
-  /** Boots it again. Whoever has the pool of before is not told. */
+  /** Boots the machine again. Holders of an earlier boot are not told. */
   reboot(): void {
     this.#boots++;
   }
 
-  /** Takes hold of the node. */
+  /** Holds the node. */
   async hold(options: Partial<HoldNodeOptions> = {}): Promise<NodeHold> {
     return this.#keep(await holdNode(this.#options(options)));
   }
 
-  /** Joins whoever holds it on this machine. */
+  /** Joins the server that holds the node on this machine. */
   async join(options: Partial<HoldNodeOptions> = {}): Promise<NodeHold> {
     return this.#keep(await joinNode(this.#options(options)));
   }
 
-  /** Unmaps all that was held. */
+  /** Unmaps all pools. */
   [Symbol.dispose](): void {
     for (const pool of this.#pools.splice(0)) pool[Symbol.dispose]();
   }

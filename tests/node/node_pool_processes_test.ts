@@ -8,7 +8,7 @@ import { acquire, FROM_TICK_0, makePool, openPool } from "./pools.ts";
 
 const PROCESS = new URL("./pool_process.ts", import.meta.url).href;
 
-/** A process that has a pool open, and does as it is ordered once it is told to begin. */
+/** Starts a process that has a pool open, and carries out an order once it is told to begin. */
 async function startProcess(path: string, order: "empty" | "once" | "die", ticks = 0) {
   const process = denoCommand({
     deno: ["run", "--quiet", "--no-check", "--allow-ffi", "--allow-run"],
@@ -21,9 +21,9 @@ async function startProcess(path: string, order: "empty" | "once" | "die", ticks
   await read(beginning, 12);
   return {
     begin: () => process.stdin.close(),
-    /** All that it takes, once it has ended. */
+    /** All leases of the process, once it has ended. */
     leases: leasesOf(all),
-    /** Lets it take so many times, and kills it. */
+    /** Lets the process acquire so many leases, and kills it. */
     killAfter: async (times: number) => {
       await read(beginning, 12 * times);
       process.kill("SIGKILL");

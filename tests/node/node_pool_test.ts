@@ -191,16 +191,16 @@ describe("NodePool, opened again", () => {
 
 describe("NodePool, when a process is killed between any two of its stores", () => {
   const changes: [what: string, change: (pool: NodePool, lease: SequenceLease) => void][] = [
-    ["takes some", (pool) => acquire(pool, 5, 3)],
-    ["takes more after a lease of its own", (pool, lease) => pool.acquire(5, 3, lease)],
+    ["acquires a lease", (pool) => acquire(pool, 5, 3)],
+    ["extends a lease of its own", (pool, lease) => pool.acquire(5, 3, lease)],
     ["begins a tick", (pool) => acquire(pool, 6, 3)],
     ["begins a tick with as many as it has", (pool) => acquire(pool, 9, 256)],
     ["begins a tick with as many as are taken of the one before", (pool) => acquire(pool, 6, 20)],
-    ["takes none", (pool) => acquire(pool, 4, 3)],
-    ["gives some back", (pool, lease) => pool.releaseLease(lease)],
-    ["learns of a mark", (pool) => pool.extend(30)],
-    ["becomes its owner", (pool) => pool.own()],
-    ["closes it", (pool) => pool.close()],
+    ["acquires nothing", (pool) => acquire(pool, 4, 3)],
+    ["releases the rest of a lease", (pool, lease) => pool.releaseLease(lease)],
+    ["raises the mark", (pool) => pool.extend(30)],
+    ["becomes the owner", (pool) => pool.own()],
+    ["closes the pool", (pool) => pool.close()],
   ];
   for (const [what, change] of changes) {
     it(`is as before or as after, never in between, when the process ${what}`, async () => {
@@ -209,7 +209,7 @@ describe("NodePool, when a process is killed between any two of its stores", () 
       for (const ticks of [[5], [3, 5], [1, 3, 5]]) { // so that each of the two places counts once
         const states: string[] = [];
         const note = () => {
-          // As whoever comes next finds it. (This one has the mutex.)
+          // The state as the next process finds it. (This process holds the mutex.)
           const [takenA, takenB, tickA, tickB, mark, owner] = memory.words;
           states.push([...(tickB > tickA ? [tickB, takenB] : [tickA, takenA]), mark, owner].join());
         };
@@ -426,7 +426,7 @@ describe("IdSequencers that share a pool, each with batches of its own", () => {
           continue;
         }
         const worker = workers[event.who];
-        if ("datagrams" in event) { // its batch is over, and answered; the next one has come
+        if ("datagrams" in event) { // the batch is answered, and the next one has come
           worker.ids.releaseLease();
           answered = Math.max(answered, ...worker.answers.splice(0));
           worker.floor = answered;

@@ -20,31 +20,32 @@ const TICK_MS = 1000;
 const WORKERS = 2;
 
 /**
- * What can happen to a node. Servers and workers are counted modulo how many the machine has, workers from the latest.
+ * The events of a node. The number of a server or worker counts modulo how many the machine has; workers count from the
+ * latest.
  */
 type Event =
-  /** A worker answers a request, whatever its clock says. */
+  /** A worker answers one request, with its clock off by so much. */
   | { kind: "take"; machine: number; worker: number; count: number; offMs: number }
-  /**
-   * A worker answers the batch that it has, and receives another one; and takes for a request of the batch that it has.
-   */
+  /** A worker sends the answers of its batch, and receives another batch. */
   | { kind: "batch"; machine: number; worker: number; datagrams: number }
+  /** A worker answers one request of its batch. */
   | { kind: "request"; machine: number; worker: number; count: number; offMs: number }
+  /** Time passes, and the clocks are set. */
   | { kind: "time"; passedMs: number; wallMs: number }
-  /** A server starts; maybe another one, on the other machine, between its look at the record and its change. */
+  /** A server starts. Between its reading and its writing of the record, one on the other machine may start as well. */
   | { kind: "start"; machine: number; fate: Fate; isOvertaken: boolean }
-  /** A server starts to replace the one that runs; is it ready, it does so. */
+  /** A server joins the running one; and takes over from it, once it is ready. */
   | { kind: "join"; machine: number }
   | { kind: "replace"; machine: number }
-  /** A server renews: what becomes of the change in the store, and when the reply gets to it. */
+  /** A server renews: the fate of its change in the store, and whether the reply is late. */
   | { kind: "renew"; machine: number; server: number; fate: Fate; isSlow: boolean }
-  /** A clean end, step by step, which workers may outlive. */
+  /** A server ends, step by step. Workers may outlive it. */
   | { kind: "close"; machine: number; server: number; hasOrphans: boolean }
   | { kind: "release"; machine: number; server: number; fate: Fate }
   | { kind: "die"; machine: number; server: number }
   | { kind: "workerDies"; machine: number; worker: number }
   | { kind: "reboot"; machine: number; file: "left" | "older" | "damaged" | "cut" | "gone"; at: number }
-  /** A change arrives at the store that everybody has given up; or a reply, at a server that has not. */
+  /** A change that its sender has given up arrives at the store; a late reply arrives at its server. */
   | { kind: "arrive"; index: number }
   | { kind: "reply"; index: number };
 
@@ -94,39 +95,36 @@ const anyCase = fc.record({
   sequenceBits: fc.constantFrom(0, 2, 3, 4),
   nodeBits: fc.nat({ max: 2 }),
   policy: fc.constantFrom<ClockPolicy>("refuse", "logical"),
-  /** Whether what is on its way to the store arrives before the last server starts. */
+  /** Whether changes that are under way to the store are lost before the last server starts. */
   isLateLost: fc.boolean(),
   lastMachine: fc.nat({ max: 1 }),
   events: fc.array(anyEvent, { minLength: 30, maxLength: 200, size: "max" }),
 });
 
-/** A process that takes from a pool, until it dies. */
+/** A process that leases from a pool until it dies. */
 interface Worker {
   ids: IdSequencer;
   batched: BatchedPool;
-  /** The holder whose pool it is. */
+  /** The holder of the pool. */
   holder: string;
   offMs: number;
-  /** What it has taken for the batch that it has, and is not sent yet. */
+  /** The ids for its batch, which have not been sent yet. */
   answers: number[];
-  /**
-   * All ids of its holder, and of those before it, that somebody was told of before it received the batch are no higher
-   * than this.
-   */
-  toldBefore: number;
+  /** The highest id that its holder, or one before that, had sent when the worker received its batch. */
+  sentBefore: number;
 }
 
 /** A process that holds the node, or is about to. */
 interface Server {
   hold: NodeHold;
   isAlive: boolean;
-  /** Whether it is to replace another one, and is not ready. */
+  /** Whether it has joined another server, and has not taken over yet. */
   isJoining: boolean;
-  /** Once it has closed its pool and is about to release the node: the first tick of which nothing was taken. */
+  /** The first unused tick, once it has closed its pool and is about to release the node. */
   unused: number | undefined;
 }
 
-/** A machine, and the processes that it has. The first server of the list has the node's lock. */
+/** A machine and its processes. The first server holds the node's lock. */
 interface Site {
   machine: Machine;
   servers: Server[];
@@ -134,7 +132,7 @@ interface Site {
   olderFile: Uint8Array | undefined;
 }
 
-/** How often what happened that the claims are about. */
+/** Counts of the cases that the claims are about. */
 interface Tally {
   ids: number;
   resumed: number;
@@ -177,31 +175,27 @@ async function run(
   let passedMs = 0;
   const replies: (() => Promise<void>)[] = [];
 
-  /**
-   * The holders that ever came on record, in their order; the highest mark of each, and the highest id of it that was
-   * told.
-   */
-  const holders: { name: string; mark: number; told: number }[] = [];
+  /** All holders that were ever on record, in their order, with the highest mark of each, and its highest id sent. */
+  const holders: { name: string; mark: number; sent: number }[] = [];
   store.onChange = ({ holder, mark }) => {
     if (holder === "") return;
     const known = holders.find(({ name }) => name === holder);
-    if (known === undefined) holders.push({ name: holder, mark, told: -1 });
+    if (known === undefined) holders.push({ name: holder, mark, sent: -1 });
     else known.mark = Math.max(known.mark, mark);
   };
   const rankOf = (holder: string) => holders.findIndex(({ name }) => name === holder);
   /**
-   * The highest id that was told by a holder, or one before it. One that was displaced may go on below those of the
-   * ones after it.
+   * The highest id that a holder, or one before it, has sent. A displaced holder may go on below its successors' ids.
    */
-  const toldUpTo = (holder: string) => Math.max(...holders.slice(0, rankOf(holder) + 1).map(({ told }) => told));
+  const sentUpTo = (holder: string) => Math.max(...holders.slice(0, rankOf(holder) + 1).map(({ sent }) => sent));
   const seen = new Set<number>();
   const grant = new IdGrant();
 
   const begin = (worker: Worker, datagrams: number) => {
-    worker.ids.releaseLease(); // before the batch is answered
+    worker.ids.releaseLease(); // before the answers are sent
     const holder = holders[rankOf(worker.holder)];
-    holder.told = Math.max(holder.told, ...worker.answers.splice(0));
-    worker.toldBefore = toldUpTo(worker.holder);
+    holder.sent = Math.max(holder.sent, ...worker.answers.splice(0));
+    worker.sentBefore = sentUpTo(worker.holder);
     worker.batched.begin(datagrams);
   };
   const take = (worker: Worker, count: number) => {
@@ -210,7 +204,7 @@ async function run(
       const id = grant.firstLow + i * Number(worker.ids.step);
       assert(!seen.has(id), `id ${id} was given out twice`);
       seen.add(id);
-      assert(id > worker.toldBefore, `id ${id} is not above ${worker.toldBefore}, which was told before`);
+      assert(id > worker.sentBefore, `id ${id} is not above ${worker.sentBefore}, which was sent before`);
       assert(id > (worker.answers.at(-1) ?? -1), `id ${id} does not ascend`);
       const { tick, nodeId } = layout.unpack(BigInt(id));
       assert(nodeId === layout.maxNodeId);
@@ -222,7 +216,7 @@ async function run(
   const newWorker = ({ machine }: Site, pool: NodePool): Worker => {
     const batched = new BatchedPool(pool);
     const worker: Worker = {
-      ...{ batched, holder: pool.holder, offMs: 0, answers: [], toldBefore: -1 },
+      ...{ batched, holder: pool.holder, offMs: 0, answers: [], sentBefore: -1 },
       ids: new IdSequencer({
         ...{ nodeId: layout.maxNodeId, layout, monotonicClock, clockPolicy: policy, sequencePool: batched },
         clock: { now: () => machine.clock.ms + worker.offMs },
@@ -262,7 +256,7 @@ async function run(
   const renew = async (site: Site, server: Server) => {
     const { pool, holder } = server.hold;
     if (server.isJoining || server.unused !== undefined) return;
-    if (!pool.isOwned) return remove(site, server); // it is replaced, and ends
+    if (!pool.isOwned) return remove(site, server); // another server has taken over
     assert(!pool.isClosed, "the pool of a server that goes on is closed");
     try {
       await holder.renew(policy === "logical" ? pool.position.tick : -1);
@@ -270,7 +264,7 @@ async function run(
     } catch (error) {
       if (!(error instanceof NodeHeldError)) return await tolerate(Promise.reject(error));
       if (!server.isAlive) return;
-      pool.close(); // another one has the node: it ends
+      pool.close(); // another holder has claimed the node
       remove(site, server);
     }
   };
@@ -352,7 +346,8 @@ async function run(
       if (event.kind === "reply" && replies.length > 0) await replies.splice(event.index % replies.length, 1)[0]();
     }
 
-    // All have died, and the store answers: the node can be had again, as soon as the clock is past what was reserved.
+    // All servers have died, and the store answers: the node can be held again, with ids once the clock is past the
+    // mark.
     store.fates.splice(0);
     for (const site of sites) {
       for (const server of [...site.servers]) remove(site, server);
@@ -373,7 +368,7 @@ async function run(
       begin(site.workers[0], 1);
     };
     await hasIds(sites[lastMachine]);
-    // And after a clean end with the next tick, on any machine.
+    // And after a clean end, with ids from the next tick on, on any machine.
     const [{ hold: { pool, holder } }] = sites[lastMachine].servers;
     pool.close();
     await holder.release(pool.firstUnusedTick);

@@ -1,12 +1,12 @@
 /**
- * Takes from a pool of the layout sonyflake, and prints every lease as three numbers of 32 bits: tick, first, end. It
- * says so with a lease of zeros when it has opened the pool, and begins when its stdin has ended.
+ * Leases from a pool of the layout sonyflake, and prints every lease as three numbers of 32 bits: tick, first, end. It
+ * prints a lease of zeros once it has opened the pool, and begins when its stdin has ended.
  *
  * Arguments: the pool's path, an order, the number of ticks. The orders:
  *
- * - `empty`: takes single ones of every tick for as long as there are any.
- * - `once`: takes a single one of the tick.
- * - `die`: does so with the pool's mutex in its hands.
+ * - `empty`: acquires single ids of every tick until there are none.
+ * - `once`: acquires a single id of the tick.
+ * - `die`: kills itself while it holds the pool's mutex.
  */
 import { SequenceLease } from "../../lib/id/sequence_pool.ts";
 import { NodePool } from "../../lib/node/node_pool.ts";

@@ -1,20 +1,20 @@
 import { cString, openLibc } from "../../lib/libc/libc.ts";
 
 /**
- * Paths for pools where they are in earnest, in memory, since a disk takes milliseconds for each. What lies there is
- * removed at the end. They are dealt with by libc alone: the tests have no permission to write there.
+ * Paths for pools in `/dev/shm`, where servers have theirs, since a disk takes milliseconds for each pool. Disposing of
+ * them removes the pools, through libc: the tests have no permission to write there.
  */
 export class TempPools implements Disposable {
   readonly #prefix = `/dev/shm/global-id-test-${crypto.randomUUID()}`;
   readonly #names = new Set<string>();
 
-  /** The path of the pool of this name. */
+  /** Names the path of a pool. */
   path(name: string): string {
     this.#names.add(name);
     return `${this.#prefix}-${name}`;
   }
 
-  /** Removes a pool; whoever has it open keeps it. */
+  /** Removes a pool. Processes that have it open keep it. */
   remove(path: string): void {
     openLibc().unlink(cString(path));
   }
