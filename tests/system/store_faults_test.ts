@@ -99,7 +99,10 @@ describe("a server whose store fails", () => {
 
     const other = await ServerProcess.spawn({ flags: ["--layout", "wide"], state });
     assertEquals((await other.ended()).code, 1);
-    assertMatch(other.printed, /node 0 is on record with the layout 37\/17\/10 .* and was asked for with 34\/20\/10/);
+    assertMatch(
+      other.printed,
+      /node 0 is on record with the layout v1 time=37 sequence=17 node=10 .*, and was asked for with v1 time=34 sequence=20 node=10 /,
+    );
 
     await Deno.writeTextFile(path, "this was a database once. ".repeat(1000));
     const damaged = await ServerProcess.spawn({ state });
