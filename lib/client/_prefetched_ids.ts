@@ -3,7 +3,7 @@ import type { Pending, RangeRequester } from "./_range_requester.ts";
 
 /** A call that waits for an id. */
 export interface Waiter {
-  /** When the call began, in ms on the monotonic clock. */
+  /** When its time-out began to run, in ms on the monotonic clock: with the refill that was under way when it came. */
   readonly startMs: number;
   readonly resolve: (id: bigint) => void;
   readonly reject: (error: Error) => void;
@@ -22,6 +22,8 @@ export class PrefetchedIds {
   #waiters: Waiter[] = [];
   /** The request for more ids that is under way. */
   #refill: Pending | undefined;
+  /** When the refill began, in ms on the monotonic clock. Reading the clock for every call would cost time. */
+  #refillStartMs = 0;
 
   /**
    * Begins without ids.
@@ -48,25 +50,29 @@ export class PrefetchedIds {
   }
 
   /**
-   * Waits for an id. Calls that wait at the same time share a refill, and its error. A refill begins with the time that
-   * the oldest call has left, so no call waits for longer than its time-out.
+   * Waits for an id. Calls that wait at the same time share a refill, its time-out and its error. A refill has the time
+   * that the oldest call has left, so no call waits for longer than its time-out.
+   *
+   * It is a property, since `IdClient` hands it on in every call.
    */
-  wait(resolve: (id: bigint) => void, reject: (error: Error) => void): Waiter {
-    const waiter = { startMs: performance.now(), resolve, reject };
+  readonly wait = (resolve: (id: bigint) => void, reject: (error: Error) => void): Waiter => {
+    const isFirst = this.#refill === undefined;
+    if (isFirst) this.#refillStartMs = performance.now();
+    const waiter = { startMs: this.#refillStartMs, resolve, reject };
     this.#waiters.push(waiter);
-    if (this.#refill === undefined) this.#beginRefill();
+    if (isFirst) this.#beginRefill();
     return waiter;
-  }
+  };
 
   /** Gives up a call that waits. The last one to be given up takes the refill with it. */
-  giveUp(waiter: Waiter): void {
+  readonly giveUp = (waiter: Waiter): void => {
     const index = this.#waiters.indexOf(waiter);
     if (index < 0) return;
     this.#waiters.splice(index, 1);
     if (this.#waiters.length > 0 || this.#refill === undefined) return;
     this.#requester.giveUp(this.#refill);
     this.#refill = undefined;
-  }
+  };
 
   #beginRefill(): void {
     this.#refill = this.#requester.begin(
@@ -82,7 +88,9 @@ export class PrefetchedIds {
     [this.#next, this.#step, this.#size] = [first, step, granted];
     const served = this.#waiters.splice(0, granted);
     for (const { resolve } of served) resolve(this.take());
-    if (this.#waiters.length > 0) this.#beginRefill();
+    if (this.#waiters.length === 0) return;
+    this.#refillStartMs = performance.now();
+    this.#beginRefill();
   }
 
   #onError(error: Error): void {

@@ -147,11 +147,7 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
     const prefetched = this.#prefetched;
     if (prefetched === undefined) return abortable(this.#requestId, this.#giveUp, signal);
     if (prefetched.size > 0 && !signal?.aborted) return Promise.resolve(prefetched.take());
-    return abortable(
-      (resolve, reject) => prefetched.wait(resolve, reject),
-      (waiter) => prefetched.giveUp(waiter),
-      signal,
-    );
+    return abortable(prefetched.wait, prefetched.giveUp, signal);
   }
 
   /**

@@ -63,7 +63,7 @@ describe("readKeyFile", () => {
     return path;
   }
 
-  it("reads a key that is the owner's, or the group's as well", async () => {
+  it("reads a key that the owner and the group may read", async () => {
     await using dir = await TempDir.make();
     for (const mode of [0o400, 0o600, 0o440, 0o640, 0o660]) {
       assertEquals(await readKeyFile(await keyFile(dir, `${HEX}\n`, mode)), KEY);
@@ -87,14 +87,14 @@ describe("readKeyFile", () => {
     }
   });
 
-  it("refuses what is no key, without showing it", async () => {
+  it("refuses a file without a key, and does not show its contents", async () => {
     await using dir = await TempDir.make();
     const path = await keyFile(dir, "my secret", 0o600);
     const error = await assertRejects(() => readKeyFile(path), SyntaxError, `${path} is something else`);
     assert(!error.message.includes("secret"));
   });
 
-  it("says that there is no file", async () => {
+  it("fails if the file does not exist", async () => {
     await assertRejects(() => readKeyFile("tests/access/no-such-file"), Deno.errors.NotFound, "no-such-file");
   });
 });

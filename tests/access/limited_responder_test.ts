@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals, assertExists } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { createLimitedResponder } from "../../lib/access/limited_responder.ts";
 import { SourceLimit } from "../../lib/access/source_limit.ts";
@@ -22,8 +22,9 @@ function serve() {
 
   function askRange(from: typeof a, count: number) {
     const length = respond(view, writeRangeRequest(view, count, 0, 1), from);
-    const { status, granted, retryAfterMs } = readRangeResponse(view, length)!;
-    return [status, granted, retryAfterMs];
+    const response = readRangeResponse(view, length);
+    assertExists(response);
+    return [response.status, response.granted, response.retryAfterMs];
   }
   function askBasic(from: typeof a): boolean {
     return readBasicResponse(view, respond(view, writeBasicRequest(view), from)) !== undefined;
@@ -32,17 +33,17 @@ function serve() {
 }
 
 describe("createLimitedResponder", () => {
-  it("gives a source its ids of a tick and no more, whichever way it asks, and others theirs", () => {
+  it("grants each source its ids of a tick and no more, by basic and range requests alike", () => {
     const { askRange, askBasic } = serve();
     assertEquals(askRange(a, 4), [0, 4, 0]);
-    assertEquals(askBasic(a), true);
+    assert(askBasic(a));
     assertEquals(askRange(a, 1000), [0, 5, 0]);
     assertEquals(askRange(a, 1), [1, 0, 700]);
-    assertEquals(askBasic(a), false);
+    assert(!askBasic(a));
     assertEquals(askRange(b, 1000), [0, 10, 0]);
   });
 
-  it("gives it as many again when the clock's tick ends, which is when it says that there will be some", () => {
+  it("grants as many again when the tick ends, and tells that time before", () => {
     const { clock, askRange } = serve();
     askRange(a, 10);
     const [, , waitMs] = askRange(a, 10);
@@ -61,7 +62,7 @@ describe("createLimitedResponder", () => {
     assertEquals(askRange(a, 10), [1, 0, 700]);
   });
 
-  it("hands on what is no request for ids, from a source that has had all of its", () => {
+  it("hands on datagrams that ask for no ids, also from a source without ids", () => {
     const { view, respond, askRange } = serve();
     askRange(a, 10);
     assertEquals(askRange(a, 0), [4, 0, 0]); // a bad request

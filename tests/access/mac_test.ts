@@ -57,13 +57,13 @@ describe("Mac, against bytes written out by hand", () => {
     assertEquals(hexOf(datagram), RESPONSE);
   });
 
-  it("gives a response its first byte, so that a response to a range request will do", () => {
+  it("signs a range response, whose first byte differs", () => {
     const datagram = view("02" + RESPONSE.slice(2, 64) + REQUEST.slice(64));
     mac.signResponse(datagram);
     assertEquals(hexOf(datagram), RESPONSE);
   });
 
-  it("knows both for what they are, and changes neither", () => {
+  it("verifies request and response, and changes neither", () => {
     const [request, response] = [view(REQUEST), view(RESPONSE)];
     assert(mac.verifyRequest(request, 48));
     assert(mac.verifyResponse(response, 48, request));
@@ -85,7 +85,7 @@ describe("Mac, against bytes written out by hand", () => {
     }
   });
 
-  it("takes neither for the other", () => {
+  it("refuses a response as a request, and a request as a response", () => {
     assert(!mac.verifyRequest(view(RESPONSE), 48));
     assert(!mac.verifyResponse(view(REQUEST), 48, view(REQUEST)));
     assert(!mac.verifyResponse(view(RESPONSE), 48, view(RESPONSE)));
@@ -114,7 +114,7 @@ describe("Mac, against bytes written out by hand", () => {
     }
   });
 
-  it("refuses what was made with another key", () => {
+  it("refuses datagrams that were signed with another key", () => {
     for (let bit = 0; bit < 8 * KEY.length; bit++) {
       const key = KEY.slice();
       key[bit >> 3] ^= 0x80 >> (bit & 7);
@@ -158,7 +158,7 @@ describe("Mac", () => {
     }
   });
 
-  it("makes another MAC for another nonce", () => {
+  it("makes a different MAC for a different nonce", () => {
     const mac = new Mac(KEY);
     const macs = [[0, 0], [0, 1], [1, 0], [2 ** 32 - 1, 2 ** 32 - 1]].map(([high, low]) => {
       const datagram = new DataView(new ArrayBuffer(48));
@@ -168,7 +168,7 @@ describe("Mac", () => {
     assertEquals(new Set(macs).size, 4);
   });
 
-  it("does not depend on what becomes of the array that the key was in", () => {
+  it("keeps a copy of the key", () => {
     const key = KEY.slice();
     const mac = new Mac(key);
     key.fill(0);

@@ -12,7 +12,7 @@ function openWindow(capacity?: number) {
 }
 
 describe("ReplayWindow", () => {
-  it("lets a request pass once", () => {
+  it("admits a request once", () => {
     const { window, now } = openWindow();
     assertEquals(window.admit(1, 2, now, now), FRESH);
     for (const later of [0, 1, MAX_AGE_MS]) assertEquals(window.admit(1, 2, now, now + later), SEEN);
@@ -30,7 +30,7 @@ describe("ReplayWindow", () => {
     assertEquals(window.admit(0, 0, now, now), SEEN);
   });
 
-  it("lets pass what is half a minute old or a second ahead, and nothing beyond", () => {
+  it("admits requests from half a minute old to a second ahead", () => {
     const { window, now } = openWindow();
     assertEquals(window.admit(1, 0, now - MAX_AGE_MS - 1, now), STALE);
     assertEquals(window.admit(1, 0, now - MAX_AGE_MS, now), FRESH);
@@ -39,7 +39,7 @@ describe("ReplayWindow", () => {
     for (const time of [0, 2 ** 53, 2 ** 64 - 1]) assertEquals(window.admit(4, 0, time, now), STALE);
   });
 
-  it("takes nothing that an earlier process may have let pass", () => {
+  it("refuses requests that an earlier process may have admitted", () => {
     const before = new ReplayWindow(START_MS - 100_000);
     const window = new ReplayWindow(START_MS);
     for (let time = START_MS - MAX_AGE_MS; time <= START_MS + MAX_REQUEST_AHEAD_MS; time += 100) {
@@ -50,7 +50,7 @@ describe("ReplayWindow", () => {
     }
   });
 
-  it("tells a time that passes at once, also right after it was made", () => {
+  it("tells a time that it admits at once, also right after it was made", () => {
     for (const later of [0, 1, 999, 1000, 1001, 5000, 100_000]) {
       const window = new ReplayWindow(START_MS);
       const now = START_MS + later;
@@ -60,7 +60,7 @@ describe("ReplayWindow", () => {
     }
   });
 
-  it("tells one that is further ahead than any request may be if the clock has stepped back", () => {
+  it("tells a time too far ahead to be admitted after the clock has stepped back", () => {
     const window = new ReplayWindow(START_MS);
     const now = START_MS - 5000;
     assertEquals(window.freshTimeMs(now) - now - MAX_REQUEST_AHEAD_MS, 5001);
@@ -69,7 +69,7 @@ describe("ReplayWindow", () => {
     }
   });
 
-  it("remembers as many requests as it has capacity for, and refuses by their time those that it forgot", () => {
+  it("remembers as many requests as its capacity, and refuses the forgotten ones by their time", () => {
     for (const capacity of [1, 2, 4, 64, 1024]) {
       const { window, now } = openWindow(capacity);
       const random = new Random(capacity);
@@ -85,14 +85,14 @@ describe("ReplayWindow", () => {
         const freshness = window.admit(high, low, now + i, later);
         assert(freshness !== FRESH);
         if (freshness === STALE) stale++;
-        else assertEquals(stale <= i, true);
+        else assert(stale <= i);
         if (i >= 4 * capacity) assertEquals(freshness, SEEN);
       }
       assert(stale >= 3 * capacity, "it remembers no more than twice its capacity");
     }
   });
 
-  it("lets no request pass twice, and always one with the time it tells, whatever clocks and requests do", () => {
+  it("admits no request twice, and always one with the time that it tells, at any clock and request", () => {
     for (let seed = 0; seed < 100; seed++) {
       const random = new Random(seed);
       const capacity = 1 << random.below(6);
@@ -130,7 +130,7 @@ describe("ReplayWindow", () => {
     }
   });
 
-  it("refuses a capacity that is none", () => {
+  it("refuses a wrong capacity", () => {
     assertThrows(() => new ReplayWindow(0, 0), RangeError, "capacity must be an integer from 1 to 33554432: got 0");
     assertThrows(() => new ReplayWindow(0, 1000), RangeError, "capacity must be a power of 2: got 1000");
   });

@@ -64,7 +64,7 @@ function verified(response: string, asked: Uint8Array<ArrayBuffer>): string {
 const FIRST_ID = "00" + "00000091a8000005"; // tick 0x1235 << 27, node 5
 
 describe("createSignedResponder", () => {
-  it("answers a signed request as if it were none, and signs that", () => {
+  it("signs the answer that the request would get unsigned", () => {
     const { clock, ask, nextId } = serve();
     const asked = request(clock.ms);
     assertEquals(
@@ -89,7 +89,7 @@ describe("createSignedResponder", () => {
     );
   });
 
-  it("answers nothing to whoever does not have the key, and spends no id on them", () => {
+  it("does not answer a request without a good MAC, and spends no id on it", () => {
     const { clock, ask, nextId } = serve();
     const unsigned = new Uint8Array(32);
     writeRangeRequest(new DataView(unsigned.buffer), 3, 1, 2);
@@ -122,7 +122,7 @@ describe("createSignedResponder", () => {
     assertEquals(nextId(), "00" + "00000091a8000405"); // the second one
   });
 
-  it("says which time a request has to have that is too old, too far ahead, or from before it was started", () => {
+  it("tells the time that a stale request should have", () => {
     const { clock, ask, nextId } = serve();
     for (const timeMs of [clock.ms - MAX_AGE_MS - 1, clock.ms + 1001, START_MS, START_MS + 1000, 0, 2 ** 53 - 1]) {
       const asked = request(timeMs);
@@ -135,7 +135,7 @@ describe("createSignedResponder", () => {
     assert(ask(request(clock.ms)).startsWith("0300"));
   });
 
-  it("serves a client that follows it, from the moment it is started", () => {
+  it("serves a client that uses the time that it tells, from its start on", () => {
     const { clock, ask } = serve();
     for (const sinceStartMs of [700, 999, 1000, 1500]) { // in the tick after the one in which it was made
       clock.ms = START_MS + sinceStartMs;
@@ -147,7 +147,7 @@ describe("createSignedResponder", () => {
     }
   });
 
-  it("says how long to wait if its clock has stepped back", () => {
+  it("tells how long to wait after its clock has stepped back", () => {
     const { clock, ask } = serve();
     clock.ms = START_MS - 5000;
     const asked = request(clock.ms);
@@ -157,7 +157,7 @@ describe("createSignedResponder", () => {
     );
   });
 
-  it("answers nothing where the other function does not", () => {
+  it("does not answer where the wrapped function does not", () => {
     const { clock, ask } = serve();
     const errorResponse = request(clock.ms, 0);
     errorResponse[1] = 1;
@@ -165,7 +165,7 @@ describe("createSignedResponder", () => {
     assertEquals(ask(errorResponse), "");
   });
 
-  it("answers no response, so that two servers with the same key cannot keep each other busy", () => {
+  it("does not answer a response, so two servers with one key cannot keep each other busy", () => {
     const { clock, ask } = serve();
     const other = serve();
     for (const asked of [request(clock.ms), request(clock.ms, 0), request(0)]) {

@@ -8,7 +8,7 @@ import { source } from "./sources.ts";
 describe("SourceLimit", () => {
   const [a, b] = [source("192.0.2.1"), source("192.0.2.2")];
 
-  it("gives a source its ids, then what is left of them, then none", () => {
+  it("grants a source its ids, then the rest of them, then none", () => {
     const limit = new SourceLimit({ idsPerWindow: 10 });
     assertEquals(limit.spend(a, 4, 1), 4);
     assertEquals(limit.spend(a, 4, 1), 4);
@@ -18,28 +18,28 @@ describe("SourceLimit", () => {
     assertEquals(limit.spend(b, 2 ** 32 - 1, 1), 10);
   });
 
-  it("takes nothing for a count of 0", () => {
+  it("spends nothing for a count of 0", () => {
     const limit = new SourceLimit({ idsPerWindow: 1 });
     assertEquals(limit.spend(a, 0, 1), 0);
     assertEquals(limit.spend(a, 1, 1), 1);
     assertEquals(limit.spend(a, 0, 1), 0);
   });
 
-  it("goes as far as counts go", () => {
+  it("grants counts up to 2^32 - 1", () => {
     const limit = new SourceLimit({ idsPerWindow: 2 ** 32 - 1 });
     assertEquals(limit.spend(a, 2 ** 32 - 2, 0), 2 ** 32 - 2);
     assertEquals(limit.spend(a, 2 ** 32 - 1, 0), 1);
     assertEquals(limit.spend(a, 1, 0), 0);
   });
 
-  it("begins anew in every other window, a lower one or the first one of all included", () => {
+  it("grants all ids anew in every other window, also in a lower one", () => {
     const limit = new SourceLimit({ idsPerWindow: 3 });
     for (const window of [0, 1, 2, 2 ** 32, 2 ** 32 + 1, 2 ** 40, 1, 0, -1, 2, 1]) {
       assertEquals([limit.spend(a, 2, window), limit.spend(a, 2, window), limit.spend(b, 5, window)], [2, 1, 3]);
     }
   });
 
-  it("counts a /64 of IPv6 as one source, and no more than that", () => {
+  it("counts each /64 of IPv6 as one source", () => {
     const limit = new SourceLimit({ idsPerWindow: 10 });
     assertEquals(limit.spend(source("2001:db8:0:1::1"), 6, 1), 6);
     assertEquals(limit.spend(source("2001:db8:0:1:ffff:ffff:ffff:ffff"), 6, 1), 4);
@@ -48,7 +48,7 @@ describe("SourceLimit", () => {
     assertEquals(limit.spend(source("2001:db9:0:1::1"), 10, 1), 10);
   });
 
-  it("counts an IPv4 address as one source, whichever socket it came to", () => {
+  it("counts an IPv4 address as one source, on IPv4 and IPv6 sockets alike", () => {
     const limit = new SourceLimit({ idsPerWindow: 10 });
     assertEquals(limit.spend(source("192.0.2.1"), 6, 1), 6);
     assertEquals(limit.spend(source("::ffff:192.0.2.1"), 6, 1), 4);
@@ -116,7 +116,7 @@ describe("SourceLimit", () => {
     }
   });
 
-  it("is not used up by forged senders for longer than a window", () => {
+  it("recovers from spoofed senders in the next window", () => {
     const limit = new SourceLimit({ idsPerWindow: 5, places: 64 });
     const forged = new SourceAddress();
     for (let window = 0; window < 3; window++) {

@@ -207,7 +207,9 @@ describe("IdCallOptions.signal, nextId with prefetch", () => {
 
 describe("IdCallOptions.signal, nextIds", () => {
   it("aborts a call that has got some of its ids", async () => {
-    await using server = new ScriptedServer((request) => request.index === 0 ? [grant(request, 1n, 1)] : []);
+    await using server = new ScriptedServer((request) =>
+      request.index === 0 ? [grant(request, 1n, { granted: 1 })] : []
+    );
     using client = new IdClient({ port: server.port, ...PATIENT });
     const error = await assertRejects(() => client.nextIds(5, { signal: AbortSignal.timeout(50) }), DOMException);
     assertEquals([error.name, server.requests.length], ["TimeoutError", 2]);

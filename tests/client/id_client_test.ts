@@ -21,8 +21,8 @@ const PATIENT = { retransmitMs: 60_000, timeoutMs: 120_000 };
 /** Asks again soon, and never gives up within a test. */
 const EAGER = { retransmitMs: 10, timeoutMs: 120_000 };
 
-describe("IdClient", () => {
-  it("asks for one id at a time, and gives out what the server granted", async () => {
+describe("IdClient.nextId and nextIds", () => {
+  it("asks for one id at a time, and returns the ids that the server granted", async () => {
     await using server = new ScriptedServer((request) => [grant(request, 1000n + BigInt(request.index))]);
     using client = new IdClient({ port: server.port, ...PATIENT });
     assertEquals(await client.nextId(), 1000n);
@@ -30,13 +30,13 @@ describe("IdClient", () => {
     assertEquals(server.requests.map(({ count }) => count), [1, 1]);
   });
 
-  it("asks a server by its name", async () => {
+  it("reaches a server by its name", async () => {
     await using server = new ScriptedServer((request) => [grant(request, 7n)]);
     using client = new IdClient({ hostname: "localhost", port: server.port, ...EAGER });
     assertEquals(await client.nextId(), 7n);
   });
 
-  it("has many requests in flight on one socket, and knows each answer by its tag, in whatever order", async () => {
+  it("has many requests in flight on one socket, and matches responses by their tags, in any order", async () => {
     const waiting: [SeenRequest, (datagrams: Uint8Array[]) => void][] = [];
     await using server = new ScriptedServer((request) =>
       new Promise((resolve) => {
@@ -54,34 +54,34 @@ describe("IdClient", () => {
     assertEquals(ids, ids.map((_, i) => BigInt.asUintN(32, firstTag + BigInt(i))));
   });
 
-  it("takes neither a repeated nor a late answer for another request's", async () => {
-    let late: Uint8Array | undefined;
+  it("ignores repeated and late responses", async () => {
+    let late: Uint8Array = new Uint8Array();
     await using server = new ScriptedServer((request) => {
       const answer = grant(request, BigInt(request.index));
       if (request.index === 0) {
         late = answer;
         return [answer, answer, answer];
       }
-      return [late!, answer, answer, late!];
+      return [late, answer, answer, late];
     });
     using client = new IdClient({ port: server.port, ...PATIENT });
     for (let i = 0n; i < 20n; i++) assertEquals(await client.nextId(), i);
   });
 
-  it("ignores what is no response, or another client's", async () => {
+  it("ignores datagrams that are no responses to its requests", async () => {
     await using server = new ScriptedServer((request) => {
       const good = grant(request, 7n);
       const otherTag = grant({ ...request, tagHigh: request.tagHigh ^ 1 }, 666n);
       const badReserved = good.slice();
       badReserved[3] = 1;
-      const tooMany = [grant(request, 8n, request.count + 1), grant(request, 8n, 2 ** 32 - 1)];
+      const tooMany = [request.count + 1, 2 ** 32 - 1].map((granted) => grant(request, 8n, { granted }));
       return [new Uint8Array(), Uint8Array.of(1), good.slice(0, 31), badReserved, otherTag, ...tooMany, good];
     });
     using client = new IdClient({ port: server.port, ...PATIENT });
     assertEquals(await client.nextId(), 7n);
   });
 
-  it("sends again what stays without response, with the same tag", async () => {
+  it("retransmits unanswered requests, with the same tag", async () => {
     await using server = new ScriptedServer((request) => request.index < 3 ? [] : [grant(request, 5n)]);
     using client = new IdClient({ port: server.port, ...EAGER });
     assertEquals(await client.nextId(), 5n);
@@ -98,7 +98,7 @@ describe("IdClient", () => {
     assertGreater(error.tries, 1);
   });
 
-  it("says why it could not send", async () => {
+  it("fails with the error of the last attempt to send", async () => {
     using client = new IdClient({ hostname: "host.invalid", retransmitMs: 10, timeoutMs: 30 });
     const error = await assertRejects(() => client.nextId(), NoResponseError, "host.invalid:9999");
     assertGreater(error.tries, 0);
@@ -111,7 +111,7 @@ describe("IdClient", () => {
       ["not-serving", WireStatus.NOT_SERVING],
     ] as const
   ) {
-    it(`waits out "${reason}" as long as the server says`, async () => {
+    it(`waits as long as the server says after "${reason}"`, async () => {
       const answeredMs: number[] = [];
       await using server = new ScriptedServer((request) => {
         answeredMs.push(performance.now());
@@ -124,7 +124,7 @@ describe("IdClient", () => {
       for (const i of [1, 2]) assertGreater(answeredMs[i] - answeredMs[i - 1], 28);
     });
 
-    it(`does not wait out "${reason}" past the time-out`, async () => {
+    it(`fails if the wait after "${reason}" would end past the time-out`, async () => {
       await using server = new ScriptedServer((request) => [refuse(request, status, 121_000)]);
       using client = new IdClient({ port: server.port, ...PATIENT });
       const error = await assertRejects(() => client.nextId(), UnavailableError, "the server has no ids");
@@ -140,7 +140,7 @@ describe("IdClient", () => {
       WireStatus.BAD_REQUEST,
     ]] as const
   ) {
-    it(`fails at once on "${reason}", against which waiting does not help`, async () => {
+    it(`fails at once after "${reason}"`, async () => {
       await using server = new ScriptedServer((request) => [refuse(request, status, 0)]);
       using client = new IdClient({ port: server.port, ...PATIENT });
       const error = await assertRejects(() => client.nextId(), RefusedError);
@@ -150,10 +150,10 @@ describe("IdClient", () => {
     });
   }
 
-  it("goes on where the server granted fewer than it asked for", async () => {
+  it("asks for the rest where the server granted fewer ids", async () => {
     await using server = new ScriptedServer((request) => {
       if (request.index === 1) return [refuse(request, WireStatus.OUT_OF_IDS, 1)];
-      return [grant(request, BigInt(request.index) * 1000n, Math.min(request.count, 4), 10n)];
+      return [grant(request, BigInt(request.index) * 1000n, { granted: Math.min(request.count, 4), step: 10n })];
     });
     using client = new IdClient({ port: server.port, ...PATIENT });
     assertEquals(await client.nextIds(10), [0n, 10n, 20n, 30n, 2000n, 2010n, 2020n, 2030n, 3000n, 3010n]);
@@ -162,7 +162,7 @@ describe("IdClient", () => {
     assertEquals(server.requests.length, 4);
   });
 
-  it("goes through ids one by one", async () => {
+  it("iterates over ids until it is closed", async () => {
     await using server = new ScriptedServer((request) => [grant(request, BigInt(request.index))]);
     using client = new IdClient({ port: server.port, ...PATIENT });
     const ids: bigint[] = [];
@@ -173,9 +173,9 @@ describe("IdClient", () => {
   });
 });
 
-describe("IdClient, prefetch", () => {
-  it("hands the ids of one range out from memory", async () => {
-    await using server = new ScriptedServer((request) => [grant(request, BigInt(request.index) * 100n, undefined, 2n)]);
+describe("IdClientOptions.prefetch", () => {
+  it("returns the ids of a range from memory", async () => {
+    await using server = new ScriptedServer((request) => [grant(request, BigInt(request.index) * 100n, { step: 2n })]);
     using client = new IdClient({ port: server.port, prefetch: 5, ...PATIENT });
     const ids: bigint[] = [];
     for (let i = 0; i < 11; i++) ids.push(await client.nextId());
@@ -183,7 +183,7 @@ describe("IdClient, prefetch", () => {
     assertEquals(server.requests.map(({ count }) => count), [5, 5, 5]);
   });
 
-  it("fetches once for all who wait, and for no fewer than they are", async () => {
+  it("fetches once for all calls that wait, and one id for each at least", async () => {
     await using server = new ScriptedServer((request) => [grant(request, BigInt(request.index) * 100n)]);
     using client = new IdClient({ port: server.port, prefetch: 2, ...PATIENT });
     const first = await Promise.all(Array.from({ length: 9 }, () => client.nextId()));
@@ -191,7 +191,7 @@ describe("IdClient, prefetch", () => {
     assertEquals(server.requests.map(({ count }) => count), [2, 7]);
   });
 
-  it("passes an error on to all who wait, and tries anew for the next", async () => {
+  it("passes an error on to all calls that wait, and fetches anew for the next call", async () => {
     await using server = new ScriptedServer((request) => [
       request.index === 0 ? refuse(request, WireStatus.OUT_OF_TIME, 0) : grant(request, 3n),
     ]);
@@ -210,7 +210,7 @@ describe("IdClientOptions.timeoutMs", () => {
   function slowServer(): ScriptedServer {
     return new ScriptedServer(async (request) => {
       await delay(60);
-      return [grant(request, BigInt(request.index), 1)];
+      return [grant(request, BigInt(request.index), { granted: 1 })];
     });
   }
 
@@ -223,7 +223,7 @@ describe("IdClientOptions.timeoutMs", () => {
   });
 
   it("limits nextIds where responses come without a pause", async () => {
-    await using server = new ScriptedServer((request) => [grant(request, BigInt(request.index), 1)]);
+    await using server = new ScriptedServer((request) => [grant(request, BigInt(request.index), { granted: 1 })]);
     using client = new IdClient({ port: server.port, ...HASTY });
     const startMs = performance.now();
     await assertRejects(() => client.nextIds(1_000_000), NoResponseError);
@@ -243,8 +243,8 @@ describe("IdClientOptions.timeoutMs", () => {
   });
 });
 
-describe("IdClient, several ports", () => {
-  it("asks them in turn", async () => {
+describe("IdClientOptions.port, several", () => {
+  it("asks the ports in turn", async () => {
     await using first = new ScriptedServer((request) => [grant(request, 1n)]);
     await using second = new ScriptedServer((request) => [grant(request, 2n)]);
     using client = new IdClient({ port: [first.port, second.port], ...PATIENT });
@@ -253,7 +253,7 @@ describe("IdClient, several ports", () => {
     assertEquals(ids, [1n, 2n, 1n, 2n]);
   });
 
-  it("asks the next at once when one is out of ids, and waits only when all are", async () => {
+  it("asks the next port at once when one is out of ids, and waits only when all are", async () => {
     await using first = new ScriptedServer((request) => [
       request.index === 0 ? refuse(request, WireStatus.OUT_OF_IDS, 100_000) : grant(request, 1n),
     ]);
@@ -266,7 +266,7 @@ describe("IdClient, several ports", () => {
     assertEquals([first.requests.length, second.requests.length], [2, 1]);
   });
 
-  it("goes on to the next when one is silent", async () => {
+  it("retransmits to the next port when one is silent", async () => {
     await using silent = new ScriptedServer(() => []);
     await using server = new ScriptedServer((request) => [grant(request, 2n)]);
     using client = new IdClient({ port: [silent.port, server.port], ...EAGER });
@@ -274,8 +274,8 @@ describe("IdClient, several ports", () => {
   });
 });
 
-describe("IdClient, closed", () => {
-  it("fails the calls under way, whatever they wait for, and all later ones", async () => {
+describe("IdClient.close", () => {
+  it("fails the calls under way and all later ones", async () => {
     const seen = Promise.withResolvers<void>();
     await using server = new ScriptedServer((request) => {
       if (request.index === 2) seen.resolve();
@@ -294,7 +294,7 @@ describe("IdClient, closed", () => {
     for await (const _ of client) throw new Error("there is no next id");
   });
 
-  it("gives up the ids in memory", async () => {
+  it("drops the ids in memory", async () => {
     await using server = new ScriptedServer((request) => [grant(request, 1n)]);
     const client = new IdClient({ port: server.port, prefetch: 10, ...PATIENT });
     await client.nextId();
@@ -303,7 +303,7 @@ describe("IdClient, closed", () => {
   });
 });
 
-describe("IdClient, its arguments", () => {
+describe("IdClient, wrong arguments", () => {
   const refused: [IdClientOptions, string][] = [
     [{ port: 0 }, "port must be an integer from 1 to 65535: got 0"],
     [{ port: 65_536 }, "port must be an integer from 1 to 65535: got 65536"],
@@ -319,7 +319,7 @@ describe("IdClient, its arguments", () => {
     });
   }
 
-  it("refuses a count that is none", async () => {
+  it("refuses a wrong count", async () => {
     using client = new IdClient();
     await assertRejects(() => client.nextIds(-1), RangeError, "count must be an integer from 0 to 4294967295: got -1");
     await assertRejects(() => client.nextIds("1" as unknown as number), TypeError, "count must be a number");

@@ -67,7 +67,7 @@ const SOCKETS = [
 
 for (const { name, Socket, unreachable } of SOCKETS) {
   describe(name, () => {
-    it("sends and hears, one datagram at a time and more than go into one system call", async () => {
+    it("sends and receives datagrams one at a time, and more than a system call takes", async () => {
       await using echo = new Echo();
       const events = new Events();
       const socket = new Socket("127.0.0.1", events);
@@ -77,7 +77,7 @@ for (const { name, Socket, unreachable } of SOCKETS) {
       assertEquals(events.errors, []);
     });
 
-    it("asks several ports", async () => {
+    it("sends to several ports", async () => {
       await using a = new Echo();
       await using b = new Echo();
       const events = new Events();
@@ -87,7 +87,7 @@ for (const { name, Socket, unreachable } of SOCKETS) {
       assertEquals(new Set(events.numbers).size, 20);
     });
 
-    it("says why a datagram cannot be sent", async () => {
+    it("reports why it cannot send a datagram", async () => {
       const events = new Events();
       const socket = new Socket(unreachable, events);
       socket.send(new DataView(new ArrayBuffer(8)), 8, 9);
@@ -96,7 +96,7 @@ for (const { name, Socket, unreachable } of SOCKETS) {
       assert(events.errors[0].message.length > 0);
     });
 
-    it("sends at once while it waits for the responses to others", async () => {
+    it("sends at once while it waits for responses", async () => {
       const server = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
       const receive = async () => (await within("a datagram", server.receive()))[0][0];
       const socket = new Socket("127.0.0.1", { onDatagram() {}, onSendError() {}, isWaiting: () => true });
@@ -116,7 +116,7 @@ for (const { name, Socket, unreachable } of SOCKETS) {
       server.close();
     });
 
-    it("is closed while it waits", async () => {
+    it("can be closed while it waits", async () => {
       const silent = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
       const socket = new Socket("127.0.0.1", { onDatagram() {}, onSendError() {}, isWaiting: () => true });
       socket.send(new DataView(new ArrayBuffer(8)), 8, (silent.addr as Deno.NetAddr).port);
@@ -128,7 +128,7 @@ for (const { name, Socket, unreachable } of SOCKETS) {
 }
 
 describe("LibcSocket.isPossible", () => {
-  it("is for addresses: names are for Deno to look up", () => {
+  it("is true of addresses only: Deno looks up names", () => {
     assertEquals(["127.0.0.1", "::1", "localhost", "fe80::1%eth0"].map(LibcSocket.isPossible), [
       true,
       true,

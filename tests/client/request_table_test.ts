@@ -22,7 +22,7 @@ function all(table: RequestTable<Request>): Request[] {
 }
 
 describe("RequestTable", () => {
-  it("finds each request by its tag, and by no other", () => {
+  it("finds each request by its own tag only", () => {
     const { table, requests } = filled(100);
     assertEquals(table.size, 100);
     for (const request of requests) {
@@ -35,7 +35,7 @@ describe("RequestTable", () => {
     }
   });
 
-  it("gives every request another tag, also in the place of one that is gone", () => {
+  it("gives every request a tag of its own, also in the place of a deleted request", () => {
     const { table, requests } = filled(3);
     const tags = new Set(requests.map(({ tagHigh, tagLow }) => `${tagHigh} ${tagLow}`));
     for (let i = 0; i < 1000; i++) {
@@ -53,7 +53,7 @@ describe("RequestTable", () => {
     assertEquals(new Set(all(table)), new Set(requests));
   });
 
-  it("lets a request go once", () => {
+  it("deletes a request once", () => {
     const { table, requests: [first, second] } = filled(2);
     table.delete(first);
     table.delete(first);
@@ -66,7 +66,7 @@ describe("RequestTable", () => {
     assertEquals(table.size, 2);
   });
 
-  it("is changed while it is gone through", () => {
+  it("can be changed while it is iterated", () => {
     const { table, requests } = filled(4);
     const seen: Request[] = [];
     table.forEach((request) => {
@@ -79,7 +79,7 @@ describe("RequestTable", () => {
     assertEquals(table.size, 1);
   });
 
-  it("does not let its tags be guessed", () => {
+  it("begins with random tags", () => {
     const starts = Array.from({ length: 20 }, () => filled(1).requests[0]);
     assertEquals(new Set(starts.map(({ tagHigh }) => tagHigh)).size, 20);
     assertEquals(new Set(starts.map(({ tagLow }) => tagLow)).size, 20);

@@ -9,7 +9,7 @@ export interface SeenRequest {
   tagLow: number;
 }
 
-/** What a scripted server is to do about a request: the datagrams to send back, now or later, or none. */
+/** Decides about a request: which datagrams to send back, now or later. */
 export type Script = (request: SeenRequest) => Uint8Array[] | Promise<Uint8Array[]>;
 
 /** A UDP server on loopback that answers by a script. */
@@ -42,30 +42,40 @@ export class ScriptedServer implements AsyncDisposable {
     }
   }
 
-  async [Symbol.asyncDispose]() {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#conn.close();
     await this.#served;
   }
 }
 
-/** The response that grants ids. */
-export function grant(request: SeenRequest, first: bigint, granted = request.count, step = 1n): Uint8Array {
-  return response(request, WireStatus.OK, granted, first, step);
+/**
+ * Makes the response that grants ids from `first` on: as many as the request asks for, one after the other, unless the
+ * options differ.
+ */
+export function grant(
+  request: SeenRequest,
+  first: bigint,
+  { granted = request.count, step = 1n }: { granted?: number; step?: bigint } = {},
+): Uint8Array {
+  return makeResponse(request, { status: WireStatus.OK, granted, first, step });
 }
 
-/** The response that refuses ids. */
+/** Makes the response that refuses ids. */
 export function refuse(request: SeenRequest, status: number, retryAfterMs: number): Uint8Array {
-  return response(request, status, 0, BigInt(retryAfterMs), 0n);
+  return makeResponse(request, { status, granted: 0, first: BigInt(retryAfterMs), step: 0n });
 }
 
-function response(request: SeenRequest, status: number, granted: number, first: bigint, step: bigint): Uint8Array {
+function makeResponse(
+  request: SeenRequest,
+  fields: { status: number; granted: number; first: bigint; step: bigint },
+): Uint8Array {
   const view = new DataView(new ArrayBuffer(RANGE_BYTES));
   view.setUint8(0, 2);
-  view.setUint8(1, status);
-  view.setUint32(4, granted);
+  view.setUint8(1, fields.status);
+  view.setUint32(4, fields.granted);
   view.setUint32(8, request.tagHigh);
   view.setUint32(12, request.tagLow);
-  view.setBigUint64(16, first);
-  view.setBigUint64(24, step);
+  view.setBigUint64(16, fields.first);
+  view.setBigUint64(24, fields.step);
   return new Uint8Array(view.buffer);
 }

@@ -10,13 +10,10 @@ import { SLOT_BYTES } from "../../lib/udp/udp_socket.ts";
 /** Longer than a datagram takes on this machine. */
 const TIMEOUT_MS = 500;
 
-/**
- * Has a kernel do without checksums for what a socket sends: then it refuses to take datagrams apart, as some devices
- * do.
- */
+/** A socket option: send without checksums. The kernel then refuses messages of several datagrams, as for some devices. */
 const SO_NO_CHECK = 11;
 
-/** A socket whose kernel does not know of several datagrams in a message. */
+/** A socket of a kernel that does not know messages of several datagrams. */
 class OldSocket extends RawSocket {
   override trySetUdpOption(): boolean {
     return false;
@@ -104,7 +101,7 @@ function texts(count: number, prefix = ""): string[] {
 
 if (Deno.build.os === "linux") {
   describe("SendBatch and ReceiveBatch", () => {
-    it("carry what follows one another as one message, if receiver and length are the same", () => {
+    it("carry consecutive datagrams of one receiver and length as one message", () => {
       using receiver = new Receiver();
       using other = new Receiver();
       using sender = new Sender();
@@ -135,7 +132,7 @@ if (Deno.build.os === "linux") {
     for (
       const [SenderSocket, ReceiverSocket] of [[RawSocket, OldSocket], [OldSocket, RawSocket], [OldSocket, OldSocket]]
     ) {
-      it(`carry each for itself from a ${SenderSocket.name} to a ${ReceiverSocket.name}`, () => {
+      it(`carry each datagram alone from a ${SenderSocket.name} to a ${ReceiverSocket.name}`, () => {
         using receiver = new Receiver(ReceiverSocket);
         using sender = new Sender(SenderSocket);
         sender.batch.sendTo(receiver.address);
@@ -145,7 +142,7 @@ if (Deno.build.os === "linux") {
       });
     }
 
-    it("carry more than there is room for", () => {
+    it("carry more datagrams than a batch holds", () => {
       using receiver = new Receiver();
       using sender = new Sender();
       sender.batch.sendTo(receiver.address);
@@ -162,7 +159,7 @@ if (Deno.build.os === "linux") {
       assertEquals(received, sent);
     });
 
-    it("carry empty datagrams, and cut off what is longer than a slot", () => {
+    it("carry empty datagrams, and cut off datagrams longer than a slot", () => {
       using receiver = new Receiver();
       using sender = new Sender();
       sender.batch.sendTo(receiver.address);
@@ -172,7 +169,7 @@ if (Deno.build.os === "linux") {
       assertEquals(receiver.datagrams(5), ["", "", full, full, "a"]);
     });
 
-    it("tell each sender, of IPv6 too", () => {
+    it("tell the sender of each message, of IPv6 too", () => {
       using receiver = new Receiver(RawSocket, "::1");
       using one = new Receiver(RawSocket, "::1");
       using other = new Receiver(RawSocket, "::1");
@@ -198,7 +195,7 @@ if (Deno.build.os === "linux") {
       assertEquals([one.datagrams(1), other.datagrams(1)], [["A"], ["A"]]);
     });
 
-    it("leave out what cannot be sent, and say why", () => {
+    it("leave out datagrams that the kernel refuses, and return the error", () => {
       using receiver = new Receiver();
       using sender = new Sender();
       for (const texts of [["a"], ["a1", "a2", "a3"]]) {
@@ -214,7 +211,7 @@ if (Deno.build.os === "linux") {
       }
     });
 
-    it("send each datagram for itself where the kernel does not take them apart, from then on", () => {
+    it("stop to send messages of several datagrams once the kernel refuses them", () => {
       using receiver = new Receiver();
       using other = new Receiver();
       using sender = new Sender();
@@ -239,7 +236,7 @@ if (Deno.build.os === "linux") {
       assertEquals(receiver.messages(2), [["a"], ["b"]]);
     });
 
-    it("send each datagram for itself where that shows in the middle of what there is no room for", () => {
+    it("send all datagrams where the kernel refuses messages in the middle of a full batch", () => {
       using receiver = new Receiver();
       using sender = new Sender();
       sender.socket.setOption(SO_NO_CHECK, Int32Array.of(1));

@@ -95,7 +95,7 @@ for (const [backend, bind] of Object.entries(BACKENDS) as [Backend, typeof liste
     });
 
     for (const silent of [[0], [9], [4, 5], [0, 9], [0, 1, 2, 3, 4, 5, 6, 7, 8], []]) {
-      it(`leaves out those answers of a batch that are to be left out: [${silent}]`, async () => {
+      it(`sends no answer where the function returns 0: [${silent}]`, async () => {
         await using server = await EchoServer.bind(backend);
         using peer = new Peer(server);
         for (let i = 0; i < 10; i++) await peer.send(silent.includes(i) ? 0 : 100, i);
@@ -106,7 +106,7 @@ for (const [backend, bind] of Object.entries(BACKENDS) as [Backend, typeof liste
       });
     }
 
-    it("answers empty datagrams, and cuts off what is longer than a slot", async () => {
+    it("answers empty datagrams, and cuts off datagrams longer than a slot", async () => {
       await using server = (await EchoServer.bind(backend)).serve();
       using peer = new Peer(server);
       await peer.send();
@@ -120,7 +120,7 @@ for (const [backend, bind] of Object.entries(BACKENDS) as [Backend, typeof liste
       assertEquals(await peer.receive(), [2, 3, 4]);
     });
 
-    it("answers more at once than a batch holds", async () => {
+    it("answers more datagrams at once than a batch holds", async () => {
       await using server = await EchoServer.bind(backend);
       using peer = new Peer(server);
       for (let i = 0; i < 200; i++) await peer.send(1, i);
@@ -128,7 +128,7 @@ for (const [backend, bind] of Object.entries(BACKENDS) as [Backend, typeof liste
       for (let i = 0; i < 200; i++) assertEquals(await peer.receive(), [2, i + 1]);
     });
 
-    it("lets the event loop turn while it serves: it can be told to stop under load", async () => {
+    it("lets the event loop turn under load, so that it can be stopped", async () => {
       const server = (await EchoServer.bind(backend)).serve();
       const peer = new Peer(server);
       let received = 0;
@@ -191,7 +191,7 @@ if (Deno.build.os === "linux") {
       assert(one > 0 && other > 0, `${one} and ${other}`);
     });
 
-    it("answers each datagram of those that come as one message", async () => {
+    it("answers each datagram of a message", async () => {
       await using server = (await EchoServer.bind("bindReuseport")).serve();
       const texts = Array.from({ length: 300 }, (_, i) => [i % 7 === 0 ? 0 : 1, i >> 8, i & 255]); // 0: no answer
       const expected = texts.filter(([first]) => first !== 0).map((bytes) => bytes.map((byte) => byte + 1 & 255));
@@ -213,20 +213,20 @@ if (Deno.build.os === "linux") {
       assertEquals(received, expected);
     });
 
-    it("does not share it with a socket that does not share", async () => {
+    it("does not share its port with a socket of another kind", async () => {
       await using server = await EchoServer.bind("bindReuseport");
       const { hostname, port } = server;
       assertThrows(() => listenDatagram({ hostname, port }), Deno.errors.AddrInUse);
     });
 
-    it("takes what arrives on its CPU, and from others where nobody else does", async () => {
+    it("gets the datagrams of its CPU, and of CPUs without a socket", async () => {
       await using server = (await EchoServer.bind("bindReuseport", { incomingCpu: 0 })).serve();
       using peer = new Peer(server);
       await peer.send(1);
       assertEquals(await peer.receive(), [2]);
     });
 
-    it("takes what arrives on another CPU when it is told to, and says how much has come", async () => {
+    it("gets the datagrams of another CPU after setIncomingCpu, and counts its traffic", async () => {
       const socket = bindReuseport({ hostname: "127.0.0.1", port: 0, incomingCpu: 0 });
       using peer = new Peer(socket);
       for (let i = 0; i < 3; i++) await peer.send(1);
@@ -243,7 +243,7 @@ if (Deno.build.os === "linux") {
     });
 
     for (const hostname of ["127.0.0.1", "0.0.0.0", "::1", "::"]) {
-      it(`leaves the group when it is told to, and answers what it has: ${hostname}`, async () => {
+      it(`leaves the group, and answers the datagrams in its queue: ${hostname}`, async () => {
         const leaving = bindReuseport({ hostname, port: 0 });
         const staying = await EchoServer.bind("bindReuseport", { hostname, port: leaving.port });
         const address = { hostname: hostname.includes(":") ? "::1" : "127.0.0.1", port: leaving.port };
@@ -271,7 +271,7 @@ if (Deno.build.os === "linux") {
       });
     }
 
-    it("says how many datagrams a batch has, before it answers them, and when it has", async () => {
+    it("tells its listener of each batch, before and after it answers", async () => {
       const socket = bindReuseport({ hostname: "127.0.0.1", port: 0 });
       const client = new ConnectedSocket("127.0.0.1", socket.port, 500);
       for (let i = 0; i < 70; i++) client.add(4);
@@ -288,7 +288,7 @@ if (Deno.build.os === "linux") {
       await served;
     });
 
-    it("reads the clock again when it is told to", async () => {
+    it("reads the clock anew in readClock", async () => {
       const socket = bindReuseport({ hostname: "127.0.0.1", port: 0 });
       const boundMs = socket.receivedMs;
       await until("the clock has gone on", () => socket.readClock());

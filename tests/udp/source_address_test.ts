@@ -28,19 +28,19 @@ describe("SourceAddress, against words written out by hand", () => {
       assertEquals(source.isIPv4, isIPv4);
     });
 
-    it(`reads ${address} as the kernel has it`, () => {
+    it(`reads ${address} as a sockaddr`, () => {
       source.readSockaddr(new DataView(encodeAddress(address, 9999).buffer));
       assertEquals([...source.words], words);
       assertEquals(source.isIPv4, isIPv4);
     });
   }
 
-  it("leaves a zone out", () => {
+  it("ignores a zone", () => {
     source.readText("fe80::1%eth0");
     assertEquals([...source.words], [0xfe800000, 0, 0, 1]);
   });
 
-  it("refuses what is no address", () => {
+  it("refuses texts that are no addresses", () => {
     for (const text of ["", "localhost", "1.2.3", "1.2.3.4.5", "256.0.0.1", "010.0.0.1", "1::2::3", "::1/64"]) {
       assertThrows(() => source.readText(text), SyntaxError, `hostname must be an IPv4 or IPv6 address: got "${text}"`);
     }

@@ -35,7 +35,7 @@ describe("createResponder, against bytes written out by hand", () => {
     assertEquals(ask(respond, "00"), "00" + "00000091a0000c05");
   });
 
-  it("answers a range request with first, step and how many", () => {
+  it("answers a range request with the first id, the step and the number of ids", () => {
     const { respond } = serve();
     assertEquals(
       ask(respond, `02 00 0000 00000003 ${TAG} 0000000000000000 0000000000000000`),
@@ -48,7 +48,7 @@ describe("createResponder, against bytes written out by hand", () => {
     );
   });
 
-  it("grants fewer when the tick is nearly used up, then none until the next one", () => {
+  it("grants fewer ids when the tick is nearly used up, then none until the next tick", () => {
     const { respond, clock } = serve();
     assertEquals(
       ask(respond, `02 00 0000 ffffffff ${TAG} 0000000000000000 0000000000000000`),
@@ -64,7 +64,7 @@ describe("createResponder, against bytes written out by hand", () => {
     assertEquals(ask(respond, "00"), "00" + "00000091a8000405");
   });
 
-  it("refuses nobody because of an old reading of the clock", () => {
+  it("reads the clock anew before it refuses a request", () => {
     let readMs = EPOCH_MS + 0x1233 * 1000;
     const generator = new IdSequencer({ nodeId: 5, clock: { now: () => readMs } });
     let nowMs = readMs;
@@ -81,7 +81,7 @@ describe("createResponder, against bytes written out by hand", () => {
     assertEquals(ask(respond, "00"), "00" + "00000091a8000005");
   });
 
-  it("says that the clock is behind, and for how many ms, even if they take more than 32 bits", () => {
+  it("tells that the clock is behind, and by how many ms, in 64 bits", () => {
     const { respond, clock } = serve();
     clock.ms = EPOCH_MS - 0x1_0000_0002;
     assertEquals(
@@ -91,7 +91,7 @@ describe("createResponder, against bytes written out by hand", () => {
     assertEquals(ask(respond, "00"), "01");
   });
 
-  it("says that it is out of time", () => {
+  it("tells that it is out of time", () => {
     const { respond, clock } = serve();
     clock.ms = EPOCH_MS + 2 ** 37 * 1000;
     assertEquals(
@@ -101,7 +101,7 @@ describe("createResponder, against bytes written out by hand", () => {
     assertEquals(ask(respond, "00"), "01");
   });
 
-  it("calls a request bad if its count is 0 or a reserved byte is not, and gives no id away", () => {
+  it("refuses a request whose count is 0 or whose reserved bytes are not, and spends no id", () => {
     const { respond } = serve();
     const bad = "02" + "04" + "0000" + "00000000" + TAG + "0000000000000000" + "0000000000000000";
     assertEquals(ask(respond, `02 00 0000 00000000 ${TAG} 0000000000000000 0000000000000000`), bad);
@@ -116,7 +116,7 @@ describe("createResponder, against bytes written out by hand", () => {
     assertEquals(ask(respond, "00"), "00" + "00000091a0000405");
   });
 
-  it("answers any datagram that is neither request with the basic error, and gives no id away", () => {
+  it("answers any other datagram with the basic error, and spends no id", () => {
     const { respond } = serve();
     for (let first = 0; first < 256; first++) {
       for (const length of [0, 1, 2, 8, 9, 31, 32, 33, 63, 64, 65, 1500]) {
@@ -131,7 +131,7 @@ describe("createResponder, against bytes written out by hand", () => {
     assertEquals(ask(respond, "00"), "00" + "00000091a0000405");
   });
 
-  it("does not answer a server's errors, so that two servers cannot keep each other busy", () => {
+  it("does not answer a server's errors, so two servers cannot keep each other busy", () => {
     const { respond, clock } = serve();
     const answers = [ask(respond, "ff"), ask(respond, `02 00 0000 00000000 ${TAG} 0000000000000000 0000000000000000`)];
     clock.ms = EPOCH_MS - 7;
@@ -147,7 +147,7 @@ describe("createResponder, against bytes written out by hand", () => {
     }
   });
 
-  it("is true to layouts whose fields lie across the two words", () => {
+  it("returns ids of layouts whose fields cross the 32-bit words", () => {
     for (const order of ["sequence-node", "node-sequence"] as const) {
       const layout = new IdLayout({ timeBits: 20, sequenceBits: 24, nodeBits: 20, tickMs: 1000, epochMs: 0, order });
       const clock = new HandClock(0);

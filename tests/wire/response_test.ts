@@ -9,12 +9,12 @@ const view = (text: string): [DataView, number] => {
 };
 
 describe("readBasicResponse", () => {
-  it("reads an id, to the last bit", () => {
+  it("reads ids of up to 64 bits", () => {
     assertEquals(readBasicResponse(...view("00 ffffffffffffffff")), 2n ** 64n - 1n);
     assertEquals(readBasicResponse(...view("00 0000000000000001")), 1n);
   });
 
-  it("reads an error, and anything else, as no id", () => {
+  it("returns undefined for an error and for any other datagram", () => {
     for (const text of ["01", "", "00", "00 00000000000001", "00 0000000000000001 00", "01 0000000000000001"]) {
       assertEquals(readBasicResponse(...view(text)), undefined);
     }
@@ -37,7 +37,7 @@ describe("readRangeResponse", () => {
     );
   });
 
-  it("reads every status, with the time to wait", () => {
+  it("reads every status with its time", () => {
     for (const status of [1, 2, 3, 4, 5, 6]) {
       const text = `02 0${status} 0000 00000000 0000000100000002 0000000000000258 0000000000000000`;
       assertEquals(readRangeResponse(...view(text)), {
@@ -52,7 +52,7 @@ describe("readRangeResponse", () => {
     }
   });
 
-  it("reads anything else as no response", () => {
+  it("returns undefined for any other datagram", () => {
     for (
       const text of [
         "",
