@@ -23,11 +23,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "address.h"
-#include "cpu.h"
 #include "load_options.h"
 #include "recorder.h"
 #include "segments.h"
+#include "system.h"
 #include "tally.h"
 #include "wire.h"
 
@@ -117,7 +116,7 @@ static void connect_client(struct client *client) {
 }
 
 static void set_up_client(struct client *client, int port) {
-  client->server = parse_address(options.host, port);
+  client->server = local_address(port);
   client->requests = check_memory(calloc((size_t)options.in_flight, sizeof *client->requests));
   client->free = check_memory(calloc((size_t)options.in_flight, sizeof *client->free));
   for (int i = 0; i < options.in_flight; i++) client->free[i] = i;
@@ -371,7 +370,8 @@ static void drain(void) {
 }
 
 int main(int argc, char **argv) {
-  options = parse_options(argc, argv);
+  (void)argc;
+  options = parse_options(argv);
   recorder.path = options.ids_path;
   if (options.cpu >= 0) pin_to(options.cpu);
   check(prctl(PR_SET_PDEATHSIG, SIGTERM), "prctl");

@@ -7,7 +7,7 @@
 #include <endian.h>
 #include <stdint.h>
 
-#include "check.h"
+#include "system.h"
 
 struct recorder {
   const char *path; // NULL: keep nothing

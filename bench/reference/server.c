@@ -6,43 +6,27 @@
  * Prints its port when it serves; ends when its stdin or its parent does, or with SIGTERM.
  */
 #define _GNU_SOURCE
-#include <getopt.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "address.h"
-#include "cpu.h"
+#include "options.h"
 #include "responder.h"
 #include "segments.h"
+#include "system.h"
 
 enum { BATCH = 64, MAX_WORKERS = 256, MAX_ANSWERS = BATCH * 128 };
 
 enum calls { PLAIN, BATCHES, SEGMENTS };
 
 struct options {
-  const char *host;
-  int port;
   int workers;
   bool incoming_cpu;
   enum calls calls;
   int sequence_bits;
-  int node_id;
 };
-
-static const char HELP[] =
-    "Usage: server [options]\n"
-    "  --host ADDRESS       the IPv4 or IPv6 address to bind; default 127.0.0.1\n"
-    "  --port N             the port; default 0: let the system choose\n"
-    "  --workers N          how many processes, each pinned to a CPU of its own as far as there are enough; default 1\n"
-    "  --incoming-cpu       each worker takes what arrives on its CPU (SO_INCOMING_CPU)\n"
-    "  --calls plain|batch|segments\n"
-    "                       one datagram a system call; up to 64; or up to 64 messages, each of several datagrams of one\n"
-    "                       sender or receiver where there are such; default segments\n"
-    "  --sequence-bits N    ids of a second: 2^N, 0 to 24; default 17\n"
-    "  --node-id N          0 to 1023; default 0\n";
 
 static enum calls parse_calls(const char *name) {
   if (strcmp(name, "plain") == 0) return PLAIN;
@@ -51,52 +35,18 @@ static enum calls parse_calls(const char *name) {
   fail("--calls", "is none of plain, batch and segments");
 }
 
-static struct options parse_options(int argc, char **argv) {
-  static const struct option flags[] = {
-      {"host", required_argument, NULL, 'h'},
-      {"port", required_argument, NULL, 'p'},
-      {"workers", required_argument, NULL, 'w'},
-      {"incoming-cpu", no_argument, NULL, 'i'},
-      {"calls", required_argument, NULL, 'c'},
-      {"sequence-bits", required_argument, NULL, 's'},
-      {"node-id", required_argument, NULL, 'n'},
-      {NULL, 0, NULL, 0},
+// See `ReferenceServerOptions` in start_server.ts.
+static struct options parse_options(char **argv) {
+  return (struct options){
+      .workers = integer_option(argv, "--workers", 1, 1, MAX_WORKERS),
+      .incoming_cpu = second_option(argv, "--incoming-cpu", "no", "yes"),
+      .calls = parse_calls(text_option(argv, "--calls", "segments")),
+      .sequence_bits = integer_option(argv, "--sequence-bits", 17, 0, MAX_SEQUENCE_BITS),
   };
-  struct options options = {.host = "127.0.0.1", .workers = 1, .calls = SEGMENTS, .sequence_bits = 17};
-  int flag;
-  while ((flag = getopt_long(argc, argv, "", flags, NULL)) != -1) {
-    switch (flag) {
-    case 'h':
-      options.host = optarg;
-      break;
-    case 'p':
-      options.port = integer_option("--port", optarg, 0, 65535);
-      break;
-    case 'w':
-      options.workers = integer_option("--workers", optarg, 1, MAX_WORKERS);
-      break;
-    case 'i':
-      options.incoming_cpu = true;
-      break;
-    case 'c':
-      options.calls = parse_calls(optarg);
-      break;
-    case 's':
-      options.sequence_bits = integer_option("--sequence-bits", optarg, 0, MAX_SEQUENCE_BITS);
-      break;
-    case 'n':
-      options.node_id = integer_option("--node-id", optarg, 0, MAX_NODE_ID);
-      break;
-    default:
-      fputs(HELP, stderr);
-      exit(2);
-    }
-  }
-  return options;
 }
 
 static int bind_socket(const struct options *options, int port, int cpu) {
-  struct address address = parse_address(options->host, port);
+  struct address address = local_address(port);
   int fd = check(socket(address.storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
   set_option(fd, SO_REUSEPORT, 1);
   // Only what is set before bind counts in the choice of a worker.
@@ -223,7 +173,7 @@ static _Noreturn void work(const struct options *options, int fd, int worker, in
   check(prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl");
   if (getppid() != supervisor) exit(1);
   pin_to(cpu);
-  struct generator generator = make_generator(options->sequence_bits, (uint32_t)options->node_id, (uint32_t)worker,
+  struct generator generator = make_generator(options->sequence_bits, 0, (uint32_t)worker,
                                               (uint32_t)options->workers);
   if (options->calls == SEGMENTS) serve_segments(fd, &generator);
   if (options->calls == BATCHES) serve_batches(fd, &generator);
@@ -236,13 +186,14 @@ static void on_worker_end(int signal) {
 }
 
 int main(int argc, char **argv) {
-  struct options options = parse_options(argc, argv);
+  (void)argc;
+  struct options options = parse_options(argv);
   check(prctl(PR_SET_PDEATHSIG, SIGTERM), "prctl");
   signal(SIGCHLD, on_worker_end);
 
   // All sockets are bound here, so that a port that the system chose is known, and is served by all when it is printed.
   int sockets[MAX_WORKERS], cpus[MAX_WORKERS];
-  int port = options.port;
+  int port = 0;
   for (int i = 0; i < options.workers; i++) {
     cpus[i] = allowed_cpu(i);
     sockets[i] = bind_socket(&options, port, cpus[i]);

@@ -29,9 +29,13 @@ export interface ReferenceServer extends AsyncDisposable {
  */
 export async function startReferenceServer(program: string, options: ReferenceServerOptions): Promise<ReferenceServer> {
   const { workers, incomingCpu, calls, sequenceBits } = options;
-  const args = Object.entries({ workers, calls, "sequence-bits": sequenceBits })
+  const args = Object.entries({
+    workers,
+    calls,
+    "sequence-bits": sequenceBits,
+    "incoming-cpu": incomingCpu ? "yes" : "no",
+  })
     .flatMap(([name, value]) => value === undefined ? [] : [`--${name}`, String(value)]);
-  if (incomingCpu) args.push("--incoming-cpu");
   // It ends when its stdin does, so also when this process is killed.
   const child = new Deno.Command(program, { args, stdin: "piped", stdout: "piped" }).spawn();
   const { value } = await child.stdout.pipeThrough(new TextDecoderStream()).getReader().read();
