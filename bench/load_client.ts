@@ -1,29 +1,25 @@
 /**
- * One client of the UDP benchmark: asks for one id a request, with the basic protocol, keeps so many requests in
- * flight, and prints a line a second: how many ids and how many errors it got.
+ * One client of the UDP benchmark: asks a server on this machine for one id a request, with the basic protocol, and
+ * prints a line a second: how many ids and how many errors it got.
  *
- * Arguments: the server's address and port, and how many requests are in flight (1 to 64).
+ * Arguments: the server's port, and how many requests are in flight (at most 64, so that the server's receive buffer
+ * has room for them).
  */
 import { ConnectedSocket } from "../lib/udp/connected_socket.ts";
 import { BASIC_REQUEST_BYTES, BASIC_SUCCESS_BYTES } from "../lib/wire/protocol.ts";
 import { writeBasicRequest } from "../lib/wire/request.ts";
 
-/** More than this would not always fit into the server's receive buffer. */
-const MAX_IN_FLIGHT = 64;
-
-/** After so long without a response, the requests in flight count as lost. */
+const HOSTNAME = "127.0.0.1";
+/** The requests in flight count as lost after this time without a response. */
 const TIMEOUT_MS = 100;
 
-const [hostname, port, inFlight] = [Deno.args[0], Number(Deno.args[1]), Number(Deno.args[2])];
-if (!(inFlight >= 1 && inFlight <= MAX_IN_FLIGHT)) {
-  throw new RangeError(`the number of requests in flight must be 1 to ${MAX_IN_FLIGHT}: got ${Deno.args[2]}`);
-}
+const [port, inFlight] = Deno.args.map(Number);
+let [second, oks, errors] = [Math.floor(Date.now() / 1000), 0, 0];
 if (Deno.build.os === "linux") loadThroughLibc();
 else await loadThroughDeno();
 
 function loadThroughLibc(): void {
-  const socket = new ConnectedSocket(hostname, port, TIMEOUT_MS);
-  const count = counter();
+  const socket = new ConnectedSocket(HOSTNAME, port, TIMEOUT_MS);
   let toSend = inFlight;
   while (true) {
     for (let i = 0; i < toSend; i++) socket.add(writeBasicRequest(socket.slot));
@@ -36,13 +32,11 @@ function loadThroughLibc(): void {
 }
 
 async function loadThroughDeno(): Promise<never> {
-  const conn = Deno.listenDatagram({ transport: "udp", hostname: hostname.includes(":") ? "::" : "0.0.0.0", port: 0 });
-  const server: Deno.NetAddr = { transport: "udp", hostname, port };
+  const conn = Deno.listenDatagram({ transport: "udp", hostname: HOSTNAME, port: 0 });
   const request = new Uint8Array(BASIC_REQUEST_BYTES);
   writeBasicRequest(new DataView(request.buffer));
-  const count = counter();
   const ask = async (requests: number) => {
-    while (requests-- > 0) await conn.send(request, server);
+    while (requests-- > 0) await conn.send(request, { transport: "udp", hostname: HOSTNAME, port });
   };
   let answeredMs = Date.now();
   setInterval(() => Date.now() - answeredMs > TIMEOUT_MS && ask(inFlight), TIMEOUT_MS);
@@ -57,15 +51,12 @@ async function loadThroughDeno(): Promise<never> {
 }
 
 /** Counts, and prints the counts when a second of the clock has passed. */
-function counter(): (ok: number, error: number) => void {
-  let [second, oks, errors] = [Math.floor(Date.now() / 1000), 0, 0];
-  return (ok, error) => {
-    const now = Math.floor(Date.now() / 1000);
-    if (now > second) {
-      console.log(`${second} ${oks} ${errors}`);
-      [second, oks, errors] = [now, 0, 0];
-    }
-    oks += ok;
-    errors += error;
-  };
+function count(ok: number, error: number): void {
+  const now = Math.floor(Date.now() / 1000);
+  if (now > second) {
+    console.log(`${second} ${oks} ${errors}`);
+    [second, oks, errors] = [now, 0, 0];
+  }
+  oks += ok;
+  errors += error;
 }

@@ -5,12 +5,9 @@
  *     deno task bench:simple [seconds]
  */
 import { IdGenerator, OutOfIdsError } from "../mod.ts";
+import { integerArg } from "./integer_arg.ts";
 
-const seconds = Number(Deno.args[0] ?? 10);
-if (!Number.isInteger(seconds) || seconds < 1) {
-  console.error(`the number of seconds must be a positive integer: got ${Deno.args[0]}`);
-  Deno.exit(2);
-}
+const seconds = integerArg(0, "seconds", 10);
 
 // Read once a call, for the generator and for the table, so that every id is counted in its own second.
 let nowMs = Date.now();

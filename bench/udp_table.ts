@@ -4,10 +4,12 @@
  *
  *     deno task bench:udp [workers] [seconds]
  */
+import { denoCommand } from "../testing/deno_process.ts";
 import { ServerProcess } from "../testing/server_process.ts";
+import { integerArg } from "./integer_arg.ts";
 
-const workers = numberArg(0, "workers", navigator.hardwareConcurrency);
-const seconds = numberArg(1, "seconds", 10);
+const workers = integerArg(0, "workers", navigator.hardwareConcurrency);
+const seconds = integerArg(1, "seconds", 10);
 
 await using server = await ServerProcess.start({ flags: ["--workers", String(workers)] });
 for (const inFlight of [1, 64]) {
@@ -15,12 +17,9 @@ for (const inFlight of [1, 64]) {
   await table(inFlight);
 }
 
-/** Prints a line a second: what all clients got, and what each of them did. */
+/** Prints a line a second: the sums of all clients, and the counts of each. */
 async function table(inFlight: number): Promise<void> {
-  const clients = Array.from(
-    { length: workers },
-    (_, i) => startClient(server.ports[i % server.ports.length], inFlight),
-  );
+  const clients = Array.from({ length: workers }, (_, i) => startClient(i, inFlight));
   const rows = new Map<number, [ok: number, error: number][]>();
   let printed = 0;
   const done = Promise.withResolvers<void>();
@@ -48,13 +47,11 @@ function formatRow(row: [ok: number, error: number][]): string {
   return `ok: ${sum(oks)}, error: ${sum(errors)}; ok: [${oks.join(", ")}], error: [${errors.join(", ")}]`;
 }
 
-function startClient(port: number, inFlight: number): Deno.ChildProcess {
-  const client = new URL("./load_client.ts", import.meta.url).href;
-  return new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["run", "--quiet", "--unstable-net", "--allow-ffi", "--allow-net=127.0.0.1,0.0.0.0"],
-      ...[client, "127.0.0.1", String(port), String(inFlight)],
-    ],
+function startClient(index: number, inFlight: number): Deno.ChildProcess {
+  return denoCommand({
+    deno: ["run", "--quiet", "--unstable-net", "--allow-ffi", "--allow-net=127.0.0.1,0.0.0.0"],
+    program: "bench/load_client.ts",
+    args: [server.ports[index % server.ports.length], inFlight],
     stdin: "null",
     stdout: "piped",
   }).spawn();
@@ -67,11 +64,4 @@ async function readLines(stream: ReadableStream<Uint8Array<ArrayBuffer>>, onLine
     rest = lines.pop() ?? "";
     lines.forEach(onLine);
   }
-}
-
-function numberArg(index: number, name: string, otherwise: number): number {
-  const value = Number(Deno.args[index] ?? otherwise);
-  if (Number.isInteger(value) && value > 0) return value;
-  console.error(`the number of ${name} must be a positive integer: got ${Deno.args[index]}`);
-  Deno.exit(2);
 }

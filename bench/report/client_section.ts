@@ -1,3 +1,4 @@
+import { denoCommand } from "../../testing/deno_process.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 import type { Sample } from "./figures.ts";
 import type { Lab } from "./lab.ts";
@@ -71,11 +72,11 @@ async function runClient(lab: Lab, { ports, own: { ledger } }: OwnTarget, { pref
   const { seconds, signal } = lab.options;
   await using directory = await TempDir.make();
   const path = `${directory.path}/ids`;
-  const program = new URL("./client_process.ts", import.meta.url).pathname;
-  const deno = [Deno.execPath(), "run", "--quiet", "--unstable-net", "--allow-net", "--allow-ffi"];
-  const numbers = [ports[0], prefetch, callers, seconds, ledger.step].map(String);
-  const client = new Deno.Command("taskset", {
-    args: ["--cpu-list", String(lab.cpu(1)), ...deno, `--allow-write=${path}`, program, ...numbers, path],
+  const client = denoCommand({
+    deno: ["run", "--quiet", "--unstable-net", "--allow-net", "--allow-ffi", `--allow-write=${path}`],
+    program: "bench/report/client_process.ts",
+    args: [...[ports[0], prefetch, callers, seconds, ledger.step].map(String), path],
+    cpu: lab.cpu(1),
     stdin: "null",
     stderr: "inherit",
     signal,

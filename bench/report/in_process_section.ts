@@ -1,3 +1,4 @@
+import { denoCommand } from "../../testing/deno_process.ts";
 import type { Sample } from "./figures.ts";
 import type { Lab } from "./lab.ts";
 import type { Section } from "./section.ts";
@@ -69,15 +70,13 @@ interface BenchReport {
 
 async function runBench(lab: Lab, file: string): Promise<Record<string, Sample>> {
   const { signal } = lab.options;
-  const { success, stdout, stderr } = await unlessStopped(
-    new Deno.Command(Deno.execPath(), {
-      args: ["bench", "--json", "-P", file],
-      cwd: new URL("../", import.meta.url),
-      stdin: "null",
-      signal,
-    }).output(),
+  const bench = denoCommand({
+    deno: ["bench", "--json", "--config", "bench/deno.json", "-P"],
+    program: `bench/${file}`,
+    stdin: "null",
     signal,
-  );
+  });
+  const { success, stdout, stderr } = await unlessStopped(bench.output(), signal);
   if (!success) throw new Error(`${file} has failed: ${new TextDecoder().decode(stderr)}`);
   const { benches } = JSON.parse(new TextDecoder().decode(stdout)) as BenchReport;
   return Object.fromEntries(benches.map(({ name, results: [result] }) => {

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/a
 import { describe, it } from "@std/testing/bdd";
 import { IdLedger } from "../report/id_ledger.ts";
 import type { Results } from "../report/results.ts";
+import { type DenoOutput, runDeno } from "../../testing/deno_process.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 
 const SECTIONS = [
@@ -14,14 +15,9 @@ const POSITIVE = /PerSecond$|^nsPer|Ms$|RssMib$|PssMib$|^p[0-9]+Us$/;
 /** An SVG that is larger than this, in bytes, is too large for a page. */
 const MAX_CHART_BYTES = 40_000;
 
-/** Runs the report as its task does. */
-async function report(...args: string[]): Promise<{ code: number; stderr: string }> {
-  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "-P", "bench/report/main.ts", ...args],
-    cwd: new URL("../../", import.meta.url),
-    env: { NO_COLOR: "1" },
-  }).output();
-  return { code, stderr: new TextDecoder().decode(stderr) };
+/** Runs the report as a user does. */
+function report(...args: string[]): Promise<DenoOutput> {
+  return runDeno({ deno: ["task", "--quiet", "bench:report", ...args] });
 }
 
 describe("the report of the benchmarks", () => {

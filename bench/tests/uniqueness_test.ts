@@ -1,17 +1,14 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { runDeno } from "../../testing/deno_process.ts";
 import { FAULTS } from "../uniqueness/faults.ts";
 import { SUBJECTS } from "../uniqueness/subjects.ts";
 
 /** Runs the comparison as its task does, and returns the cells of its table: by generator, then by column. */
 async function compare(): Promise<Map<string, Map<string, string>>> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "-P=compare", "bench/uniqueness/main.ts"],
-    cwd: new URL("../../", import.meta.url),
-    env: { NO_COLOR: "1" },
-  }).output();
-  assertEquals(code, 0, new TextDecoder().decode(stderr));
-  const lines = new TextDecoder().decode(stdout).split("\n").filter((line) => line.startsWith("|"));
+  const { code, stdout, stderr } = await runDeno({ deno: ["task", "--quiet", "compare:uniqueness"] });
+  assertEquals(code, 0, stderr);
+  const lines = stdout.split("\n").filter((line) => line.startsWith("|"));
   const [columns, , ...rows] = lines.map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));
   return new Map(rows.map((row) => [row[0], new Map(row.map((cell, i) => [columns[i], cell]))]));
 }

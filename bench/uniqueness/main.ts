@@ -11,6 +11,7 @@
 import type { BatchResult } from "./process.ts";
 import { type Fault, FAULTS, type Script } from "./faults.ts";
 import { type Subject, SUBJECTS } from "./subjects.ts";
+import { runDeno } from "../../testing/deno_process.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 
 const cells = SUBJECTS.flatMap((subject) => FAULTS.map((fault) => ({ subject, fault, text: "" })));
@@ -67,16 +68,15 @@ function countGiven(ids: string[], given: ReadonlySet<string>): number {
 
 /** Runs one process of a fault, and returns the outcome of each of its batches. */
 async function runProcess(subject: Subject, script: Script, stateDir: string, seed: number): Promise<BatchResult[]> {
-  const { success, stdout, stderr } = await new Deno.Command("deno", {
-    args: [
-      // To read: nodejs-snowflake loads its WebAssembly from Deno's cache.
-      ...["run", "--quiet", "--no-prompt", `--seed=${seed}`, "--allow-read", `--allow-write=${stateDir}`],
-      ...[new URL("./process.ts", import.meta.url).href, subject.name, JSON.stringify(script), stateDir],
-    ],
+  const { code, stdout, stderr } = await runDeno({
+    // To read: nodejs-snowflake loads its WebAssembly from Deno's cache.
+    deno: ["run", "--quiet", "--no-prompt", `--seed=${seed}`, "--allow-read", `--allow-write=${stateDir}`],
+    program: "bench/uniqueness/process.ts",
+    args: [subject.name, JSON.stringify(script), stateDir],
     stdin: "null",
-  }).output();
-  if (!success) throw new Error(`the process of ${subject.name} failed: ${new TextDecoder().decode(stderr)}`);
-  return new TextDecoder().decode(stdout).trim().split("\n").map((line) => JSON.parse(line));
+  });
+  if (code !== 0) throw new Error(`the process of ${subject.name} failed: ${stderr}`);
+  return stdout.trim().split("\n").map((line) => JSON.parse(line));
 }
 
 function formatMs(ms: number): string {
