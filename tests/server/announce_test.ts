@@ -1,0 +1,41 @@
+import { assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { announce } from "../../lib/server/announce.ts";
+import { planWorkers } from "../../lib/server/plan_workers.ts";
+import type { ServeOptions } from "../../lib/server/serve_options.ts";
+import { DEFAULTS } from "./serve_defaults.ts";
+
+/** The lines about a server with these options. */
+function linesOf(options: Partial<ServeOptions>, workerCount: number, cpus: number[] | undefined): string[] {
+  const all = { ...DEFAULTS, ...options };
+  const backend = all.backend ?? "reuseport";
+  const lines: string[] = [];
+  const note = (line: string) => lines.push(line);
+  const share = { kind: "pool" as const, path: "/p" };
+  announce(all, planWorkers({ ...{ options: all, backend, workerCount, cpus, share }, access: {} }), {
+    ...{ info: note, warn: note },
+  });
+  return lines;
+}
+
+describe("announce", () => {
+  it("tells node, address, workers, capacity, and a command line to try", () => {
+    assertEquals(linesOf({}, 2, [0, 1]), [
+      "node 0 on 127.0.0.1 udp port 9999: 2 workers (reuseport, on CPUs 0, 1), up to 131,072 ids a second (layout default)",
+      "try it: deno task id --port 9999",
+    ]);
+  });
+
+  it("tells the port of every worker with listen-datagram", () => {
+    assertEquals(linesOf({ backend: "listen-datagram", hostname: "192.0.2.1", nodeId: 7 }, 2, undefined), [
+      "node 7 on 192.0.2.1 udp port 9999, 10000: 2 workers (listen-datagram, not pinned), " +
+      "up to 131,072 ids a second (layout default)",
+      "try it: deno task id --host 192.0.2.1 --port 9999,10000",
+    ]);
+  });
+
+  it("quotes a key file whose path a shell would split", () => {
+    assertEquals(linesOf({ keyFile: "/a key" }, 1, [3])[1], "try it: deno task id --port 9999 --key-file '/a key'");
+    assertEquals(linesOf({ keyFile: "~/.global-id/key" }, 1, [3])[1].split(" ").at(-1), "~/.global-id/key");
+  });
+});

@@ -1,0 +1,39 @@
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { planWorkers, type WorkerPlan } from "../../lib/server/plan_workers.ts";
+import { DEFAULTS } from "./serve_defaults.ts";
+
+const PLAN: WorkerPlan = {
+  ...{ options: DEFAULTS, backend: "reuseport", workerCount: 3, cpus: [4, 6], share: { kind: "pool", path: "/p" } },
+  access: {},
+};
+
+describe("planWorkers", () => {
+  it("numbers the workers, and pins them to the CPUs in turn", () => {
+    const configs = planWorkers(PLAN);
+    assertEquals(configs.map(({ worker, cpu, incomingCpu }) => [worker, cpu, incomingCpu]), [
+      [0, 4, 4],
+      [1, 6, 6],
+      [2, 4, 4],
+    ]);
+  });
+
+  it("pins no worker without CPUs", () => {
+    assertEquals(planWorkers({ ...PLAN, cpus: undefined }).map(({ cpu }) => cpu), [undefined, undefined, undefined]);
+  });
+
+  it("gives all workers one port, with listen-datagram one port each", () => {
+    const portsOf = (plan: WorkerPlan) => planWorkers(plan).map(({ port }) => port);
+    assertEquals(portsOf(PLAN), [9999, 9999, 9999]);
+    assertEquals(portsOf({ ...PLAN, backend: "listen-datagram" }), [9999, 10_000, 10_001]);
+    const options = { ...DEFAULTS, port: 0 };
+    assertEquals(portsOf({ ...PLAN, backend: "listen-datagram", options }), [0, 0, 0]);
+  });
+
+  it("gives every worker a reservation of its own", () => {
+    const share = { kind: "subnode" as const, workerCount: 3, reservation: { firstTick: 1, mark: 2 } };
+    const [first, second] = planWorkers({ ...PLAN, share });
+    assertEquals(first.share, second.share);
+    assert(first.share !== second.share);
+  });
+});

@@ -1,0 +1,18 @@
+import type { ServeOptions } from "../../lib/server/serve_options.ts";
+
+/** The options of a server that is started without flags. */
+export const DEFAULTS: ServeOptions = {
+  nodeId: 0,
+  hostname: "127.0.0.1",
+  port: 9999,
+  workers: undefined,
+  backend: undefined,
+  layout: "default",
+  clockPolicy: "refuse",
+  maxDriftMs: undefined,
+  stateDir: undefined,
+  allow: undefined,
+  keyFile: undefined,
+  sourceShare: undefined,
+  isReplacing: false,
+};
