@@ -5,7 +5,8 @@ import { REDIS } from "../alternatives/redis.ts";
 import type { Sample } from "./figures.ts";
 import type { Lab } from "./lab.ts";
 import { type LoadShape, PLACEMENT_SECONDS, runLoads } from "./run_loads.ts";
-import { LeftOutError, type Section, subject } from "./section.ts";
+import { LeftOutError } from "./lab.ts";
+import { type Section, subject } from "./section.ts";
 import { tableOf } from "./table.ts";
 import type { OwnOptions } from "./target.ts";
 

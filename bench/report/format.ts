@@ -1,5 +1,3 @@
-import type { Summary } from "./figures.ts";
-
 /** A number with three digits that count at least, and with commas. */
 export function formatNumber(value: number): string {
   const digits = value === 0 ? 0 : Math.min(Math.max(2 - Math.floor(Math.log10(Math.abs(value))), 0), 4);
@@ -7,7 +5,9 @@ export function formatNumber(value: number): string {
 }
 
 /** The median, and from where to where the rounds went. */
-export function formatSummary(summary: Summary | undefined): string | undefined {
+export function formatSummary(
+  summary: { readonly median: number; readonly min: number; readonly max: number } | undefined,
+): string | undefined {
   if (summary === undefined) return undefined;
   const [median, min, max] = [summary.median, summary.min, summary.max].map(formatNumber);
   return min === max ? median : `${median} (${min} to ${max})`;

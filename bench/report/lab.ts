@@ -1,7 +1,6 @@
 import type { Reference } from "../reference/build.ts";
 import type { ReferenceServerOptions } from "../reference/start_server.ts";
 import type { IdLedger } from "./id_ledger.ts";
-import { LeftOutError } from "./section.ts";
 import { type OwnOptions, type OwnTarget, startOwn, startReference, type Target } from "./target.ts";
 
 /** What all measurements have in common. */
@@ -83,4 +82,10 @@ export class Lab implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stack.disposeAsync();
   }
+}
+
+/** A subject cannot be measured here; the message says what is missing. */
+export class LeftOutError extends Error {
+  /** The name of the class. */
+  override name = "LeftOutError";
 }

@@ -1,6 +1,6 @@
 import type { Figures } from "./figures.ts";
-import { Lab, type LabOptions } from "./lab.ts";
-import { LeftOutError, type Section, type Subject } from "./section.ts";
+import { Lab, type LabOptions, LeftOutError } from "./lab.ts";
+import type { Section, Subject } from "./section.ts";
 
 /** The outcome of a section, besides its figures. */
 export interface Measured {

@@ -42,9 +42,3 @@ export interface Subject {
 export function subject(name: string, measure: (lab: Lab, figures: Figures) => Promise<Sample>): Subject {
   return { name, measure: async (lab, figures) => ({ [name]: await measure(lab, figures) }) };
 }
-
-/** A subject cannot be measured here; the message says what is missing. */
-export class LeftOutError extends Error {
-  /** The name of the class. */
-  override name = "LeftOutError";
-}
