@@ -12,7 +12,7 @@ const CHUNK = 10_000;
 
 const FORMS: readonly IdForm[] = ["decimal", "hex", "base32", "base62"];
 
-/** What `--help` prints. */
+/** The text that `--help` prints. */
 export const ID_HELP = `Prints ids from a running server, or what an id is made of.
 
 Usage: deno task id [flags]
@@ -27,7 +27,7 @@ Usage: deno task id [flags]
   --layout NAME     how the ids are laid out, for --inspect: ${Object.keys(LAYOUTS).join(", ")}
   --help            print this`;
 
-/** What the command line asks for. */
+/** The command that a command line stands for. */
 export type IdCommand =
   | { kind: "help" }
   | { kind: "inspect"; id: bigint; layout: LayoutName }

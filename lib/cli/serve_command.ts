@@ -16,7 +16,7 @@ const MAX_WORKERS = 1024;
 /** A day: more than any clock that is synchronized is off. */
 const MAX_DRIFT_MS = 86_400_000;
 
-/** What `--help` prints. */
+/** The text that `--help` prints. */
 export const SERVE_HELP = `Hands out 64-bit ids that are never given out twice, over UDP.
 
 Usage: deno task serve [flags]
@@ -39,13 +39,18 @@ Usage: deno task serve [flags]
   --key-file FILE   answer only requests that are signed with the key in this file (see --key-file of deno task id);
                     make one with: (umask 077; openssl rand -hex 32 > ~/.global-id/key)
   --source-share P  let one address have at most P percent of the ids of a tick, 1 to 100
+<<<<<<< HEAD
   --replace         take the place of the server that has the node, which then ends; with none, just start
+=======
+  --replace         take the place of the server that has the node, which ends when this one serves;
+                    with none, just start
+>>>>>>> dbb0ae5 (Name options and help by what they are, and keep to 120 columns)
   --help            print this
   --version         print the version
 
 SIGINT, SIGTERM and SIGHUP stop it; SIGUSR2 replaces its workers one by one, which read the key file anew (reuseport).`;
 
-/** What the command line asks for. */
+/** The command that a command line stands for. */
 export type ServeCommand = { kind: "serve"; options: ServeOptions } | { kind: "help" } | { kind: "version" };
 
 /**
@@ -144,7 +149,7 @@ const LOG: ServeLog = {
 };
 
 /**
- * What the system's signals tell the server: most of those that end a process, to stop; SIGUSR2, to replace its
+ * Listens to the system's signals. Most of those that end a process stop the server; SIGUSR2 makes it replace its
  * workers.
  */
 function signals(): ServeSignals {

@@ -66,7 +66,7 @@ export class IdGenerator implements AsyncDisposable, AsyncIterable<bigint> {
 
   readonly #sequencer: IdSequencer;
   readonly #grant = new IdGrant();
-  /** What renews the reservation, if this was opened with a store. */
+  /** Renews the reservation, if the generator was opened with a store. */
   #keeper: ReservationKeeper | undefined;
   /** Why the reservation could not be renewed when that was last tried, if it could not. */
   #trouble: unknown;
@@ -292,7 +292,7 @@ export class IdGenerator implements AsyncDisposable, AsyncIterable<bigint> {
   /**
    * Fills an array with ids from its beginning, as far as the current tick goes. The call makes no garbage.
    *
-   * @param target Where the ids go. What is past the last one written is left as it was.
+   * @param target Where the ids go. The elements past the last id written stay as they were.
    * @returns How many were written: 0 if the tick's ids are used up.
    * @throws {TypeError} If the target is not a `BigUint64Array`.
    * @throws {ClockError} If the clock is behind the last tick used, or behind the layout's epoch.

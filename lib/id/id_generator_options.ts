@@ -3,7 +3,7 @@ import type { ReservationStore } from "../reservation/store.ts";
 import type { IdLayout } from "./layout.ts";
 
 /**
- * What an {@linkcode IdGenerator} is made from.
+ * Options for {@linkcode IdGenerator}.
  *
  * @example The second of four processes that share node 7, with ids that fit a `number`
  * ```ts
@@ -35,7 +35,7 @@ export interface IdGeneratorOptions {
    */
   layout?: IdLayout;
   /**
-   * What the time is read from. The default is the system's clock.
+   * Tells the time. The default is the system's clock.
    *
    * @default {Date}
    */
@@ -55,7 +55,7 @@ export interface IdGeneratorOptions {
 }
 
 /**
- * What {@linkcode IdGenerator.open} is given. The generator holds the whole node, so there are no subnodes.
+ * Options for {@linkcode IdGenerator.open}. The generator holds the whole node, so there are no subnodes.
  *
  * @example A store on this machine, and a log of what goes wrong with it
  * ```ts

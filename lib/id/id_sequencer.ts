@@ -259,7 +259,7 @@ export class IdSequencer {
     return this.#pool !== undefined && this.#endSequence - this.#sequence < count;
   }
 
-  /** What is left of the lease. */
+  /** The rest of the lease. */
   #unusedLease(): SequenceLease {
     const lease = this.#lease;
     lease.tick = this.#tick;

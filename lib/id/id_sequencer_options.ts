@@ -5,7 +5,7 @@ import { IdLayout } from "./layout.ts";
 import { DEFAULT_LAYOUT } from "./presets.ts";
 import type { SequencePool } from "./sequence_pool.ts";
 
-/** What an {@linkcode IdSequencer} is made from. */
+/** Options for {@linkcode IdSequencer}. */
 export type IdSequencerOptions =
   & Omit<IdGeneratorOptions, "subnodeId" | "subnodeCount">
   & (SplitSequence | PooledSequence);
@@ -42,7 +42,7 @@ export interface TickRange {
 export interface IdSettings {
   /** How the ids are laid out. */
   readonly layout: IdLayout;
-  /** What the time is read from. */
+  /** Tells the time. */
   readonly clock: Clock;
   /** What to do while the clock is behind. */
   readonly clockPolicy: ClockPolicy;

@@ -34,7 +34,7 @@ export interface IdParts {
 }
 
 /**
- * What an {@linkcode IdLayout} is made from.
+ * Options for {@linkcode IdLayout}.
  *
  * @example 65,536 ids a second on each of 256 nodes, in 60 bits
  * ```ts
@@ -180,7 +180,7 @@ export class IdLayout {
   /**
    * Tells whether a record means this layout.
    *
-   * @param text What is on record: a key or, as written before there were keys, a sentence.
+   * @param text The layout on record: a key or, in records from before there were keys, a sentence.
    * @returns Whether it stands for a layout whose ids all mean the same as this one's.
    */
   isRecordedAs(text: string): boolean {
@@ -305,7 +305,7 @@ function timeText(ms: number): string {
   return Math.abs(ms) <= MAX_DATE_MS ? new Date(ms).toISOString() : `${ms} ms`;
 }
 
-/** What stores had on record before there were keys. Records of then are still read, so this never changes. */
+/** The layout in records from before there were keys. Such records are still read, so this never changes. */
 function sentenceOf({ timeBits, sequenceBits, nodeBits, order, tickMs, epochMs }: IdLayout): string {
   const epoch = new Date(epochMs).toISOString();
   return `${timeBits}/${sequenceBits}/${nodeBits} ${order}, ticks of ${tickMs} ms since ${epoch}`;

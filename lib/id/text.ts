@@ -23,7 +23,7 @@ import { checkId } from "./layout.ts";
 export type IdForm = "decimal" | "hex" | "base32" | "base62";
 
 interface TextForm {
-  /** What it is, as an error message says it. */
+  /** The form in the words of an error message. */
   readonly description: string;
   /** The shape of a text, its value aside. */
   readonly pattern: RegExp;

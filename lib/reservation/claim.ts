@@ -9,7 +9,7 @@ import type { Reservation } from "./store.ts";
  */
 const GONE_AFTER_MS = 5000;
 
-/** What {@linkcode claimNode} is given. */
+/** Options for {@linkcode claimNode}. */
 export interface ClaimOptions extends Omit<HolderOptions, "nodeId"> {
   /** The node to claim; `undefined`: any that nobody holds. */
   readonly nodeId: number | undefined;

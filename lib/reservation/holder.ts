@@ -16,7 +16,7 @@ export interface TickScale {
   isRecordedAs(text: string): boolean;
 }
 
-/** What a {@linkcode ReservationHolder} is made from. */
+/** Options for {@linkcode ReservationHolder}. */
 export interface HolderOptions {
   /** Where reservations are kept. */
   readonly store: ReservationStore;
@@ -24,7 +24,7 @@ export interface HolderOptions {
   readonly nodeId: number;
   /** The layout in whose ticks the holder reserves. */
   readonly layout: TickScale;
-  /** What the time is read from, in ms since the Unix epoch. */
+  /** Tells the time, in ms since the Unix epoch. */
   readonly clock: { now(): number };
   /** A clock that never steps, to time the store with, in ms; its zero may be anywhere. */
   readonly monotonicClock: { now(): number };

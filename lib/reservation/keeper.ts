@@ -7,7 +7,7 @@ const RENEW_MS = 1000;
 /** How long the keeper waits for the store to make a change, in ms. */
 const STORE_TIMEOUT_MS = 2000;
 
-/** What a {@linkcode ReservationKeeper} works with. */
+/** Options for {@linkcode ReservationKeeper}. */
 export interface KeeperOptions {
   /** Throws if the reservation must not be renewed now. Left out: it may always be renewed. */
   readonly check?: () => void;

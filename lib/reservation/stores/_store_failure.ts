@@ -1,6 +1,6 @@
 import { StoreError } from "../errors.ts";
 
-/** What a store could not do. */
+/** The way in which a store failed. */
 export type StoreFailure = "cannot be used" | "failed";
 
 /**
