@@ -39,12 +39,7 @@ Usage: deno task serve [flags]
   --key-file FILE   answer only requests that are signed with the key in this file (see --key-file of deno task id);
                     make one with: (umask 077; openssl rand -hex 32 > ~/.global-id/key)
   --source-share P  let one address have at most P percent of the ids of a tick, 1 to 100
-<<<<<<< HEAD
   --replace         take the place of the server that has the node, which then ends; with none, just start
-=======
-  --replace         take the place of the server that has the node, which ends when this one serves;
-                    with none, just start
->>>>>>> dbb0ae5 (Name options and help by what they are, and keep to 120 columns)
   --help            print this
   --version         print the version
 
