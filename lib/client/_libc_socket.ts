@@ -59,7 +59,8 @@ export class LibcSocket implements RequestSocket {
     this.#events = events;
     this.#socket = new RawSocket(hostname, 0, WAIT_MS);
     this.#outgoing = new SendBatch(this.#socket);
-    this.#incoming = new ReceiveBatch(this.#socket);
+    // With many requests in flight, one message of responses is followed by another: see PART.
+    this.#incoming = new ReceiveBatch(this.#socket, { singleReceives: 0 });
   }
 
   /** Whether libc can reach this host: on Linux, with the permission for FFI, if the host is an address. */

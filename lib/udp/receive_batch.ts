@@ -19,11 +19,16 @@ const MESSAGE_BYTES = 128 * SLOT_BYTES;
  */
 const MESSAGE_STRIDE = MESSAGE_BYTES + 64;
 
-/**
- * How many receives use recvmsg after one that brought a single message, before recvmmsg is tried again. For a single
- * message, recvmsg takes less time than recvmmsg.
- */
-const SINGLE_RECEIVES = 7;
+/** How a {@linkcode ReceiveBatch} differs from the defaults. */
+export interface ReceiveBatchOptions {
+  /**
+   * How many receives use recvmsg after one that brought a single message, before recvmmsg is tried again. For a single
+   * message, recvmsg takes less time; 0 is best where a single message is followed by another at once.
+   *
+   * @default {7}
+   */
+  singleReceives?: number;
+}
 
 // The offsets of the parts of the memory.
 const HEADERS = 0;
@@ -63,6 +68,7 @@ export class ReceiveBatch {
   #received = 0;
   /** How many headers the last receive may have written to. */
   #touched = 0;
+  readonly #maxSingleReceives: number;
   /** How many of the next receives use recvmsg. */
   #singleReceives = 0;
   /**
@@ -77,9 +83,11 @@ export class ReceiveBatch {
    * Allocates the memory, and writes the fields that stay the same from call to call.
    *
    * @param socket The socket, bound or connected.
+   * @param options How the batch differs from the defaults.
    */
-  constructor(socket: RawSocket) {
+  constructor(socket: RawSocket, { singleReceives = 7 }: ReceiveBatchOptions = {}) {
     this.#socket = socket;
+    this.#maxSingleReceives = singleReceives;
     const memory = this.#memory;
     this.#controlBytes = socket.trySetUdpOption(linux.UDP_GRO, 1) ? CONTROL_BYTES : 0;
     for (let i = 0; i < MAX_MESSAGES; i++) {
@@ -189,7 +197,7 @@ export class ReceiveBatch {
     this.#resetHeaders();
     const { libc, fd } = this.#socket;
     const count = libc.recvmmsg(fd, this.#headersPointer, MAX_MESSAGES, flags, null);
-    if (count === 1) this.#singleReceives = SINGLE_RECEIVES;
+    if (count === 1) this.#singleReceives = this.#maxSingleReceives;
     this.#touched = Math.max(count, 1); // a receive that fails may have written to the first header
     this.#received = Math.max(count, 0);
     return this.#received;
