@@ -1,5 +1,5 @@
 /**
- * What an id costs, from this generator and from those of npm, each beside what the uniqueness of its ids rests on:
+ * The cost of an id, from this generator and from those of npm, each beside the basis of its ids' uniqueness:
  *
  *     deno task bench:peers
  *
@@ -91,7 +91,7 @@ measure(named("@paralleldrive/cuid2"), () => {
   for (let i = 0; i < COUNT; i++) kept.id = createId();
 }, { warmups: 3, n: 30 });
 
-/** The name of one of the generators that are compared, and what the uniqueness of its ids rests on. */
+/** The name of one of the generators that are compared, and the basis of its ids' uniqueness. */
 function named(name: string): string {
   return `${name}: ${subjectNamed(name).guarantee}`;
 }

@@ -1,5 +1,5 @@
 /**
- * What an id costs in process: `deno bench`.
+ * The cost of an id in process: `deno bench`.
  *
  * The layout has more ids than can be taken (2^31 a millisecond), so that this is the cost of ids, not of waiting for
  * them.

@@ -1,6 +1,6 @@
 /**
  * The simple benchmark, second by second: asks a generator of the default layout for ids as fast as it can, in one
- * process, and counts what it got and how often there were none.
+ * process, and counts the ids and the errors.
  *
  *     deno task bench:simple [seconds]
  */

@@ -1,5 +1,5 @@
 /**
- * What an id costs over UDP, from a real server with a worker on every CPU: `deno task bench`.
+ * The cost of an id over UDP, from a real server with a worker on every CPU: `deno task bench`.
  *
  * The client is `IdClient` in this process. The layout is Twitter's, which has 4,096,000 ids a second.
  */

@@ -1,9 +1,9 @@
-/** What a user could pick instead of this project's server, and how to measure it. */
+/** A service that a user could pick instead of this project's server, and how to measure it. */
 export interface Alternative {
   /** Its name. */
   readonly name: string;
 
-  /** Says what is not installed, and how to install it; `undefined` if all that it needs is there. */
+  /** Names the programs that are not installed, and how to install them; `undefined` if all are there. */
   missing(): Promise<string | undefined>;
 
   /**
@@ -17,9 +17,9 @@ export interface Alternative {
 
 /** One way to use an alternative, and how fast that was. The name and `inFlight` together tell it from the others. */
 export interface AlternativeResult {
-  /** What was asked for, and with which settings. */
+  /** The request, and the settings of the service. */
   name: string;
-  /** What it keeps when it crashes, in one line. */
+  /** The data that it keeps when it crashes, in one line. */
   what: string;
   /** Ids given out a second. */
   idsPerSecond: number;

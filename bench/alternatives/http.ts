@@ -40,7 +40,7 @@ export const HTTP: Alternative = {
         const result = await benchmark(url, connections, seconds, signal);
         yield {
           name: use.name,
-          what: "what this project's server keeps: reserved seconds, in SQLite: none is repeated",
+          what: "reserved seconds, in SQLite: none is repeated",
           idsPerSecond: result.requestsPerSecond,
           ...result,
           inFlight: connections,

@@ -5,11 +5,11 @@
  * Argument: the file of the reservation store.
  */
 import { SqliteReservationStore } from "../../lib/reservation/stores/sqlite_store.ts";
-import { IdGenerator, OutOfIdsError, WIDE_LAYOUT } from "../../mod.ts";
+import { IdGenerator, WIDE_LAYOUT } from "../../mod.ts";
 
 // The wide layout has 1,048,576 ids a second for each worker, more than HTTP can ask for.
 const ids = await IdGenerator.open({ store: new SqliteReservationStore(Deno.args[0]), layout: WIDE_LAYOUT });
-await firstId();
+await ids.waitForId();
 console.log("has ids"); // http.ts waits for as many of these as there are workers
 
 export default {
@@ -17,15 +17,3 @@ export default {
   // Of several workers, only the first says so.
   onListen: (address) => console.log(`http://127.0.0.1:${(address as Deno.NetAddr).port}/`),
 } satisfies Deno.ServeDefaultExport;
-
-/** Waits for the first tick that has ids. */
-async function firstId(): Promise<bigint> {
-  for (;;) {
-    try {
-      return ids.nextId();
-    } catch (error) {
-      if (!(error instanceof OutOfIdsError)) throw error;
-      await new Promise((resolve) => setTimeout(resolve, error.retryAfterMs));
-    }
-  }
-}

@@ -117,7 +117,7 @@ function serverUser(): string | undefined {
   return Deno.uid() === 0 ? "postgres" : undefined;
 }
 
-/** What pgbench is to do. */
+/** The task of pgbench. */
 interface Load {
   script: string;
   connections: number;
@@ -126,7 +126,7 @@ interface Load {
   signal?: AbortSignal | undefined;
 }
 
-/** What it found. */
+/** The result of pgbench. */
 interface Found {
   requestsPerSecond: number;
   /** In us, ascending. */

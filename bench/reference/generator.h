@@ -1,5 +1,5 @@
 /*
- * The id generator of the reference server: lib/id/id_generator.ts without a reservation, with ticks of 1 s since 2020.
+ * The id generator of the reference server: lib/id/id_sequencer.ts without a reservation, with ticks of 1 s since 2020.
  *
  *     | time 54 - sequenceBits bits | sequence | node id 10 bits |
  */

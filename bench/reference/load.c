@@ -1,16 +1,16 @@
 /*
  * The load generator of the benchmark: one process that asks a server for ids from many sockets, and prints as one JSON
- * object what it got (the interface LoadResult in run_load.ts says what is in it).
+ * object the answers that it got (see LoadResult in run_load.ts).
  *
  * Without a rate the loop is closed: every answer is followed by the next request, and so many are always in flight.
- * With a rate it is open: requests are due at even distances whatever the server does, and the latency counts from when
- * a request was due, so that a server that stalls cannot hide it. Until one is due, the generator looks for answers again
- * and again and lets others go first (sched_yield). It has no timer wake it up: on a virtual machine that takes longer than
- * a request does, 40 us for each, so that the generator would be what is measured.
+ * With a rate the loop is open: requests are due at even distances whatever the server does, and the latency counts from
+ * when a request was due, so that a server that stalls cannot hide it. Until a request is due, the generator looks for
+ * answers again and again and lets others go first (sched_yield). It does not sleep until a timer wakes it up: on a
+ * virtual machine a timer takes longer than a request, 40 us each, and would be measured instead of the server.
  *
- * Answers of the basic protocol do not say to which request they belong, and are taken for those to the oldest request
- * of their socket. When that one counts as lost, so do the socket's others, and it gets a new port, where no late
- * answer can be mistaken. But while answers to others keep coming, a loss is not seen: the times of a socket with
+ * Answers of the basic protocol do not say to which request they belong, and count for the oldest request of their
+ * socket. When the oldest request counts as lost, so do the socket's others, and the socket gets a new port, where no
+ * late answer can be mistaken. But while answers to others keep coming, a loss is not seen: the times of a socket with
  * several requests in flight are then too long. The range protocol has no such doubts.
  */
 #define _GNU_SOURCE
@@ -61,12 +61,12 @@ static uint64_t last_tag;
 static int epoll_fd;
 static struct recorder recorder;
 
-// Only whole seconds of the clock are measured; what is before and after them goes into another tally.
+// Only whole seconds of the clock are measured; the time before and after them has another tally.
 static struct tally measured, unmeasured;
 static struct tally *tally = &unmeasured;
-static int64_t begin_ns, end_ns; // of what is measured
+static int64_t begin_ns, end_ns; // of the measured seconds
 static int64_t first_second;     // of the Unix clock
-static double cpu_s;             // before the measurement: what was used until it began, negative
+static double cpu_s;             // before the measurement: the time used until it began, negative
 
 static uint8_t incoming[BATCH][MESSAGE_BYTES + 64]; // 64: see receive_batch.ts
 static _Alignas(8) uint8_t incoming_controls[BATCH][CONTROL_BYTES], outgoing_control[CONTROL_BYTES];
@@ -106,7 +106,7 @@ static void set_up_batches(void) {
 
 static void connect_client(struct client *client) {
   client->fd = check(socket(client->server.storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
-  set_option(client->fd, SO_RCVBUF, RECEIVE_BUFFER_BYTES); // the kernel makes it what is allowed
+  set_option(client->fd, SO_RCVBUF, RECEIVE_BUFFER_BYTES); // the kernel limits it to what it allows
   struct timeval timeout = {.tv_usec = LOOK_NS / 1000};
   check(setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout), "setsockopt");
   if (options.segments) receive_segments(client->fd);
@@ -177,7 +177,7 @@ static void fill(struct client *client, int64_t now) {
   }
 }
 
-// The open loop: sends what is due, from one client after the other, as far as there is room for it.
+// The open loop: sends the requests that are due, from one client after the other, as far as there is room.
 static void send_due(int64_t now) {
   static int64_t base_ns;
   static int64_t requests;
@@ -323,7 +323,7 @@ static void give_up_lost(struct client *client, int64_t now) {
   }
 }
 
-// Takes the answers that there are. The closed loop waits for them; the open one lets others go first if there are none.
+// Takes the answers. If there are none, the closed loop waits for them, and the open loop lets others go first.
 static int64_t take_replies(void) {
   struct epoll_event events[MAX_SOCKETS];
   int64_t now = 0;

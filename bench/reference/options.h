@@ -1,5 +1,5 @@
 /*
- * Command lines of `--name value`. Only start_server.ts and run_load.ts write them, and say what each option means.
+ * Command lines of `--name value`. Only start_server.ts and run_load.ts write them, and explain the options.
  */
 #ifndef OPTIONS_H
 #define OPTIONS_H

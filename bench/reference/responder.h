@@ -1,5 +1,5 @@
 /*
- * What the reference server answers to a datagram: lib/wire/responder.ts.
+ * The answers of the reference server to datagrams: lib/wire/responder.ts.
  */
 #ifndef RESPONDER_H
 #define RESPONDER_H

@@ -1,4 +1,4 @@
-/** What the load generator is to do; the defaults are its own. */
+/** The task of the load generator; the defaults are its own. */
 export interface LoadOptions {
   /** The server's ports on 127.0.0.1; the sockets take them in turn. */
   ports: number[];
@@ -33,7 +33,7 @@ export interface LoadOptions {
   ids?: string;
 }
 
-/** What the load generator got in the seconds that it measured; it prints more than is used here. */
+/** The answers in the seconds that were measured, as far as they are used here. */
 export interface LoadResult {
   protocol: "basic" | "range";
   rate: number;
@@ -69,8 +69,8 @@ export interface Percentiles {
  * Runs the load generator once.
  *
  * @param program The program, from `buildReference`.
- * @param options What it is to do.
- * @returns What it got.
+ * @param options Its task.
+ * @returns The answers that it got.
  * @throws {Error} If it fails; it says why on stderr.
  */
 export async function runLoad(program: string, options: LoadOptions): Promise<LoadResult> {

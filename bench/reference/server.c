@@ -1,5 +1,5 @@
 /*
- * What a UDP id server can do on a machine at best: the protocol and the generator of this project in C, so that the
+ * The fastest UDP id server that a machine can have: the protocol and the generator of this project in C, so that the
  * benchmark can say how near the real server comes. It has no reservations, and so may repeat ids when the clock is set
  * back while it does not run.
  *
@@ -49,7 +49,7 @@ static int bind_socket(const struct options *options, int port, int cpu) {
   struct address address = local_address(port);
   int fd = check(socket(address.storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
   set_option(fd, SO_REUSEPORT, 1);
-  // Only what is set before bind counts in the choice of a worker.
+  // The kernel chooses a worker by the options that were set before bind.
   if (options->incoming_cpu) set_option(fd, SO_INCOMING_CPU, cpu);
   check(bind(fd, (struct sockaddr *)&address.storage, address.length), "bind");
   return fd;

@@ -2,7 +2,7 @@
 export interface ReferenceServerOptions {
   /** How many processes, each pinned to a CPU. Default: 1. */
   workers?: number;
-  /** Whether each takes what arrives on its CPU (SO_INCOMING_CPU). Default: no. */
+  /** Whether each takes the datagrams that arrive on its CPU (SO_INCOMING_CPU). Default: no. */
   incomingCpu?: boolean;
   /**
    * One datagram a system call; up to 64; or up to 64 messages, each of several datagrams of one sender or receiver

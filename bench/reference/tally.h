@@ -1,5 +1,5 @@
 /*
- * What the load generator counts, and how it prints it.
+ * The counts of the load generator, and how it prints them.
  */
 #ifndef TALLY_H
 #define TALLY_H

@@ -28,13 +28,13 @@ const CHECKS: Record<string, string[]> = {
 const SIGNED_ROW = "--key-file";
 const ROWS = [...Object.keys(CHECKS), SIGNED_ROW];
 
-/** What access control costs. */
+/** The cost of access control. */
 export const ACCESS: Section = {
   name: "access",
   title: "Access control: what a check costs a worker",
-  about:
-    "The CPU time that a worker takes for a request, the kernel's on its behalf included, and so how many requests it could " +
-    "answer in a second of that. Range requests for 1 id, 64 in flight, sent as segments, signed before the clock starts.",
+  about: "The CPU time that a worker takes for a request, the kernel's on its behalf included, and so how many " +
+    "requests it could answer in a second of that. Range requests for 1 id, 64 in flight, sent as segments, " +
+    "signed before the clock starts.",
 
   subjects: (isQuick) => (isQuick ? [SIGNED_ROW] : ROWS).map((row) => subject(row, (lab) => measure(lab, row))),
 
@@ -62,7 +62,7 @@ async function measure(lab: Lab, row: string): Promise<Sample> {
   const socket = new ConnectedSocket("127.0.0.1", server.ports[0], RESPONSE_LIMIT_MS);
   const count = lab.options.seconds * REQUESTS_PER_SECOND;
   ask(socket, requestsOf(WARM_UP_REQUESTS, mac), mac !== undefined);
-  // Until then, the server takes no signed request for new.
+  // A server that has just started takes signed requests of that time for repeated ones.
   await sleep(MAX_REQUEST_AHEAD_MS, lab.options.signal);
   const requests = requestsOf(count, mac);
   const before = await cpuSeconds(pids);

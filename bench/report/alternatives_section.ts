@@ -10,7 +10,7 @@ import { type Section, subject } from "./section.ts";
 import { tableOf } from "./table.ts";
 import type { OwnOptions } from "./target.ts";
 
-/** What else a user could take, in the order of the rows. */
+/** The alternatives, in the order of the rows. */
 const OTHERS: readonly Alternative[] = [REDIS, POSTGRES, HTTP];
 
 /** How many ways to ask a server are enough if a few figures will do. */
@@ -20,7 +20,7 @@ const QUICK_WAYS = 1;
 interface OwnWay {
   row: string;
   layout: OwnOptions["layout"];
-  /** What each load process does. */
+  /** One of them for each load process. */
   shapes: LoadShape[];
 }
 
@@ -50,20 +50,19 @@ const OWN_WAYS: OwnWay[] = [
 ];
 const OWN_KEEPS = "reserved seconds, in SQLite: none is repeated";
 
-/** What each row's server keeps when it crashes; those of the alternatives are added when they are measured. */
+/** The data that each row's server keeps when it crashes. A measurement adds the rows of its alternative. */
 const keeps = new Map<string, string>(OWN_WAYS.map(({ row }) => [row, OWN_KEEPS]));
 
-/** What else one could take ids from. */
+/** Other services that ids could come from. */
 export const ALTERNATIVES: Section = {
   name: "alternatives",
   title: "Alternatives: Redis, PostgreSQL, HTTP",
-  about:
-    "Each server with a load generator in C on the same machine; nothing is pinned but our workers, which pin themselves. " +
-    "Ours and redis-benchmark are one thread, except where it says otherwise; pgbench and wrk have one for each CPU. As our " +
-    "server answers on the CPU where a request arrives, one load process and it share that CPU. With the layouts `wide` and " +
-    "`dense`, requests are refused once a second's 1,048,576 or 67,108,864 ids are gone: requests count refusals, ids do not. " +
-    "Segments: requests that go out together are one message, as `IdClient` sends them; it is to datagrams what a pipeline is " +
-    "to Redis.",
+  about: "Each server with a load generator in C on the same machine; nothing is pinned but our workers, which pin " +
+    "themselves. Ours and redis-benchmark are one thread, except where it says otherwise; pgbench and wrk have " +
+    "one for each CPU. As our server answers on the CPU where a request arrives, one load process and it share " +
+    "that CPU. With the layouts `wide` and `dense`, requests are refused once a second's 1,048,576 or 67,108,864 " +
+    "ids are gone: requests count refusals, ids do not. Segments: requests that go out together are one message, " +
+    "as `IdClient` sends them, like a pipeline of Redis.",
 
   subjects: (isQuick) => [
     ...(isQuick ? OWN_WAYS.slice(0, QUICK_WAYS) : OWN_WAYS).map(({ row, layout, shapes }) =>

@@ -21,12 +21,12 @@ const BY_CPU = "C, worker by CPU";
 const BY_HASH = "C, worker by hash";
 const SERVERS = [OWN, BY_CPU, BY_HASH];
 
-/** Who asks. */
+/** The clients of a row. */
 interface Clients {
   name: string;
   /** Sockets of each load process, of which there is one a CPU, from the first one on. */
   sockets: number[];
-  /** How they send what goes out together. Default: as datagrams. */
+  /** How they send requests that go out together. Default: as datagrams. */
   send?: "datagrams" | "segments";
   /** Whether the workers are killed in turn meanwhile. */
   isDeadly?: boolean;
@@ -42,17 +42,16 @@ const CLIENTS: Clients[] = [
 ];
 const DEADLY: Clients = { name: "8 clients, a worker killed every second", sockets: [4, 4], isDeadly: true };
 
-/** Whether a server with several workers refuses nobody for whom it has an id. */
+/** Whether a server with several workers refuses requests while it has ids. */
 export const BALANCE: Section = {
   name: "balance",
   title: "Balance: two workers and few clients",
-  about:
-    "The basic protocol at full load, 64 requests in flight over all clients, layout `default`: 131,072 ids a second " +
-    "and more requests than that. A refusal is wrong if the node still had an id in that second of the clock: of each " +
-    "second's refusals, as many as ids were left over (131,072 less those granted), divided by all replies. Beside ours " +
-    "the server in C, whose workers have every second id each: with `SO_INCOMING_CPU`, as ours, which makes the kernel " +
-    "give a datagram to the worker on the CPU where it arrives (ours: or to that on an idle one, where it is used up); and " +
-    "without, when a hash of the client's address decides.",
+  about: "The basic protocol at full load, 64 requests in flight over all clients, layout `default`: 131,072 ids a " +
+    "second and more requests than that. A refusal is wrong if the node still had an id in that second of the " +
+    "clock: of each second's refusals, as many as ids were left over (131,072 less those granted), divided by all " +
+    "replies. Beside ours the server in C, whose workers have every second id each: with `SO_INCOMING_CPU`, as " +
+    "ours, which makes the kernel give a datagram to the worker on the CPU where it arrives (ours: or on an idle " +
+    "one, if that CPU is saturated); and without, when a hash of the client's address decides.",
 
   subjects(isQuick) {
     const clients = isQuick ? CLIENTS.slice(-1) : CLIENTS;

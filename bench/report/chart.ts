@@ -3,7 +3,7 @@ import { formatNumber } from "./format.ts";
 
 /** A part of a chart, with axes of its own. */
 export interface Panel {
-  /** What it shows, with its unit. */
+  /** Its quantity, with the unit. */
   title: string;
   /** Whether ten times as much is always as far away. */
   isLogarithmic?: boolean;
@@ -30,7 +30,7 @@ const LEGEND_HEIGHT = 34;
 const COLORS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00"];
 const TEXT = "#222";
 
-/** A chart of panels, one below the other. What was not measured is left out. */
+/** A chart of panels, one below the other. Categories without a measurement are left out. */
 export function chartOf(panels: Panel[]): Chart | undefined {
   const measured = panels.map(withoutMissing).filter(({ categories }) => categories.length > 0);
   if (measured.length === 0) return undefined;

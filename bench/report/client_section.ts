@@ -32,10 +32,9 @@ const ROWS = [SINGLE.row, IN_C.segments, IN_C.datagrams, PREFETCHING.row];
 export const CLIENT: Section = {
   name: "client",
   title: "The client",
-  about:
-    "One process, one socket, the range protocol; a server with one worker, on the other CPU. `IdClient` gives every id as a " +
-    "bigint through a promise of its own; the load generator in C only counts them. Segments: requests that go out together " +
-    "are one message, as `IdClient` sends them.",
+  about: "One process, one socket, the range protocol; a server with one worker, on the other CPU. `IdClient` gives " +
+    "every id as a bigint through a promise of its own; the load generator in C only counts them. Segments: " +
+    "requests that go out together are one message, as `IdClient` sends them.",
 
   subjects: () => [
     ...[SINGLE, PREFETCHING].map((use) =>

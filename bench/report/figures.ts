@@ -1,6 +1,6 @@
 import { formatRatio, formatSummary } from "./format.ts";
 
-/** What one measurement found: figures by their names, which say their units. */
+/** The figures of one measurement by their names, which say their units. */
 export type Sample = Record<string, number>;
 
 /** A figure of all rounds. */
@@ -17,7 +17,7 @@ export class Figures {
   readonly #samples = new Map<string, Sample[]>();
   readonly #rowsOf = new Map<string, Set<string>>();
 
-  /** Adds what a subject found in one round: a sample for each of its rows. */
+  /** Adds the samples of a subject in one round, by their rows. */
   add(subject: string, samples: Record<string, Sample>): void {
     const rows = this.#rowsOf.get(subject) ?? new Set();
     this.#rowsOf.set(subject, rows);

@@ -10,9 +10,9 @@ import { sleep } from "./unless_stopped.ts";
 
 const SERVER: OwnOptions = { layout: "default", workers: 2 };
 const FULL_LOAD_IN_FLIGHT = 64;
-/** How long to look at what an idle server takes, in s, at least: it does something every second. */
+/** How long to look at an idle server, in s, at least: it does something every second. */
 const MIN_IDLE_SECONDS = 20;
-/** What a start leaves to be done, in ms. */
+/** How long the work that a start leaves behind takes, in ms. */
 const SETTLE_MS = 1000;
 const ROW = "global-id, idle";
 
@@ -30,14 +30,14 @@ const FIGURES: Record<string, string> = {
   growthMib: "by how much it grew, MiB",
 };
 
-/** What the server costs when nobody asks it anything. */
+/** The cost of a server that nobody asks. */
 export const IDLE: Section = {
   name: "idle",
   title: "Idle: start, CPU and memory",
   about:
     "A server with two workers and a state of its own, started for the second time, so that Deno has its programs " +
-    "compiled. It has no ids until the next second of the clock begins. The full load in between is 64 requests in flight, " +
-    "for as long as everything else here is measured.",
+    "compiled. It has no ids until the next second of the clock begins. The full load in between is 64 requests " +
+    "in flight, for as long as everything else here is measured.",
 
   subjects: () => [subject(ROW, measure)],
 

@@ -12,14 +12,15 @@ const SIMPLE = "simple_bench.ts";
 const PEERS = "peers_bench.ts";
 const PLAIN = `${PEERS}: global-id, plain: `;
 
-/** What an id costs where it is made. */
+/** The cost of an id where it is made. */
 export const IN_PROCESS: Section = {
   name: "in_process",
   title: "In process: what an id costs",
   about:
-    "Of `deno bench bench/simple_bench.ts` and `deno bench bench/peers_bench.ts`: what three quarters of the iterations " +
-    "took at most, since averages count whatever else the machine did meanwhile. The floor is what any generator must do " +
-    "that reads the clock and returns a bigint. Behind each generator of npm stands what the uniqueness of its ids rests on.",
+    "Of `deno bench bench/simple_bench.ts` and `deno bench bench/peers_bench.ts`: the time that three quarters of " +
+    "the iterations took at most, since other work on the machine distorts averages. The floor is the least that " +
+    "a generator does that reads the clock and returns a bigint. Each generator of npm stands beside the basis of " +
+    "its ids' uniqueness.",
 
   subjects(isQuick) {
     return (isQuick ? [SIMPLE] : [SIMPLE, PEERS]).map((file) => ({
@@ -63,7 +64,7 @@ export const IN_PROCESS: Section = {
   },
 };
 
-/** What `deno bench --json` says of a benchmark, as far as it matters here; times are in ns. */
+/** The part of the output of `deno bench --json` that matters here; times are in ns. */
 interface BenchReport {
   benches: { name: string; results: ({ ok: { p75: number } } | { failed: unknown })[] }[];
 }

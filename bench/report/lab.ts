@@ -3,7 +3,7 @@ import type { ReferenceServerOptions } from "../reference/start_server.ts";
 import type { IdLedger } from "./id_ledger.ts";
 import { type OwnOptions, type OwnTarget, startOwn, startReference, type Target } from "./target.ts";
 
-/** What all measurements have in common. */
+/** The settings that all measurements share. */
 export interface LabOptions {
   /** The server and the load generator in C; `undefined` if there is no C compiler. */
   reference: Reference | undefined;

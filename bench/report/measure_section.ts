@@ -4,7 +4,7 @@ import type { Section, Subject } from "./section.ts";
 
 /** The outcome of a section, besides its figures. */
 export interface Measured {
-  /** Subjects that could not be measured here, by what is missing for them. */
+  /** Subjects that could not be measured here, by the reason. */
   leftOut: Record<string, string[]>;
   /** How many ids were received from this project's servers, none of them twice. */
   idCount: number;
@@ -40,7 +40,7 @@ export async function measureSection(
   return { leftOut, idCount: lab.idCount };
 }
 
-/** @returns What is missing for it, if something is. */
+/** @returns The reason, if it cannot be measured here. */
 async function measure(subject: Subject, lab: Lab, figures: Figures): Promise<string | undefined> {
   try {
     figures.add(subject.name, await subject.measure(lab, figures));

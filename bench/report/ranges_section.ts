@@ -25,10 +25,9 @@ const DEMANDS: Demand[] = [
 export const RANGES: Section = {
   name: "ranges",
   title: "Ranges: many ids a request",
-  about:
-    "The range protocol: a datagram asks for up to 2^32 - 1 ids. Requests come evenly spaced, from one socket, and a worker " +
-    "serves on each CPU. A second can give what the layout has or what was asked for, whichever is less. CPU time: 100 % is " +
-    "one CPU.",
+  about: "The range protocol: a datagram asks for up to 2^32 - 1 ids. Requests come evenly spaced, from one socket, " +
+    "and a worker serves on each CPU. The possible ids of a second are those of the layout or those asked for, " +
+    "whichever are fewer. CPU time: 100 % is one CPU.",
 
   subjects: (isQuick) =>
     (isQuick ? DEMANDS.slice(0, 3) : DEMANDS).map((demand) =>

@@ -38,21 +38,22 @@ const LATENCIES = { p50Us: "p50", p99Us: "p99", p999Us: "p99.9" };
 export const REPLIES: Section = {
   name: "replies",
   title: "Replies: one id a request",
-  about:
-    "The basic protocol: a datagram of 1 byte, answered by one with an id. Beside ours a server in C that does the " +
-    "same, with one datagram a system call (plain); with up to 64 (batch); or with up to 64 messages, and several datagrams " +
-    "of one sender or receiver in a message where there are such (segments: `UDP_GRO`, `UDP_SEGMENT`), as ours does it. All " +
-    "pin their workers and set `SO_INCOMING_CPU`, and have more ids than they are asked for. With one worker, the load " +
-    "generator is on the other CPU; with two, there is a load process on each of the CPUs, which has half of the requests in " +
-    "flight, and at least one. Most clients send datagram by datagram; `IdClient` and those of the second tables send all " +
-    "requests that go out together as one message.\n\n" +
-    "The load generator's share of a CPU, as long as there is one worker: with segments it is far from used up, so that the " +
-    "server is what limits. With datagrams both do the same work for a reply, and are used up at about the same rate; the " +
-    "load generator was made cheaper once (sending segments to a server that takes none), from 0.97 to 0.82, and got no more " +
-    "replies.\n\n" +
+  about: "The basic protocol: a datagram of 1 byte, answered by one with an id. Beside ours a server in C that does " +
+    "the same, with one datagram a system call (plain); with up to 64 (batch); or with up to 64 messages, and " +
+    "several datagrams of one sender or receiver in a message where there are such (segments: `UDP_GRO`, " +
+    "`UDP_SEGMENT`), as ours does it. All pin their workers and set `SO_INCOMING_CPU`, and have more ids than " +
+    "they are asked for. With one worker, the load generator is on the other CPU; with two, there is a load " +
+    "process on each of the CPUs, which has half of the requests in flight, and at least one. Most clients send " +
+    "datagram by datagram; `IdClient` and those of the second tables send all requests that go out together as " +
+    "one message.\n\n" +
+    "The load generator's share of a CPU, as long as there is one worker: with segments it is far from used up, " +
+    "so that the server is what limits. With datagrams both do the same work for a reply, and are used up at " +
+    "about the same rate; the load generator was made cheaper once (sending segments to a server that takes " +
+    "none), from 0.97 to 0.82, and got no more replies.\n\n" +
     "Latency: requests come evenly spaced, half as many as the slower of global-id and C, segments, answered with " +
-    "64 in flight, and count from when they were due. The load generator never sleeps meanwhile: it looks for answers and " +
-    "lets others go first. A timer for every request would take a virtual machine longer than the request.",
+    "64 in flight, and count from when they were due. The load generator never sleeps meanwhile: it looks for " +
+    "answers and lets others go first. A timer for every request would take a virtual machine longer than the " +
+    "request.",
 
   subjects(isQuick) {
     const throughputs = WORKERS.flatMap((workers) =>

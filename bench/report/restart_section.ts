@@ -24,8 +24,8 @@ export const RESTART: Section = {
   name: "restart",
   title: "Restarts: how long there are no ids",
   about:
-    "From the start of the next server's process, which is made at once, to its first id, in ms. Two workers, the default " +
-    `policy, a client that asks every 2 ms; of ${RESTARTS} restarts in each round.`,
+    `From the start of the next server's process, which is made at once, to its first id, in ms. Two workers, the ` +
+    `default policy, a client that asks every 2 ms; of ${RESTARTS} restarts in each round.`,
 
   subjects: (isQuick) => ROWS.map((row) => subject(row, (lab) => measure(lab, ENDS[row], isQuick ? 1 : RESTARTS))),
 

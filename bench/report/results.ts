@@ -4,7 +4,7 @@ import type { Measured } from "./measure_section.ts";
 import type { ReportOptions } from "./report_options.ts";
 import type { Section } from "./section.ts";
 
-/** All that was measured, as `results.json` has it. */
+/** All results, in the form of `results.json`. */
 export interface Results {
   machine: Machine;
   rounds: number;
@@ -16,16 +16,16 @@ export interface Results {
   sections: Record<string, SectionResults>;
 }
 
-/** What was measured for a section. */
+/** The results of a section. */
 export interface SectionResults {
   title: string;
-  /** Subjects that could not be measured here, by what is missing for them. */
+  /** Subjects that could not be measured here, by the reason. */
   leftOut: Record<string, string[]>;
   /** Figures by row, then by name. */
   rows: Record<string, Record<string, Summary>>;
 }
 
-/** Puts together what was measured. */
+/** Puts the results together. */
 export function resultsOf(
   machine: Machine,
   { rounds, seconds, isQuick }: ReportOptions,

@@ -16,7 +16,7 @@ const MARGIN_MS = 50;
 /** How often to try: a virtual machine can be stopped for longer than the measurement takes. */
 const ATTEMPTS = 3;
 
-/** Within this time, in s, our server sees which CPUs are used up, and has other workers take what arrives there. */
+/** Within this time, in s, our server sees which CPUs are saturated, and has other workers take their datagrams. */
 export const PLACEMENT_SECONDS = 2;
 
 /** So long, in s, the load processes take until all of them ask. */
@@ -25,7 +25,7 @@ const MIN_WARM_UP_SECONDS = 0.5;
 /** As many requests a socket has in flight at most: the system's default buffer takes about 190 datagrams. */
 const MAX_IN_FLIGHT_PER_SOCKET = 64;
 
-/** What one load process is to do. */
+/** The task of one load process. */
 export type LoadShape = Omit<LoadOptions, "ports" | "seconds" | "warmup" | "ids">;
 
 /** How long load is to run. */
@@ -39,14 +39,14 @@ export interface LoadTimes {
   warmUpSeconds?: number;
 }
 
-/** What all load processes together got in one second of the clock. */
+/** The answers to all load processes in one second of the clock. */
 export interface LoadSecond {
   ok: number;
   refused: number;
   ids: number;
 }
 
-/** What load processes got. */
+/** The answers to load processes. */
 export interface Load {
   /** As figures. */
   sample: Sample;
@@ -73,10 +73,10 @@ export function loadShapes(lab: Lab, workers: number, inFlight: number): LoadSha
 /**
  * Runs load processes together on one server, and checks that no id of this project's comes twice.
  *
- * @param shapes What each is to do.
+ * @param shapes The task of each process.
  * @param times How long.
- * @returns What they got.
- * @throws {Error} If an id came twice, or what came was no answer, or no id came.
+ * @returns The answers that they got.
+ * @throws {Error} If an id came twice, an answer broke the protocol, or no id came.
  */
 export async function runLoads(
   lab: Lab,

@@ -3,26 +3,26 @@ import type { Figures, Sample } from "./figures.ts";
 import type { Lab } from "./lab.ts";
 import type { Table } from "./table.ts";
 
-/** A part of the report: what is measured for it, and how that is shown. */
+/** A part of the report: its measurements, and the tables and the chart that show them. */
 export interface Section {
   /** The name of its chart's file, and its name for `--only`. */
   readonly name: string;
   readonly title: string;
-  /** What it shows and how that was measured, in Markdown. */
+  /** The content of its tables and how that was measured, in Markdown. */
   readonly about: string;
 
   /**
-   * What is measured for it, in this order, again in every round.
+   * Its measurements, in this order, again in every round.
    *
    * @param isQuick Whether a few of them will do.
    */
   subjects(isQuick: boolean): Subject[];
 
-  /** The tables and the chart, which leave out what was not measured. */
+  /** The tables and the panels of the chart. Rows without a measurement are left out of both. */
   show(figures: Figures): { tables: Table[]; panels: Panel[] };
 }
 
-/** What is measured. */
+/** A measurement. */
 export interface Subject {
   readonly name: string;
 

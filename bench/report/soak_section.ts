@@ -20,13 +20,14 @@ const COLUMNS: Record<string, string> = {
   workerOwnMib: "not from a file",
 };
 
-/** What the memory of a server does under full load for a long time. */
+/** The memory of a server under full load for a long time. */
 export const SOAK: Section = {
   name: "soak",
   title: "Soak: memory under full load",
   about:
-    `One server with two workers, ${IN_FLIGHT} requests in flight, a load process on the CPU of each. A row is a round, after ` +
-    `which memory is measured, in MiB; a round is ${LENGTH} times as long here. For an hour: \`--only soak --rounds 60\`.`,
+    `One server with two workers, ${IN_FLIGHT} requests in flight, a load process on the CPU of each. A row is a ` +
+    `round, after which memory is measured, in MiB; a round is ${LENGTH} times as long here. For an hour: ` +
+    `\`--only soak --rounds 60\`.`,
 
   subjects: (isQuick) => [subject(ROW, async (lab) => {
     const target = await lab.own({ layout: "default", workers: WORKERS });

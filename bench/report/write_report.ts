@@ -55,8 +55,8 @@ function introduction({ machine, rounds, secondsEach, isQuick, idsChecked }: Res
       `- ${cpus} CPUs: ${cpu}; ${memoryGib} GiB; ${kernel}; Deno ${deno}`,
       ...governor === undefined ? [] : [`- frequency governor: ${governor}`],
       `- load average before: ${loadAverage.toFixed(2)}`,
-      `- rounds: ${rounds}, ${secondsEach} s each; in each round, everything of a section is measured once. Figures are ` +
-      "medians, with the lowest and the highest round in parentheses; ratios are those of medians",
+      `- rounds: ${rounds}, ${secondsEach} s each; in each round, everything of a section is measured once`,
+      "- figures are medians, with the lowest and the highest round in parentheses; ratios are those of medians",
       `- ids received from our servers and checked: ${idsChecked.toLocaleString("en")}; none came twice`,
     ].join("\n"),
   ].join("\n\n");

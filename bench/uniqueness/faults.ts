@@ -5,7 +5,7 @@
 
 /** Ids taken one after the other, at one instant. */
 export interface Batch {
-  /** What the clock shows, in ms since the Unix epoch. Time passes until then; or if `isSet`, the clock is set. */
+  /** The time of the clock, in ms since the Unix epoch. Time passes until then; or if `isSet`, the clock is set. */
   atMs: number;
   isSet?: boolean;
   count: number;
@@ -17,7 +17,7 @@ export interface Batch {
 export interface Script {
   /** The node id that the generator is given; left out: it is made with its defaults. */
   nodeId?: number;
-  /** What the clock shows when the process begins, in ms since the Unix epoch. */
+  /** The time of the clock when the process begins, in ms since the Unix epoch. */
   startMs: number;
   batches: Batch[];
 }

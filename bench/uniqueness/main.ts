@@ -28,8 +28,8 @@ printTable([
   ]),
 ]);
 console.log(`
-"a of b": of b ids taken after the fault, a had been given out before. "refused": calls that threw, and the error. "waits": until
-the clock had moved on by so much. "ahead": ids that tell a time later than the clock's.
+"a of b": of b ids taken after the fault, a had been given out before. "refused": calls that threw, and the error.
+"waits": until the clock had moved on by so much. "ahead": ids that tell a time later than the clock's.
 `);
 for (const { name, description } of FAULTS) console.log(`- ${name}: ${description}`);
 

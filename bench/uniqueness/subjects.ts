@@ -5,7 +5,7 @@ import config from "../deno.json" with { type: "json" };
 /** An id in any form that tells ids apart. */
 export type Id = string | bigint;
 
-/** What a process takes ids from. */
+/** A source of ids. */
 export interface IdSource {
   /** Gives one id; throws, or rejects, if it has none. */
   next(): Id | Promise<Id>;
@@ -13,11 +13,11 @@ export interface IdSource {
   timestampOf?(id: Id): number;
 }
 
-/** What a generator is made with. */
+/** The options that a generator is made with. */
 export interface MakeOptions {
   /** The node id; `undefined`: none is configured, and the generator's defaults are used. */
   nodeId: number | undefined;
-  /** A directory that only the processes of one fault share: for what a generator keeps on disk. */
+  /** A directory that only the processes of one fault share: the place of a generator's files. */
   stateDir: string;
 }
 
@@ -26,7 +26,7 @@ export interface Subject {
   /** As npm calls it. */
   name: string;
   version: string;
-  /** What its ids' uniqueness rests on. */
+  /** The basis of its ids' uniqueness. */
   guarantee: string;
   /** How many ids it has in one tick of its clock; infinite if that cannot be reached. */
   idsPerTick: number;
@@ -161,7 +161,9 @@ function pinned(name: keyof typeof config.imports): string {
   return config.imports[name].split("@").at(-1) as string;
 }
 
-/** Takes ids as README.md does: waits while there are none left. */
+/**
+ * Takes ids from a generator of this project: waits while a tick has none left, and fails while the clock is behind.
+ */
 function waiting(ids: IdGenerator): IdSource {
   const next = async (): Promise<bigint> => {
     try {
