@@ -1,3 +1,4 @@
+import { denoCommand } from "../../testing/deno_process.ts";
 import { chartOf } from "./chart.ts";
 import { drawChart } from "./draw_chart.ts";
 import type { Figures } from "./figures.ts";
@@ -64,8 +65,8 @@ function introduction({ machine, rounds, secondsEach, isQuick, idsChecked }: Res
 
 /** A page in Markdown as `deno fmt` wants it. */
 async function formatted(page: string): Promise<string> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["fmt", "--quiet", "--ext", "md", "--line-width", "120", "-"],
+  const child = denoCommand({
+    deno: ["fmt", "--quiet", "--ext", "md", "--line-width", "120", "-"],
     stdin: "piped",
     stdout: "piped",
   }).spawn();

@@ -6,8 +6,7 @@
  * @module
  */
 import denoJson from "../../deno.json" with { type: "json" };
-
-const ROOT = new URL("../../", import.meta.url);
+import { runDeno } from "../../testing/deno_process.ts";
 
 /** What of the output of `deno doc --json` is used here. */
 interface Documentation {
@@ -48,12 +47,9 @@ async function describeEntryPoint([name, path]: [name: string, path: string]): P
 }
 
 async function document(path: string): Promise<Documentation> {
-  const { stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["doc", "--json", new URL(path, ROOT).pathname],
-    cwd: ROOT,
-    stderr: "inherit",
-  }).output();
-  return JSON.parse(new TextDecoder().decode(stdout));
+  const { code, stdout, stderr } = await runDeno({ deno: ["doc", "--json"], program: path });
+  if (code !== 0) throw new Error(stderr);
+  return JSON.parse(stdout);
 }
 
 function membersOf({ def }: Declaration): string[] {

@@ -4,6 +4,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { runDeno } from "../../testing/deno_process.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -595,12 +596,13 @@ class ProjectCopy implements AsyncDisposable {
   /** Runs a test, up to the first case that fails. */
   async run(test: string): Promise<Outcome> {
     const permissions = ["--allow-read", "--allow-write", "--allow-ffi", "--allow-run"];
-    const { code, stdout } = await new Deno.Command(Deno.execPath(), {
-      args: ["test", "--no-check", "--quiet", ...permissions, "--fail-fast", test, "--", "--no-shrinking"],
+    const { code, stdout } = await runDeno({
+      deno: ["test", "--no-check", "--quiet", "--fail-fast", ...permissions],
+      program: test,
+      args: ["--", "--no-shrinking"],
       cwd: this.temp.path,
-      env: { NO_COLOR: "1" },
-    }).output();
-    return { code, output: new TextDecoder().decode(stdout) };
+    });
+    return { code, output: stdout };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,16 +2,15 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import benchConfig from "../../bench/deno.json" with { type: "json" };
 import config from "../../deno.json" with { type: "json" };
+import { runDeno } from "../../testing/deno_process.ts";
 
 /** Runs a program of bench/ as its task does, and returns the lines it prints. */
-async function run(args: string[]): Promise<string[]> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--config", "deno.json", ...args],
-    cwd: new URL("../../", import.meta.url),
-    env: { NO_COLOR: "1" },
-  }).output();
-  assertEquals(code, 0, new TextDecoder().decode(stderr));
-  return new TextDecoder().decode(stdout).trim().split("\n");
+async function run(options: { permissions?: string[]; program: string; args: number[] }): Promise<string[]> {
+  const { permissions = [], ...rest } = options;
+  const deno = ["run", "--quiet", "--config", "deno.json", ...permissions];
+  const { code, stdout, stderr } = await runDeno({ deno, ...rest });
+  assertEquals(code, 0, stderr);
+  return stdout.trim().split("\n");
 }
 
 /** The sums at the beginning of a line of a table. */
@@ -22,7 +21,7 @@ function sums(line: string): { ok: number; error: number } {
 
 describe("the tables of the benchmarks", () => {
   it("simple: all ids that a second has, and errors from then on", async () => {
-    const lines = await run(["bench/simple_table.ts", "2"]);
+    const lines = await run({ program: "bench/simple_table.ts", args: [2] });
     assertEquals(lines.length, 2);
     for (const line of lines) {
       assertMatch(line, /^ok: [0-9]+, error: [0-9]+$/);
@@ -31,7 +30,7 @@ describe("the tables of the benchmarks", () => {
   });
 
   it("UDP: as many clients as workers, with one and with 64 requests in flight", async () => {
-    const lines = await run(["-P=bench", "bench/udp_table.ts", "2", "1"]);
+    const lines = await run({ permissions: ["-P=bench"], program: "bench/udp_table.ts", args: [2, 1] });
     assertEquals(lines.filter((line) => line.startsWith("#")), [
       "# workers: 2, clients: 2, in flight a client: 1",
       "# workers: 2, clients: 2, in flight a client: 64",
