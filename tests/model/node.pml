@@ -11,12 +11,12 @@
  *   nothing lost  a worker that dies before it has taken leaves the pool as it was (the assertion in `begin_tick`).
  *
  * What happens: workers and supervisors die between any two steps, and start again; machines reboot; the other machine
- * takes the node; requests to the store are late, or lost, and so are replies; clean ends; clocks say what they like.
+ * claims the node; requests to the store are late, or lost, and so are replies; clean ends; clocks say what they like.
  * Any number of times, within TICKS, HOLDERS, and one late request at a time.
  *
  * Configurations (model_full_test.ts has the bounds, and each is checked exhaustively):
  *   (none)     all of the above;
- *   -DREPLACE  a second supervisor on machine 0: each can take over from the other. Machine 1 takes the node and no
+ *   -DREPLACE  a second supervisor on machine 0: each can take over from the other. Machine 1 claims the node and no
  *              more, and there are no reboots;
  *   -DCOPY     the memory of machine 0 is copied onto machine 1, which was off, at any moment, once. No reboots;
  *   -DPLACELESS  (none), and what goes on from a closed pool may be in no file, since there can be none;
@@ -27,8 +27,8 @@
  */
 
 /* The rules: each has one place below, where with(RULE) or #if says so. */
-#define MUTEX 1            /* one worker at a time takes from a pool */
-#define SECOND_SLOT 2      /* a later tick is prepared in the slot that does not count */
+#define MUTEX 1            /* one worker at a time leases from a pool */
+#define SECOND_SLOT 2      /* a later tick begins in the slot that is not current */
 #define COMMIT_ORDER 3     /* ... and its tick is stored last: or else a death loses numbers; it never repeats one */
 #define BELOW_MARK 4       /* no tick at or past the mark */
 #define NOTHING_KEPT 5     /* a worker takes what it answers, and keeps nothing for later */
@@ -133,7 +133,7 @@ end: do
 /* ---- The pools: room for one of each holder on each machine ---- */
 
 typedef Pool {
-  byte tick[2]; byte taken[2] /* two slots: the one with the higher tick counts */
+  byte tick[2]; byte taken[2] /* two slots: the one with the higher tick is current */
   byte mark;                  /* 0: closed, or nobody has it mapped any more */
   byte owner                  /* which supervisor: its index + 1 */
 }
