@@ -1,26 +1,26 @@
 import { SLOT_BYTES } from "../../lib/udp/udp_socket.ts";
 
-/** The longest datagram that is sent. UDP over IPv4 ends at 65,507 bytes. */
+/** The longest datagram of the fuzzer. UDP over IPv4 carries up to 65,507 bytes. */
 export const MAX_SENT_BYTES = 65_000;
 
 const RANGE_BYTES = 32;
 
-/** Around every width that a count passes through: none, the default layout's tick, an int32, a uint32. */
+/** Counts around every boundary: none, the default layout's tick, an int32, a uint32. */
 const BOUNDARY_COUNTS = [0, 1, 2, 2 ** 17 - 1, 2 ** 17, 2 ** 17 + 1, 2 ** 31 - 1, 2 ** 31, 2 ** 31 + 1, 2 ** 32 - 1];
 
-/** Where a range request has bytes that must be zero. */
+/** The offsets of the reserved bytes of a range request. */
 const RESERVED = [1, 2, 3, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31];
 
 /**
- * Writes datagrams such as a server or a client may get from anybody: requests, responses, both of them cut short,
- * drawn out or with bits that are wrong, and plain noise. The same seed gives the same ones. It allocates nothing after
- * its construction, so that whoever measures memory measures only what the datagrams are given to.
+ * Writes datagrams such as a stranger may send to a server or a client: requests and responses, also cut short, too
+ * long or with wrong bits, and noise. The same seed gives the same datagrams. A fuzzer allocates nothing after its
+ * construction, so a test can measure the memory of the code under test.
  */
 export class Fuzzer {
-  /** How long the last datagram is on the wire. Of what is beyond the slot, only the length counts. */
+  /** The length of the last datagram on the wire. Only the length counts of the bytes beyond the slot. */
   sentLength = 0;
 
-  /** The state of the generator: in an array, where V8 makes no object of a number above 2^31. */
+  /** The state of the generator, in an array, where V8 makes no object of a number above 2^31. */
   readonly #state: Uint32Array;
   readonly #aim = new Uint32Array(2);
   #isAiming = false;
@@ -44,7 +44,7 @@ export class Fuzzer {
     return Math.floor(this.word() / 2 ** 32 * limit);
   }
 
-  /** Gives half of the tags to come this value: that of a request which somebody waits for. */
+  /** Gives half of the next tags this value, such as that of a request under way. */
   aimAt(tagHigh: number, tagLow: number): void {
     this.#aim[0] = tagHigh;
     this.#aim[1] = tagLow;
@@ -52,11 +52,11 @@ export class Fuzzer {
   }
 
   /**
-   * Writes a datagram. In the slot, what lies past its end is what was there, or what was cut off from it: as in a
-   * socket's slots, where a datagram lies over the one before.
+   * Writes a datagram. The bytes behind it are those of the datagrams before, or those that were cut off, as in the
+   * slot of a socket.
    *
-   * @param slot Where to: 64 bytes.
-   * @returns Its length, at most the slot's.
+   * @param slot The target, 64 bytes.
+   * @returns The datagram's length, at most the slot's.
    */
   next(slot: DataView): number {
     this.sentLength = this.#write(slot);
@@ -200,8 +200,8 @@ export class Fuzzer {
 export type Verdict = "basic" | "range" | "bad" | "own" | "other";
 
 /**
- * Says what a server is to make of a datagram, written from the protocol's text, byte by byte, and not from the
- * program.
+ * Judges how a server must answer a datagram. It is written from the protocol's text, byte by byte, and shares no code
+ * with the program.
  *
  * @param datagram Bytes that begin with the datagram.
  * @param length The datagram's length.
@@ -212,7 +212,7 @@ export function judge(datagram: Uint8Array, length: number): Verdict {
   if (length !== 32 || datagram[0] !== 0x02) return "other";
   const isCountZero = areZero(datagram, 4, 8);
   if (!isCountZero && areZero(datagram, 1, 4) && areZero(datagram, 16, 32)) return "range";
-  // A response: a status from 1 to 5, granted and step 0. The tag and the milliseconds may be anything.
+  // An error response has a status from 1 to 5, granted and step 0, and any tag and milliseconds.
   const isRefusal = datagram[1] >= 1 && datagram[1] <= 5 && areZero(datagram, 2, 4) && isCountZero &&
     areZero(datagram, 24, 32);
   return isRefusal ? "own" : "bad";
@@ -224,7 +224,7 @@ export function areZero(bytes: Uint8Array, begin: number, end: number): boolean 
   return true;
 }
 
-/** A big-endian number of 32 bits. */
+/** Reads a big-endian number of 32 bits. */
 export function wordAt(bytes: Uint8Array, offset: number): number {
   return bytes[offset] * 2 ** 24 + bytes[offset + 1] * 2 ** 16 + bytes[offset + 2] * 2 ** 8 + bytes[offset + 3];
 }

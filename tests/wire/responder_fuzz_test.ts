@@ -15,15 +15,15 @@ const DATAGRAMS_A_ROUND = 12_500;
 
 const SLOT = 64;
 
-/** The memory that a slot is in: 64 bytes on either side of it are not the responder's. */
+/** A slot, and 64 bytes on either side of it that the responder must not touch. */
 class Memory {
   readonly all = new Uint8Array(3 * SLOT).fill(0xee);
   readonly slot = this.all.subarray(SLOT, 2 * SLOT);
   readonly view = new DataView(this.all.buffer, SLOT, SLOT);
-  /** The least that a responder may be given. */
+  /** The shortest view that a responder takes. */
   readonly narrowView = new DataView(this.all.buffer, SLOT, 32);
 
-  /** What there was before the answer. */
+  /** The memory before the answer. */
   readonly allBefore = new Uint8Array(3 * SLOT);
   readonly request = this.allBefore.subarray(SLOT, 2 * SLOT);
 
@@ -31,7 +31,7 @@ class Memory {
     this.allBefore.set(this.all);
   }
 
-  /** Makes sure that nothing was written but the answer. */
+  /** Throws if the responder wrote anything but the answer. */
   assertUntouchedBut(answerLength: number): void {
     for (let i = 0; i < this.all.length; i++) {
       if (i >= SLOT && i < SLOT + answerLength) continue;
@@ -42,7 +42,7 @@ class Memory {
 
 const split = { timeBits: 20, sequenceBits: 24, nodeBits: 20, tickMs: 1000, epochMs: 0 };
 
-/** Generators of all kinds of layouts, alone and among others. */
+/** Sequencers of all kinds of layouts, alone on their node and among others. */
 const GENERATORS = [
   { layout: LAYOUTS.default, nodeId: 5, subnodeId: 1, subnodeCount: 2 },
   { layout: LAYOUTS.default, nodeId: 1023, subnodeId: 0, subnodeCount: 1 },
@@ -59,7 +59,7 @@ const GENERATORS = [
   { layout: new IdLayout({ ...split, timeBits: 8, sequenceBits: 0, nodeBits: 3, tickMs: 250 }), nodeId: 6 },
 ];
 
-/** How often what came of a datagram, over all rounds. */
+/** How many datagrams of each kind there were, and how they were answered, over all rounds. */
 const seen = {
   datagrams: 0,
   basicIds: 0,
@@ -76,7 +76,7 @@ const seen = {
 };
 
 /**
- * A generator behind the wire, and what it must answer: the rules of its documentation and the protocol's, kept apart.
+ * A sequencer behind a responder, and a model of it: the rules of its documentation and of the protocol, written anew.
  */
 class Subject {
   readonly clock: HandClock;
@@ -87,14 +87,12 @@ class Subject {
   readonly #nodeId: number;
   readonly #subnodeId: number;
   readonly #subnodeCount: number;
-  /**
-   * The last id that there was: every later one must be above it. The tick before the first of all counts as used up.
-   */
+  /** The last id: every later id must be higher. The tick before the first id counts as used up. */
   #lastTick: number;
   #lastSequence: number;
   /** The first tick that is not reserved. */
   #mark = Infinity;
-  /** If there are no ids: how long the clock has to go until there are. */
+  /** How long it takes until there are ids again, in ms. */
   #waitMs = 0;
 
   constructor(
@@ -319,12 +317,12 @@ function run(subject: Subject, fuzzer: Fuzzer, memory: Memory, datagrams: number
   }
 }
 
-describe("createResponder, against millions of datagrams", () => {
-  it(`gives each the answer that the protocol and the generator's rules say (seeds from ${SEED} on)`, () => {
+describe("createResponder, fuzzed", () => {
+  it(`answers millions of datagrams as the protocol and the sequencer's rules say (seeds from ${SEED} on)`, () => {
     const memory = new Memory();
     for (let round = 0; round < ROUNDS; round++) {
       const fuzzer = new Fuzzer(SEED + round);
-      // By the seed, so that a failing one brings everything back in its first round.
+      // The seed chooses the sequencer, so a failing seed fails in its first round.
       const generator = GENERATORS[fuzzer.seed % GENERATORS.length];
       run(new Subject(generator, fuzzer), fuzzer, memory, DATAGRAMS_A_ROUND);
     }
@@ -334,12 +332,12 @@ describe("createResponder, against millions of datagrams", () => {
     }
   });
 
-  it("keeps nothing of them", () => {
+  it("keeps no memory", () => {
     const collect = collector();
     const memory = new Memory();
     const fuzzer = new Fuzzer(SEED);
     const subject = new Subject({ layout: DEFAULT_LAYOUT, nodeId: 1 }, fuzzer);
-    run(subject, fuzzer, memory, 250_000); // until V8 has compiled all of it
+    run(subject, fuzzer, memory, 250_000); // V8 compiles everything meanwhile
     const used = () => {
       collect();
       const { heapUsed, external } = Deno.memoryUsage();
@@ -347,7 +345,7 @@ describe("createResponder, against millions of datagrams", () => {
     };
     const usedBefore = used();
     run(subject, fuzzer, memory, 1_000_000);
-    // The smallest of objects takes 12 bytes: one kept of every sixtieth datagram would show.
+    // The smallest object takes 12 bytes: the test fails if every sixtieth datagram leaves one.
     assertLess(used() - usedBefore, 200_000);
   });
 });

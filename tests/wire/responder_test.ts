@@ -9,7 +9,7 @@ import { bytes, hex } from "./bytes.ts";
 const EPOCH_MS = DEFAULT_LAYOUT.epochMs;
 const TAG = "0123456789abcdef";
 
-/** A node 5, subnode 1 of 2, of the default layout, 0x1234 seconds after its epoch, behind the wire. */
+/** A responder for node 5, subnode 1 of 2, of the default layout, 0x1234 seconds after its epoch. */
 function serve(clock = new HandClock(EPOCH_MS - 1)) {
   const generator = new IdSequencer({ nodeId: 5, subnodeId: 1, subnodeCount: 2, clock });
   clock.ms = EPOCH_MS + 0x1234 * 1000;
@@ -17,7 +17,8 @@ function serve(clock = new HandClock(EPOCH_MS - 1)) {
 }
 
 /**
- * What comes back for a datagram, as hexadecimal digits: "" if nothing does. Bytes past it are noise, as in a socket.
+ * Returns the answer to a datagram, as hexadecimal digits: "" for none. The bytes behind the datagram are noise, as in
+ * a socket.
  */
 function ask(respond: (datagram: DataView, length: number) => number, request: string): string {
   const data = bytes(request);
@@ -41,7 +42,7 @@ describe("createResponder, against bytes written out by hand", () => {
       ask(respond, `02 00 0000 00000003 ${TAG} 0000000000000000 0000000000000000`),
       "02" + "00" + "0000" + "00000003" + TAG + "00000091a0000405" + "0000000000000800",
     );
-    // It goes on three sequence numbers of this subnode later: 7 << 10.
+    // The next sequence number of this subnode is three steps later: 7 << 10.
     assertEquals(
       ask(respond, `02 00 0000 00000001 ffffffffffffffff 0000000000000000 0000000000000000`),
       "02" + "00" + "0000" + "00000001" + "ffffffffffffffff" + "00000091a0001c05" + "0000000000000800",
@@ -139,7 +140,7 @@ describe("createResponder, against bytes written out by hand", () => {
     clock.ms = EPOCH_MS + 0x1234 * 1000;
     for (const answer of answers) assertEquals(ask(respond, answer), "");
 
-    // Nor does an exchange that begins with a success go on for ever.
+    // An exchange that begins with a success ends as well.
     for (const request of ["00", `02 00 0000 00000005 ${TAG} 0000000000000000 0000000000000000`]) {
       let datagram = request;
       for (let i = 0; i < 4 && datagram !== ""; i++) datagram = ask(respond, datagram);

@@ -33,7 +33,7 @@ function longAt(bytes: Uint8Array, offset: number): bigint {
 }
 
 describe("readBasicResponse and readRangeResponse, against millions of datagrams", () => {
-  it(`take for a response what the protocol says is one, and read it right (seed ${SEED})`, () => {
+  it(`read exactly the datagrams that the protocol defines as responses (seed ${SEED})`, () => {
     const fuzzer = new Fuzzer(SEED);
     const bytes = new Uint8Array(64);
     const view = new DataView(bytes.buffer);
@@ -88,19 +88,19 @@ describe("readBasicResponse and readRangeResponse, against millions of datagrams
 /** How many datagrams come before the right one, and after it. */
 const AROUND = 20;
 
-/** More would fill the client's socket: a datagram takes twice its length there. */
+/** The longest datagram. Longer ones would fill the client's socket, where a datagram takes twice its length. */
 const MAX_BYTES = 2000;
 
-/** The id that a request gets, whenever and however often it is asked. */
+/** Returns the first id for a request, the same for each retransmission. */
 const firstIdFor = (tagHigh: number) => BigInt(tagHigh) * 2n ** 32n;
 
 /**
- * A server among whose answers there are many that are none: datagrams of all kinds, half of them with the request's
- * own tag, and the right answers to earlier requests. Once the right one is there, anything may come, also right
- * answers that were tampered with. Some requests it does not answer at all but for that.
+ * A server that sends many other datagrams beside each response: datagrams of all kinds, half of them with the
+ * request's own tag, and the responses to earlier requests. After the response, it also sends responses that were
+ * tampered with. It leaves some requests without a response.
  */
 class HostileServer extends ScriptedServer {
-  /** How many datagrams it has sent besides the right ones. */
+  /** How many datagrams the server has sent besides its responses. */
   hostile = 0;
 
   readonly #fuzzer: Fuzzer;
@@ -130,9 +130,9 @@ class HostileServer extends ScriptedServer {
   }
 
   /**
-   * Whether a client can know that a datagram is not an answer to a request that it waits for. The upper halves of tags
-   * count, so that a wrong bit there may make it the answer to a later request: only a server can do that, and from a
-   * server a client takes what it says.
+   * Whether a client can know that a datagram is no response to a request under way. The upper halves of tags count the
+   * requests, so a wrong bit there may make the datagram a response to a later request. Only a server can send such a
+   * datagram, and a client trusts its server.
    */
   #isNoAnswer(datagram: Uint8Array, { tagLow }: SeenRequest): boolean {
     const isOfClient = isRangeResponse(datagram, datagram.length) !== false && wordAt(datagram, 12) === tagLow;
@@ -160,11 +160,13 @@ function rightIds(server: HostileServer, requests: number, count = 1): bigint[] 
     .flatMap((first) => Array.from({ length: count }, (_, i) => first + BigInt(i)));
 }
 
-describe("IdClient, against a server that sends what it should not", () => {
-  /** Long enough for any response on loopback, so that only what gets no answer is asked for again. */
+describe("IdClient, against a hostile server", () => {
+  /**
+   * Long enough for any response on loopback, so that the client retransmits only what the server leaves unanswered.
+   */
   const PATIENT = { retransmitMs: 60_000, timeoutMs: 120_000 };
 
-  it(`gives out the right ids only, one by one (seed ${SEED})`, async () => {
+  it(`returns the granted ids only, one by one (seed ${SEED})`, async () => {
     await using server = new HostileServer(SEED);
     using client = new IdClient({ port: server.port, ...PATIENT });
     const ids: bigint[] = [];
@@ -173,7 +175,7 @@ describe("IdClient, against a server that sends what it should not", () => {
     assertGreater(server.hostile, 10_000);
   });
 
-  it(`and by ranges, and from memory (seed ${SEED + 1})`, async () => {
+  it(`returns the granted ids only, by ranges and from memory (seed ${SEED + 1})`, async () => {
     await using server = new HostileServer(SEED + 1);
     using client = new IdClient({ port: server.port, prefetch: 7, ...PATIENT });
     const ids: bigint[] = [];
@@ -182,7 +184,7 @@ describe("IdClient, against a server that sends what it should not", () => {
     assertEquals(ids, rightIds(server, 200, 7));
   });
 
-  it(`and asks again when none of what comes is an answer (seed ${SEED + 2})`, async () => {
+  it(`retransmits while no datagram that comes is a response (seed ${SEED + 2})`, async () => {
     const silent = new Set<number>();
     await using server = new HostileServer(SEED + 2, ({ tagHigh }) => {
       const isFirst = !silent.has(tagHigh);
