@@ -9,9 +9,6 @@ const MAX_COLUMNS = 120;
 /** The floors of lib/ as ARCHITECTURE.md draws them, from the ground up. A folder imports from lower floors only. */
 const FLOORS = floorsIn(read("ARCHITECTURE.md"));
 
-/** Beginnings of complaints about what is known to break a rule, and is to be put right. */
-const EXCEPTIONS: string[] = [];
-
 /** Every file with one of these endings, as a path from the root. */
 function filesWith(ending: string, folder = ""): string[] {
   return [...Deno.readDirSync(new URL(folder, ROOT))].flatMap(({ name, isDirectory }) => {
@@ -56,24 +53,16 @@ function floorOf(path: string): number {
   return path.startsWith("lib/") ? floor : FLOORS.length;
 }
 
-/** Complains about each pair of a file and what it imports that the rule is broken by. */
+/** Every pair of a file and an import of it that is wrong. */
 function importsThat(isWrong: (from: string, to: string) => boolean): string[] {
   return [...imports].flatMap(([from, all]) =>
     all.filter((to) => isWrong(from, to)).map((to) => `${from} imports ${to}`)
   );
 }
 
-/** Exceptions that were needed. */
-const needed = new Set<string>();
-
-/** Fails if there are complaints, but for those about exceptions. */
+/** Fails if there are complaints, and shows all of them. */
 function assertNone(complaints: string[]): void {
-  const isExcused = (complaint: string) => {
-    const exceptions = EXCEPTIONS.filter((exception) => complaint.startsWith(exception));
-    for (const exception of exceptions) needed.add(exception);
-    return exceptions.length > 0;
-  };
-  assertEquals(complaints.filter((complaint) => !isExcused(complaint)), []);
+  assertEquals(complaints, []);
 }
 
 describe("the house", () => {
@@ -114,7 +103,7 @@ describe("the house", () => {
       [...line].length > MAX_COLUMNS && (isComment(line) ? !/https?:/.test(line) : !/["'`]|\/.*\//.test(line));
     assertNone(
       [...sources].flatMap(([path, text]) =>
-        text.split("\n").flatMap((line, i) => isTooLong(line) ? [`too wide: ${path}:${i + 1}`] : [])
+        text.split("\n").flatMap((line, i) => isTooLong(line) ? [`${path}:${i + 1}`] : [])
       ),
     );
   });
@@ -125,10 +114,6 @@ describe("the house", () => {
         linksOf(text).filter((link) => !leadsSomewhere(path, link)).map((link) => `${path}: ${link}`)
       ),
     );
-  });
-
-  it("has no more exceptions than it needs", () => {
-    assertEquals(EXCEPTIONS.filter((exception) => !needed.has(exception)), []);
   });
 });
 

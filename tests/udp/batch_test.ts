@@ -10,7 +10,9 @@ import { SLOT_BYTES } from "../../lib/udp/udp_socket.ts";
 /** Longer than a datagram takes on this machine. */
 const TIMEOUT_MS = 500;
 
-/** A socket option: send without checksums. The kernel then refuses messages of several datagrams, as for some devices. */
+/**
+ * A socket option: send without checksums. The kernel then refuses messages of several datagrams, as for some devices.
+ */
 const SO_NO_CHECK = 11;
 
 /** A socket of a kernel that does not know messages of several datagrams. */
