@@ -141,8 +141,10 @@ async function benchmark(directory: string, { script, connections, seconds, env,
     ...[`--client=${connections}`, `--jobs=${threads}`, `--time=${seconds}`],
     ...["--log", `--log-prefix=${logs}/log`, `--sampling-rate=${SAMPLING_RATE}`],
   ], { env, signal });
+  const requestsPerSecond = Number(printed.match(/^tps = ([0-9.]+)/m)?.[1]);
+  if (!(requestsPerSecond > 0)) throw new Error(`pgbench has measured nothing: ${printed.trim()}`);
   return {
-    requestsPerSecond: Number(printed.match(/^tps = ([0-9.]+)/m)?.[1]),
+    requestsPerSecond,
     latencies: await readLatencies(logs),
   };
 }

@@ -3,9 +3,9 @@
  * object the answers that it got (see LoadResult in run_load.ts).
  *
  * Without a rate the loop is closed: every answer is followed by the next request, and so many are always in flight.
- * With a rate the loop is open: requests are due at even distances whatever the server does, and the latency counts from
- * when a request was due, so that a server that stalls cannot hide it. Until a request is due, the generator looks for
- * answers again and again and lets others go first (sched_yield). It does not sleep until a timer wakes it up: on a
+ * With a rate the loop is open: requests are due at even distances whatever the server does, and the latency counts
+ * from when a request was due, so that a server that stalls cannot hide it. Until a request is due, the generator looks
+ * for answers again and again and lets others go first (sched_yield). It does not sleep until a timer wakes it up: on a
  * virtual machine a timer takes longer than a request, 40 us each, and would be measured instead of the server.
  *
  * Answers of the basic protocol do not say to which request they belong, and count for the oldest request of their
