@@ -1,4 +1,5 @@
-import { LITTLE_ENDIAN } from "./_byte_order.ts";
+/** The byte order of the kernel, on all machines that Deno runs on. */
+const LITTLE_ENDIAN = true;
 
 /**
  * A block of memory for structures that point at each other and that the kernel reads and writes.

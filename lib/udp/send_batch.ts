@@ -1,9 +1,11 @@
 import { errno, linux } from "../libc/libc.ts";
-import { LITTLE_ENDIAN } from "./_byte_order.ts";
 import { KernelMemory } from "./_kernel_memory.ts";
 import { ADDRESS_STRIDE, cmsghdr, CONTROL_BYTES, iovec, IOVEC_BYTES, mmsghdr, MMSGHDR_BYTES } from "./_msghdr.ts";
 import type { RawSocket } from "./raw_socket.ts";
 import { SLOT_BYTES } from "./udp_socket.ts";
+
+/** The byte order of copies in 32-bit words. Imported, it would make a datagram 20 % dearer: V8 would not inline it. */
+const LITTLE_ENDIAN = true;
 
 /** Room for so many datagrams, and so for as many messages. */
 const MAX_DATAGRAMS = 256;

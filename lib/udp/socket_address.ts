@@ -15,8 +15,10 @@
  * @module
  */
 import { linux } from "../libc/libc.ts";
-import { LITTLE_ENDIAN } from "./_byte_order.ts";
 import { hasZone, parseIpAddress } from "./ip_address.ts";
+
+/** The byte order of the kernel, on all machines that Deno runs on. */
+const LITTLE_ENDIAN = true;
 
 const SOCKADDR_IN_BYTES = 16;
 const SOCKADDR_IN6_BYTES = 28;

@@ -1,7 +1,9 @@
 import { linux } from "../libc/libc.ts";
-import { LITTLE_ENDIAN } from "./_byte_order.ts";
 import { parseIpAddress } from "./ip_address.ts";
 import { FAMILY, IPV4_ADDRESS, IPV6_ADDRESS } from "./socket_address.ts";
+
+/** The byte order of the kernel, on all machines that Deno runs on. */
+const LITTLE_ENDIAN = true;
 
 /** The third word of `::ffff:a.b.c.d`, the form in which a socket bound to `::` sees an IPv4 sender. */
 const MAPPED = 0xffff;
