@@ -1,0 +1,94 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { TempDir } from "../../testing/temp_dir.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+const SCENARIO = "tests/runtimes/scenario.ts";
+
+/** Where the runtimes are kept from one run to the next: they have 600 MB. */
+const RUNTIMES = `${ROOT}.tmp/runtimes`;
+
+/** Pinned, so that the test means the same every day. */
+const PACKAGES = {
+  "node 20": "node20@npm:node@20.20.2",
+  "node 22": "node22@npm:node@22.23.0",
+  "node 24": "node24@npm:node@24.21.0",
+  "bun": "bun@1.4.0",
+};
+
+async function run(command: string, args: string[], cwd = ROOT): Promise<{ code: number; out: string }> {
+  const { code, stdout, stderr } = await new Deno.Command(command, { args, cwd, env: { NO_COLOR: "1" } }).output();
+  const text = new TextDecoder();
+  return { code, out: text.decode(stdout) + (code === 0 ? "" : text.decode(stderr)) };
+}
+
+async function installRuntimes(): Promise<void> {
+  await Deno.mkdir(RUNTIMES, { recursive: true });
+  const packages = Object.values(PACKAGES);
+  const args = ["install", "--no-audit", "--no-fund", "--no-save", "--prefix", RUNTIMES, ...packages];
+  const { code, out } = await run("npm", args);
+  assertEquals(code, 0, out);
+}
+
+async function bundleScenario(path: string): Promise<void> {
+  const { code, out } = await run(Deno.execPath(), [
+    "bundle",
+    "--quiet",
+    "--platform",
+    "browser",
+    "-o",
+    path,
+    SCENARIO,
+  ]);
+  assertEquals(code, 0, out);
+}
+
+/** Serves the page on a name that is not localhost, so that the browser takes it for one without a secure context. */
+function servePage(bundlePath: string): Deno.HttpServer<Deno.NetAddr> {
+  const page = `<script type="module">
+    addEventListener("unhandledrejection", ({ reason }) => document.body.textContent = "failed: " + reason);
+    console.log = (text) => document.body.textContent = text;
+    await import("/scenario.mjs");
+  </script><body></body>`;
+  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async ({ url }) => {
+    if (!url.endsWith(".mjs")) return new Response(page, { headers: { "content-type": "text/html" } });
+    return new Response(await Deno.readTextFile(bundlePath), { headers: { "content-type": "text/javascript" } });
+  });
+}
+
+async function isInstalled(command: string): Promise<boolean> {
+  return (await run("sh", ["-c", `command -v ${command}`])).code === 0;
+}
+
+const hasChromium = await isInstalled("chromium");
+if (!hasChromium) console.warn("chromium is not installed: what a browser does is not tested");
+
+describe("IdGenerator with a store, past its first reservation", () => {
+  it("runs in Node 20, 22 and 24, and in Bun", async () => {
+    await using temp = await TempDir.make();
+    const bundle = `${temp.path}/scenario.mjs`;
+    await Promise.all([installRuntimes(), bundleScenario(bundle)]);
+    await Promise.all(
+      Object.keys(PACKAGES).map(async (runtime) => {
+        const command = runtime === "bun" ? "bun/bin/bun.exe" : `${runtime.replace(" ", "")}/bin/node`;
+        const { code, out } = await run("timeout", ["60", `${RUNTIMES}/node_modules/${command}`, bundle]);
+        assertEquals(code, 0, `${runtime}: ${out}`);
+        assertMatch(out, /^ok [0-9]+\n$/, runtime);
+      }),
+    );
+  });
+
+  (hasChromium ? it : it.skip)("runs in Chromium, on a page without a secure context", async () => {
+    await using temp = await TempDir.make();
+    const bundle = `${temp.path}/scenario.mjs`;
+    await bundleScenario(bundle);
+    await using server = servePage(bundle);
+    const { code, out } = await run("timeout", [
+      ...["60", "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=30000", "--dump-dom"],
+      ...[`--user-data-dir=${temp.path}/profile`, "--host-resolver-rules=MAP ids.test 127.0.0.1"],
+      `http://ids.test:${server.addr.port}/`,
+    ]);
+    assertEquals(code, 0, out);
+    assert(/<body>ok [0-9]+<\/body>/.test(out), out);
+  });
+});
