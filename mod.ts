@@ -21,8 +21,8 @@
  * @module
  */
 export type { Clock } from "./lib/base/clock.ts";
-export { ClockError, ClosedError, GlobalIdError, RetryableError } from "./lib/base/errors.ts";
-export { NotReservedError, OutOfIdsError, OutOfTimeError } from "./lib/id/errors.ts";
+export { ClockError, ClosedError, GlobalIdError, OutOfTimeError, RetryableError } from "./lib/base/errors.ts";
+export { NotReservedError, OutOfIdsError } from "./lib/id/errors.ts";
 export { IdGenerator } from "./lib/id/id_generator.ts";
 export type {
   ClockPolicy,
@@ -31,7 +31,7 @@ export type {
   IdWaitOptions,
 } from "./lib/id/id_generator_options.ts";
 export { IdGrant, IdStatus } from "./lib/id/id_grant.ts";
-export { LayoutMismatchError, NodeHeldError, StoreError } from "./lib/reservation/errors.ts";
+export { ClockJumpError, LayoutMismatchError, NodeHeldError, StoreError } from "./lib/reservation/errors.ts";
 export { MemoryReservationStore } from "./lib/reservation/stores/memory_store.ts";
 export type { Reservation, ReservationStore } from "./lib/reservation/store.ts";
 export { IdRange } from "./lib/id/id_range.ts";

@@ -13,12 +13,14 @@ export function abortable<Value, Handle>(
 ): Promise<Value> {
   if (signal === undefined) return new Promise(begin);
   if (signal.aborted) return Promise.reject(signal.reason);
-  const { promise, resolve, reject } = Promise.withResolvers<Value>();
-  const handle = begin(resolve, reject);
-  const onAbort = () => {
-    giveUp(handle);
-    reject(signal.reason);
-  };
+  let onAbort = () => {};
+  const promise = new Promise<Value>((resolve, reject) => {
+    const handle = begin(resolve, reject);
+    onAbort = () => {
+      giveUp(handle);
+      reject(signal.reason);
+    };
+  });
   signal.addEventListener("abort", onAbort);
   const removeListener = () => signal.removeEventListener("abort", onAbort);
   promise.then(removeListener, removeListener);

@@ -1,4 +1,4 @@
-import { GlobalIdError, RetryableError } from "../base/errors.ts";
+import { RetryableError } from "../base/errors.ts";
 
 /**
  * The tick's ids are used up. The next tick has more.
@@ -60,36 +60,5 @@ export class NotReservedError extends RetryableError {
   constructor(readonly tick: number, readonly mark: number, readonly retryAfterMs: number, cause?: unknown) {
     const why = cause instanceof Error ? `: ${cause.message}` : "";
     super(`tick ${tick} is not reserved, only ticks below ${mark} are${why}`, { cause });
-  }
-}
-
-/**
- * The clock is past the last tick that the layout's time bits can hold. There will be no more ids, ever.
- *
- * @example A layout whose time is over
- * ```ts
- * import { IdGenerator, IdLayout, OutOfTimeError } from "@global-id/global-id";
- * import { assertThrows } from "@std/assert";
- *
- * const layout = new IdLayout({ timeBits: 20, sequenceBits: 10, nodeBits: 10, tickMs: 1000, epochMs: 0 }); // 12 days
- * const ids = new IdGenerator({ nodeId: 7, layout });
- * assertThrows(() => ids.nextId(), OutOfTimeError);
- * ```
- */
-export class OutOfTimeError extends GlobalIdError {
-  /** The name of the class. */
-  override name = "OutOfTimeError";
-
-  /**
-   * Makes the error.
-   *
-   * @param tick The clock's tick.
-   * @param maxTick The last tick of the layout.
-   */
-  constructor(readonly tick: number, readonly maxTick: number) {
-    super(
-      `the clock is in tick ${tick}, and the layout ends with tick ${maxTick}: ` +
-        "put the clock right, or move to a layout with more time bits or a later epoch",
-    );
   }
 }

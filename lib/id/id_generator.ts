@@ -1,9 +1,10 @@
 import { checkInteger, describe } from "../base/check.ts";
-import { ClockError, ClosedError, type GlobalIdError, RetryableError } from "../base/errors.ts";
+import { ClockError, ClosedError, type GlobalIdError, OutOfTimeError, RetryableError } from "../base/errors.ts";
 import { sleep } from "../base/sleep.ts";
+import { uniqueToken } from "../base/unique_token.ts";
 import { claimNode } from "../reservation/claim.ts";
 import { ReservationKeeper } from "../reservation/keeper.ts";
-import { NotReservedError, OutOfIdsError, OutOfTimeError } from "./errors.ts";
+import { NotReservedError, OutOfIdsError } from "./errors.ts";
 import type { IdGeneratorOpenOptions, IdGeneratorOptions, IdWaitOptions } from "./id_generator_options.ts";
 import { IdGrant, IdStatus } from "./id_grant.ts";
 import { IdRange } from "./id_range.ts";
@@ -128,7 +129,7 @@ export class IdGenerator implements AsyncDisposable, AsyncIterable<bigint> {
     const { layout, clock, clockPolicy, monotonicClock } = settings;
     if (nodeId !== undefined) checkInteger("nodeId", nodeId, 0, layout.maxNodeId);
     const holder = await claimNode({
-      ...{ store, nodeId, layout, clock, monotonicClock, maxNodeId: layout.maxNodeId, name: crypto.randomUUID() },
+      ...{ store, nodeId, layout, clock, monotonicClock, maxNodeId: layout.maxNodeId, name: uniqueToken() },
       isBehindAllowed: clockPolicy === "logical",
       sleep: (ms) => sleep(ms, signal),
       signal,

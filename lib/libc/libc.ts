@@ -17,6 +17,7 @@ const SYMBOLS = {
   statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },
   rename: { parameters: ["buffer", "buffer"], result: "i32" },
   unlink: { parameters: ["buffer"], result: "i32" },
+  getrandom: { parameters: ["buffer", "usize", "u32"], result: "isize" },
   geteuid: { parameters: [], result: "u32" },
   adjtimex: { parameters: ["buffer"], result: "i32" },
   memfd_create: { parameters: ["buffer", "u32"], result: "i32" },

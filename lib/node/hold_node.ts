@@ -3,6 +3,7 @@ import type { IdLayout } from "../id/layout.ts";
 import { openLibc } from "../libc/libc.ts";
 import { NodeHeldError } from "../reservation/errors.ts";
 import { AHEAD_MS, type HolderOptions, ReservationHolder } from "../reservation/holder.ts";
+import { parseHolder } from "../reservation/holder_on_record.ts";
 import type { Reservation } from "../reservation/store.ts";
 import { NodePool } from "./node_pool.ts";
 import { createOwnFile, createUnnamedFile, ForeignFileError, type NewFile } from "./own_file.ts";
@@ -104,7 +105,7 @@ export async function joinNode(options: HoldNodeOptions): Promise<NodeHold> {
   const record = await store.read(nodeId);
   const pool = NodePool.open(poolPath, { boot, nodeId, layout });
   if (pool === undefined) throw new PoolError("it has no pool that others can find");
-  if (pool.isClosed || record?.holder !== pool.holder) {
+  if (pool.isClosed || record === undefined || !isHolderOf(pool, record)) {
     pool[Symbol.dispose]();
     throw new PoolError("it does not hold the node any more");
   }
@@ -123,14 +124,15 @@ function tryToResume(
   record: Reservation | undefined,
   options: HoldNodeOptions,
 ): NodeHold | undefined {
-  if (record === undefined || pool?.holder !== record.holder || !pool.own()) return undefined;
+  if (pool === undefined || record === undefined || !isHolderOf(pool, record) || !pool.own()) return undefined;
   const hold = resumeWith(pool, record, options);
   pool.extend(hold.holder.mark);
   return hold;
 }
 
 function resumeWith(pool: NodePool, record: Reservation, options: HoldNodeOptions): NodeHold {
-  const holder = ReservationHolder.resume(record, { ...options, aheadMs: LASTING_AHEAD_MS });
+  const { attempts } = pool;
+  const holder = ReservationHolder.resume(record, { ...options, attempts, aheadMs: LASTING_AHEAD_MS });
   return { holder, pool, whyFromMark: undefined, whyNotLasting: undefined };
 }
 
@@ -157,7 +159,8 @@ async function claim(
   const isSuccessor = predecessor !== undefined && whyNotLasting === undefined;
   const position = isSuccessor ? predecessor.position : { tick: holder.firstTick - 1, taken: layout.maxSequence + 1 };
   const identity = { boot, nodeId, layout, holder: name };
-  const pool = NodePool.create(file, { identity, position, mark: holder.mark });
+  const pool = NodePool.create(file, { identity, position, mark: holder.mark, attempt: holder.attempt });
+  holder.noteIn(pool.attempts);
   file.put();
   const isFirst = record === undefined && found.minTick === undefined;
   return { holder, pool, whyFromMark: isFirst ? undefined : found.whyFromMark, whyNotLasting };
@@ -195,7 +198,16 @@ function findPool(
 function isOf(record: Reservation | undefined, pool: NodePool): boolean {
   if (record === undefined) return false;
   const isReleased = record.holder === "" && pool.isClosed && record.mark === pool.firstUnusedTick;
-  return record.holder === pool.holder || isReleased;
+  return isHolderOf(pool, record) || isReleased;
+}
+
+/**
+ * Whether a pool's holder has written a record: by an attempt that this very memory has noted. A copy of this machine
+ * has the same holder, and attempts of its own.
+ */
+function isHolderOf(pool: NodePool, record: Reservation): boolean {
+  const { name, attempt } = parseHolder(record.holder);
+  return name === pool.holder && pool.attempts.has(attempt);
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { IdLayout } from "../id/layout.ts";
 import type { SequenceLease, SequencePool } from "../id/sequence_pool.ts";
+import type { AttemptLog } from "../reservation/attempt_log.ts";
 import { cString, type Libc, openLibc, systemError } from "../libc/libc.ts";
 import { type NewFile, openOwnFile } from "./own_file.ts";
 import {
@@ -10,6 +11,7 @@ import {
   type PoolIdentity,
   writePoolHeader,
 } from "./pool_header.ts";
+import { PoolAttempts } from "./pool_attempts.ts";
 import { mapPoolMemory, POOL_BYTES, type PoolMemory, WORD } from "./pool_memory.ts";
 import type { RobustMutex } from "./robust_mutex.ts";
 
@@ -41,6 +43,8 @@ export interface NewPool {
   readonly position: PoolPosition;
   /** The first tick that is not reserved. */
   readonly mark: number;
+  /** The attempt by which the holder has written its record. */
+  readonly attempt: string;
 }
 
 /**
@@ -69,6 +73,8 @@ export interface NewPool {
 export class NodePool implements SequencePool, Disposable {
   /** Where another process of this user can {@linkcode NodePool.join} the pool, as long as this process runs. */
   readonly path: string;
+  /** The attempts of the pool's holder to write its record. */
+  readonly attempts: AttemptLog;
 
   readonly #libc: Libc;
   readonly #fd: number;
@@ -87,6 +93,7 @@ export class NodePool implements SequencePool, Disposable {
     this.#memory = mapPoolMemory(libc, fd);
     this.#mutex = this.#memory.mutex;
     this.#words = this.#memory.words;
+    this.attempts = new PoolAttempts(this.#memory, () => this.#words.length === 0);
     this.#idsPerTick = layout.maxSequence + 1;
   }
 
@@ -97,12 +104,13 @@ export class NodePool implements SequencePool, Disposable {
    * @param content The content of the pool.
    * @throws {Error} If the file cannot be mapped.
    */
-  static create({ fd }: NewFile, { identity, position, mark }: NewPool): NodePool {
+  static create({ fd }: NewFile, { identity, position, mark, attempt }: NewPool): NodePool {
     const pool = new NodePool(openLibc(), fd, identity.layout);
     writePoolHeader(pool.#memory.header, identity);
     pool.#mutex.init();
     pool.#owner = randomOwner();
     pool.#words.set([position.taken, 0, position.tick, -1, mark, pool.#owner]);
+    pool.attempts.note(attempt);
     return pool;
   }
 

@@ -1,5 +1,5 @@
 /**
- * The memory of a pool, version 2, as a C compiler for 64-bit Linux would lay it out:
+ * The memory of a pool, version 3, as a C compiler for 64-bit Linux would lay it out:
  *
  *     struct pool {
  *       char            header[1024];     //    0: text, see pool_header.ts
@@ -8,9 +8,11 @@
  *       double          tick[2];          // 1088: of each slot, its tick
  *       double          mark;             // 1104: the first tick that is not reserved; 0 once the pool is closed
  *       double          owner;            // 1112: who may close the pool; 0 for nobody
- *       char            padding[2976];    // 1120
- *       char            workers[1024][64] // 4096: reserved for counters, a cache line a worker
- *     };                                  // 69632
+ *       double          noted[2];         // 1120: the numbers of the first attempt noted, and of the next one
+ *       char            padding[2960];    // 1136
+ *       char            attempts[128][32] // 4096: attempt n in place n % 128, see pool_attempts.ts
+ *       char            workers[1024][64] // 8192: reserved for counters, a cache line a worker
+ *     };                                  // 73728
  *
  * Mutex and `taken` fill one cache line. That line moves from CPU to CPU with every lease; the next one, only with
  * every tick.
@@ -20,12 +22,17 @@
  * @module
  */
 import { type Libc, systemError } from "../libc/libc.ts";
+import { MAX_ATTEMPTS } from "../reservation/attempt_log.ts";
 import { HEADER_BYTES } from "./pool_header.ts";
 import { MUTEX_BYTES, RobustMutex } from "./robust_mutex.ts";
 
 const MUTEX = HEADER_BYTES;
 const WORDS = MUTEX + MUTEX_BYTES;
-const WORKERS = 4096;
+const NOTED = WORDS + 6 * 8;
+const ATTEMPTS = 4096;
+/** The length of an attempt, in bytes: see `uniqueToken`. */
+export const ATTEMPT_BYTES = 32;
+const WORKERS = ATTEMPTS + MAX_ATTEMPTS * ATTEMPT_BYTES;
 const MAX_WORKERS = 1024;
 const WORKER_BYTES = 64;
 const WORD_COUNT = 6;
@@ -51,6 +58,10 @@ export interface PoolMemory {
    * The words between mutex and padding: 64-bit floating point, since they hold integers of 53 bits without allocating.
    */
   readonly words: Float64Array<ArrayBuffer>;
+  /** The numbers of the first attempt noted, and of the next one. */
+  readonly noted: Float64Array<ArrayBuffer>;
+  /** The attempts, {@linkcode ATTEMPT_BYTES} each. */
+  readonly attempts: Uint8Array<ArrayBuffer>;
   /** Unmaps the memory. Nothing of it must be used afterwards. */
   unmap(): void;
 }
@@ -72,6 +83,8 @@ export function mapPoolMemory(libc: Libc, fd: number): PoolMemory {
     header: new Uint8Array(buffer, 0, HEADER_BYTES),
     mutex: new RobustMutex(libc, Deno.UnsafePointer.offset(memory, MUTEX)),
     words: new Float64Array(buffer, WORDS, WORD_COUNT),
+    noted: new Float64Array(buffer, NOTED, 2),
+    attempts: new Uint8Array(buffer, ATTEMPTS, MAX_ATTEMPTS * ATTEMPT_BYTES),
     unmap: () => void libc.munmap(memory, BigInt(POOL_BYTES)),
   };
 }

@@ -1,4 +1,4 @@
-import { GlobalIdError } from "../base/errors.ts";
+import { GlobalIdError, RetryableError } from "../base/errors.ts";
 
 /**
  * A reservation store does not work, or did not answer in time. The `cause` is what the store's database said, if it
@@ -37,6 +37,40 @@ export class StoreError extends GlobalIdError {
 export class NodeHeldError extends GlobalIdError {
   /** The name of the class. */
   override name = "NodeHeldError";
+}
+
+/**
+ * The clock has jumped ahead by more than the monotonic clock confirms. A holder follows such a jump by an hour with
+ * every renewal, that is, by an hour a second: a clock that is wrong for a moment does not reserve years.
+ *
+ * @example Told by a generator that was opened with a store
+ * ```ts
+ * import { ClockJumpError, IdGenerator, MemoryReservationStore } from "@global-id/global-id";
+ *
+ * await using ids = await IdGenerator.open({
+ *   store: new MemoryReservationStore(),
+ *   onError: (error) => {
+ *     if (error instanceof ClockJumpError) console.warn(`the clock is ahead by ${error.jumpMs} ms`);
+ *   },
+ * });
+ * ```
+ */
+export class ClockJumpError extends RetryableError {
+  /** The name of the class. */
+  override name = "ClockJumpError";
+
+  /**
+   * Makes the error.
+   *
+   * @param jumpMs How far the clock is ahead of the time that the holder has followed it to, in ms.
+   * @param retryAfterMs How long the holder takes to follow, in whole ms, if the clock stays there.
+   */
+  constructor(readonly jumpMs: number, readonly retryAfterMs: number) {
+    super(
+      `the clock has jumped ahead by ${Math.ceil(jumpMs / 1000)} s, which the monotonic clock does not confirm: ` +
+        `put the clock right, or wait ${Math.ceil(retryAfterMs / 1000)} s for ids of its time`,
+    );
+  }
 }
 
 /**

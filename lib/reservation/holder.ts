@@ -1,5 +1,8 @@
-import { ClockError } from "../base/errors.ts";
-import { LayoutMismatchError, NodeHeldError } from "./errors.ts";
+import { ClockError, OutOfTimeError } from "../base/errors.ts";
+import { type FillRandom, uniqueToken } from "../base/unique_token.ts";
+import { type AttemptLog, MemoryAttemptLog } from "./attempt_log.ts";
+import { ClockJumpError, LayoutMismatchError, NodeHeldError } from "./errors.ts";
+import { formatHolder, parseHolder } from "./holder_on_record.ts";
 import type { Reservation, ReservationStore } from "./store.ts";
 
 /** The part of a layout that a reservation depends on. */
@@ -28,8 +31,20 @@ export interface HolderOptions {
   readonly clock: { now(): number };
   /** A clock that never steps, to time the store with, in ms; its zero may be anywhere. */
   readonly monotonicClock: { now(): number };
-  /** A name that no other holder ever has. */
+  /** A name that no other holder ever has, without a slash. */
   readonly name: string;
+  /**
+   * Where the holder notes its attempts to write the record.
+   *
+   * @default {new MemoryAttemptLog()}
+   */
+  readonly attempts?: AttemptLog;
+  /**
+   * Where the random bytes of an attempt come from: see `uniqueToken`.
+   *
+   * @default {crypto.getRandomValues}
+   */
+  readonly fillRandom?: FillRandom;
   /**
    * Whether a claim reserves ticks past the mark although the clock is behind the mark (the policy `logical`).
    *
@@ -67,12 +82,25 @@ const AHEAD_LIMIT_MS = 60_000;
 const SLOWNESS_DECAY = 0.995;
 
 /**
+ * How far a renewal reserves beyond the old mark, in ms, apart from the time since the last one on the monotonic clock:
+ * so fast a running holder follows a clock that jumps ahead. A machine that was suspended for a night has ids again
+ * after some 10 s; and a clock that shows a wrong year for 2 s costs the node two hours.
+ */
+const JUMP_MS = 3_600_000;
+
+/** How often a holder is to be renewed, in ms. */
+export const RENEW_MS = 1000;
+
+/**
  * Holds a node: owns the ticks from `firstTick` to before `mark`. This holder has written all of them to the record,
  * and nobody else has.
  *
  * Every change of the record names the record that it replaces. So once another holder has changed the record, all
  * changes of this holder fail, and its mark stays where it is; the ticks below the mark stay its own. If the reply to a
- * change got lost, the holder learns of that change with its next one: it finds its own name on record.
+ * change got lost, the holder learns of that change with its next one: it finds an attempt on record that it has noted.
+ *
+ * A copy of this process's memory has this holder's name, but notes attempts of its own. So one of the two changes the
+ * record first, and the other loses the node.
  */
 export class ReservationHolder {
   /** The node. */
@@ -81,6 +109,9 @@ export class ReservationHolder {
   readonly firstTick: number;
 
   readonly #options: HolderOptions;
+  #attempts: AttemptLog;
+  /** When the last renewal succeeded, on the monotonic clock, in ms; `undefined` before the first one of a holder that goes on for another. */
+  #renewedMs: number | undefined;
   /** How long the slowest change of late took, in ms. */
   #slowestMs = 0;
   /** The record as this holder last read or wrote it. */
@@ -90,6 +121,7 @@ export class ReservationHolder {
     this.nodeId = options.nodeId;
     this.firstTick = firstTick;
     this.#options = options;
+    this.#attempts = options.attempts ?? new MemoryAttemptLog();
     this.#record = record;
   }
 
@@ -102,6 +134,7 @@ export class ReservationHolder {
    * @throws {LayoutMismatchError} If the record was written with another layout.
    * @throws {NodeHeldError} If another holder claimed the node at the same moment.
    * @throws {ClockError} If the clock does not give a time.
+   * @throws {OutOfTimeError} If the clock is past the layout's last tick.
    */
   static async claim(options: HolderOptions): Promise<ReservationHolder> {
     return await ReservationHolder.claimFrom(await options.store.read(options.nodeId), options);
@@ -116,32 +149,45 @@ export class ReservationHolder {
    * @throws {LayoutMismatchError} If the record was written with another layout.
    * @throws {NodeHeldError} If another holder has claimed the node since.
    * @throws {ClockError} If the clock does not give a time.
+   * @throws {OutOfTimeError} If the clock is past the layout's last tick.
    */
   static async claimFrom(found: Reservation | undefined, options: HolderOptions): Promise<ReservationHolder> {
-    const { store, nodeId, layout, clock, name, isBehindAllowed = false, minTick = 0 } = options;
+    const { layout, clock, monotonicClock, isBehindAllowed = false, minTick = 0 } = options;
     if (found !== undefined) checkLayout(found, options);
     const nowTick = tickAt(clock.now(), layout);
     // With nothing on record, a generator without a store may have used part of the clock's tick.
     const firstTick = Math.max(found?.mark ?? nowTick + 1, minTick);
     const wanted = Math.max(nowTick, isBehindAllowed ? firstTick : 0) + aheadTicks(options);
-    const record = { mark: Math.max(firstTick, within(wanted, layout)), holder: name, layout: layout.key };
-    if (!await store.compareAndSet(nodeId, found, record)) {
-      throw new NodeHeldError(`node ${nodeId} was taken by another holder at the same moment`);
+    const mark = Math.max(firstTick, within(wanted, layout));
+    const holder = new ReservationHolder(options, firstTick, { mark: firstTick, holder: "", layout: layout.key });
+    if (!await holder.#tryToChange(found, (own) => ({ mark, holder: own, layout: layout.key }))) {
+      throw new NodeHeldError(`node ${options.nodeId} was taken by another holder at the same moment`);
     }
-    return new ReservationHolder(options, firstTick, record);
+    holder.#renewedMs = monotonicClock.now();
+    return holder;
   }
 
   /**
    * Goes on in the place of a holder that has ended, for a caller who alone knows which ticks that holder used.
    *
-   * @param found The record of that holder.
+   * @param found The record of that holder, whose attempt `options.attempts` has.
    * @param options The node, and how to hold it. The name is that of the holder on record, whatever is given.
    * @returns The node's holder. It owns no ticks until it renews.
    * @throws {LayoutMismatchError} If the record was written with another layout.
    */
   static resume(found: Reservation, options: HolderOptions): ReservationHolder {
     checkLayout(found, options);
-    return new ReservationHolder({ ...options, name: found.holder }, found.mark, found);
+    return new ReservationHolder({ ...options, name: parseHolder(found.holder).name }, found.mark, found);
+  }
+
+  /** The attempt by which this holder wrote the record. */
+  get attempt(): string {
+    return parseHolder(this.#record.holder).attempt;
+  }
+
+  /** From now on, notes attempts in this log, which has the attempt on record already. No change must be under way. */
+  noteIn(attempts: AttemptLog): void {
+    this.#attempts = attempts;
   }
 
   /** The first tick that this holder does not own. */
@@ -156,27 +202,33 @@ export class ReservationHolder {
 
   /**
    * Reserves more ticks, so that the mark is {@linkcode AHEAD_MS} or more past the clock and past the last tick used.
-   * The record changes only if its mark gets higher. To be called about once a second.
+   * To be called every {@linkcode RENEW_MS}. The record changes with every call, if only by its attempt: so others see
+   * that the holder is alive.
    *
    * @param usedTick The last tick used, which may be past the clock's.
    * @throws {NodeHeldError} If another holder has claimed the node.
    * @throws {ClockError} If the clock does not give a time.
+   * @throws {OutOfTimeError} If the clock is past the layout's last tick. Nothing changes.
+   * @throws {ClockJumpError} If the clock has jumped ahead. The holder has reserved a part of the way, as far as it
+   * follows at a time.
    * @throws {unknown} What the store throws. The mark is then as it was. If the store made the change all the same, the
    * next call learns of it.
    */
   async renew(usedTick: number): Promise<void> {
     const { layout, clock, monotonicClock } = this.#options;
-    const mark = within(
-      Math.max(tickAt(clock.now(), layout), usedTick) + aheadTicks(this.#options, this.#slowestMs),
-      layout,
-    );
-    if (mark <= this.#record.mark) return;
+    const nowTick = tickAt(clock.now(), layout);
+    const wanted = within(Math.max(nowTick, usedTick) + aheadTicks(this.#options, this.#slowestMs), layout);
     const beganMs = monotonicClock.now();
+    const passedMs = beganMs - (this.#renewedMs ?? -Infinity);
+    const mark = Math.min(wanted, this.mark + Math.ceil((passedMs + JUMP_MS) / layout.tickMs));
     try {
-      await this.#change((record) => mark > record.mark ? { mark, holder: record.holder, layout: layout.key } : record);
+      await this.#change((record, holder) => ({ mark: Math.max(mark, record.mark), holder, layout: layout.key }));
     } finally {
       this.#slowestMs = Math.max(this.#slowestMs * SLOWNESS_DECAY, monotonicClock.now() - beganMs);
     }
+    this.#renewedMs = beganMs;
+    const jumpMs = (wanted - this.mark) * layout.tickMs;
+    if (jumpMs > 0) throw new ClockJumpError(jumpMs, Math.ceil(jumpMs / JUMP_MS) * RENEW_MS);
   }
 
   /**
@@ -199,22 +251,46 @@ export class ReservationHolder {
   /**
    * Replaces the record. If the store had made an earlier change of this holder without a reply, replaces that one.
    *
-   * @param nextOf Makes the next record from the present one, or returns the present one if it is to stay.
+   * @param nextOf Makes the next record from the present one, and the holder as this attempt puts it on record.
    */
-  async #change(nextOf: (record: Reservation) => Reservation): Promise<void> {
-    const { store, nodeId, name } = this.#options;
-    let next = nextOf(this.#record);
-    if (!await store.compareAndSet(nodeId, this.#record, next)) {
-      const found = await store.read(nodeId);
-      if (found?.holder !== name) {
-        throw new NodeHeldError(`node ${nodeId} was taken by another holder: there can be only one at a time`);
-      }
-      // The store has made an earlier change of this holder, whose reply got lost.
-      this.#adopt(found);
-      next = nextOf(found);
-      if (next === found || !await store.compareAndSet(nodeId, found, next)) return;
+  async #change(nextOf: (record: Reservation, holder: string) => Reservation): Promise<void> {
+    if (this.#attempts.isFull) {
+      await this.#adoptOwn();
+      this.#attempts.keepOnly(this.attempt);
     }
+    if (await this.#tryToChange(this.#record, (holder) => nextOf(this.#record, holder))) return;
+    await this.#adoptOwn();
+    await this.#tryToChange(this.#record, (holder) => nextOf(this.#record, holder));
+  }
+
+  /** Replaces the record if it is as expected, and returns whether it was. */
+  async #tryToChange(
+    expected: Reservation | undefined,
+    nextOf: (holder: string) => Reservation,
+  ): Promise<boolean> {
+    const { store, nodeId, name, fillRandom } = this.#options;
+    const attempt = uniqueToken(fillRandom);
+    const next = nextOf(formatHolder({ name, attempt }));
+    this.#attempts.note(attempt);
+    if (!await store.compareAndSet(nodeId, expected, next)) {
+      this.#attempts.forget(attempt);
+      return false;
+    }
+    this.#attempts.settle(attempt);
     this.#adopt(next);
+    return true;
+  }
+
+  /** Adopts the record as it is now, which an earlier change of this holder may have made whose reply got lost. */
+  async #adoptOwn(): Promise<void> {
+    const { store, nodeId, name } = this.#options;
+    const found = await store.read(nodeId);
+    const holder = parseHolder(found?.holder ?? "");
+    if (found === undefined || holder.name !== name || !this.#attempts.has(holder.attempt)) {
+      throw new NodeHeldError(`node ${nodeId} was taken by another holder: there can be only one at a time`);
+    }
+    this.#attempts.settle(holder.attempt);
+    this.#adopt(found);
   }
 
   /** Notes what is on record, unless the reply that says so was slower than that to a later change. */
@@ -231,10 +307,15 @@ function aheadTicks({ layout, aheadMs = AHEAD_MS }: HolderOptions, slowestMs = 0
   return Math.ceil(Math.min(aheadMs + 2 * slowestMs, AHEAD_LIMIT_MS) / layout.tickMs) + 1;
 }
 
-/** The tick of a time; the first one for a time before it. */
-function tickAt(nowMs: number, { epochMs, tickMs }: TickScale): number {
+/**
+ * The tick of a time; the first one for a time before it. A time past the last one is nothing to reserve for: a clock
+ * that is put right could never use the node again.
+ */
+function tickAt(nowMs: number, { epochMs, tickMs, maxTick }: TickScale): number {
   if (!Number.isFinite(nowMs)) throw new ClockError(NaN, 0, tickMs);
-  return Math.max(0, Math.floor((nowMs - epochMs) / tickMs));
+  const tick = Math.floor((nowMs - epochMs) / tickMs);
+  if (tick > maxTick) throw new OutOfTimeError(tick, maxTick);
+  return Math.max(0, tick);
 }
 
 /** A mark no further than past the layout's last tick. */

@@ -1,8 +1,5 @@
 import { NodeHeldError, StoreError } from "./errors.ts";
-import type { ReservationHolder } from "./holder.ts";
-
-/** How often a reservation is renewed, in ms. */
-const RENEW_MS = 1000;
+import { RENEW_MS, type ReservationHolder } from "./holder.ts";
 
 /** How long the keeper waits for the store to make a change, in ms. */
 const STORE_TIMEOUT_MS = 2000;
@@ -78,11 +75,13 @@ export class ReservationKeeper {
 
 /** Waits for a change of the record, but not for ever. A change that the store makes later does no harm. */
 async function withinTime(promise: Promise<void>): Promise<void> {
-  const late = Promise.withResolvers<void>();
   const message = `the reservation store did not answer within ${STORE_TIMEOUT_MS} ms`;
-  const timer = setTimeout(() => late.reject(new StoreError(message)), STORE_TIMEOUT_MS);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new StoreError(message)), STORE_TIMEOUT_MS);
+  });
   try {
-    await Promise.race([promise, late.promise]);
+    await Promise.race([promise, late]);
   } finally {
     clearTimeout(timer);
   }

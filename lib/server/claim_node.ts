@@ -7,6 +7,8 @@ import type { NodePool } from "../node/node_pool.ts";
 import { poolPathOf } from "../node/pool_path.ts";
 import { type HolderOptions, ReservationHolder } from "../reservation/holder.ts";
 import type { ReservationStore } from "../reservation/store.ts";
+import { fillKernelRandom } from "../libc/kernel_random.ts";
+import { fillRuntimeRandom, uniqueToken } from "../base/unique_token.ts";
 import type { WorkerShare } from "./control_channel.ts";
 import { ServeError } from "./serve_error.ts";
 import type { ServeLog } from "./serve_log.ts";
@@ -82,13 +84,15 @@ function holdOptionsOf(claim: ClaimNodeOptions): HoldNodeOptions {
   return { ...holderOptionsOf(claim), boot: readBootId(), poolPath };
 }
 
-function holderOptionsOf({ options, store }: ClaimNodeOptions): HolderOptions & { readonly layout: IdLayout } {
+function holderOptionsOf({ options, store, backend }: ClaimNodeOptions): HolderOptions & { readonly layout: IdLayout } {
   const { nodeId, layout, clockPolicy } = options;
+  const fillRandom = backend === "reuseport" ? fillKernelRandom : fillRuntimeRandom;
   return {
     store,
     nodeId,
     layout: LAYOUTS[layout],
-    name: crypto.randomUUID(),
+    name: uniqueToken(fillRandom),
+    fillRandom,
     clock: Date,
     monotonicClock: performance,
     isBehindAllowed: clockPolicy === "logical",

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { cString, openLibc } from "../../lib/libc/libc.ts";
 import type { NodeHold } from "../../lib/node/hold_node.ts";
+import { parseHolder } from "../../lib/reservation/holder_on_record.ts";
 import { PoolError } from "../../lib/node/pool_header.ts";
 import { ForeignFileError } from "../../lib/node/own_file.ts";
 import { IdLayout, LayoutMismatchError, NodeHeldError, type Reservation, type ReservationStore } from "../../mod.ts";
@@ -30,7 +31,7 @@ async function setUp({ wrap = (store: ReservationStore) => store, isBehindAllowe
       const record = await store.read(NODE);
       assert(record !== undefined);
       const { mark, holder } = record;
-      return [mark, holder];
+      return [mark, parseHolder(holder).name];
     },
     [Symbol.asyncDispose]: async () => {
       a[Symbol.dispose]();
@@ -84,6 +85,66 @@ describe("holdNode, with nothing on record", () => {
     await assertRejects(() => world.a.join(), PoolError, "it has no pool that others can find");
     assertEquals(await world.store.read(NODE), undefined);
   });
+});
+
+describe("holdNode, on a machine whose memory is copied", () => {
+  /** Makes machine b the copy of a, with a pool of which 3 ids of tick 101 are taken. */
+  async function copy(world: Awaited<ReturnType<typeof setUp>>): Promise<NodeHold> {
+    const original = await world.a.hold();
+    acquire(original.pool, 101, 3);
+    await Deno.copyFile(world.a.poolPath, world.b.poolPath);
+    await Deno.chmod(world.b.poolPath, 0o600);
+    return original;
+  }
+
+  it("goes on from the record that both have seen, until one of them writes: that one has the node", async () => {
+    for (const isOriginalFirst of [true, false]) {
+      await using world = await setUp();
+      const original = await copy(world);
+      const twin = await world.b.hold({ boot: world.a.boot });
+      assertEquals(pathless(twin), LASTING);
+      for (const clock of [world.a.clock, world.b.clock]) clock.ms += 1000;
+      const [first, second] = isOriginalFirst ? [original, twin] : [twin, original];
+      await first.holder.renew(-1);
+      await assertRejects(() => second.holder.renew(-1), NodeHeldError);
+      assertEquals([first.holder.mark, second.holder.mark], [101 + AHEAD, 100 + AHEAD]);
+    }
+  });
+
+  it("begins at the mark once the other one has written, though that one has the same name", async () => {
+    await using world = await setUp();
+    const original = await copy(world);
+    world.a.clock.ms += 1000;
+    await original.holder.renew(-1);
+    const twin = await world.b.hold({ boot: world.a.boot });
+    assertEquals(pathless(twin), HELD_ELSEWHERE);
+    assertEquals([twin.pool.holder, twin.holder.firstTick], ["b-1", 101 + AHEAD]);
+    await assertRejects(() => original.holder.renew(-1), NodeHeldError);
+  });
+
+  it("does not join a server that the other one has written over", async () => {
+    await using world = await setUp();
+    const original = await copy(world);
+    world.a.clock.ms += 1000;
+    await original.holder.renew(-1);
+    const joining = world.b.join({ boot: world.a.boot });
+    await assertRejects(() => joining, PoolError, "it does not hold the node any more");
+  });
+});
+
+describe("holdNode, after a renewal whose reply got lost", () => {
+  for (const fate of ["after", "late"] as const) {
+    it(`goes on under the renewal, which the pool has noted (${fate})`, async () => {
+      await using world = await setUp();
+      const before = await world.a.hold();
+      world.a.clock.ms += 1000;
+      world.store.fates.push(fate);
+      await assertRejects(() => before.holder.renew(-1));
+      if (fate === "late") assert(await world.store.arrive());
+      const hold = await world.a.hold();
+      assertEquals([pathless(hold), hold.holder.mark], [LASTING, 101 + AHEAD]);
+    });
+  }
 });
 
 describe("holdNode, with a pool whose holder is on record", () => {
@@ -294,14 +355,14 @@ describe("holdNode, without a pool that matches the record", () => {
     await Deno.writeTextFile(world.a.poolPath, "?", { append: true });
     assertEquals(pathless(await world.a.hold()), {
       ...LASTING,
-      whyFromMark: "the pool is damaged, or of another version: it has 69633 bytes, not 69632",
+      whyFromMark: "the pool is damaged, or of another version: it has 73729 bytes, not 73728",
     });
   });
 
   it("begins at the mark if the pool is damaged, and replaces it", async () => {
     await using world = await setUp();
     const before = await world.a.hold();
-    await Deno.writeFile(world.a.poolPath, new Uint8Array(69_632));
+    await Deno.writeFile(world.a.poolPath, new Uint8Array(73_728));
     assertEquals(pathless(await world.a.hold()), {
       ...LASTING,
       whyFromMark: "the pool is damaged: it does not begin as one",

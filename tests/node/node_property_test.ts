@@ -1,3 +1,4 @@
+import { parseHolder } from "../../lib/reservation/holder_on_record.ts";
 import { assert } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import fc from "fast-check";
@@ -177,8 +178,9 @@ async function run(
 
   /** All holders that were ever on record, in their order, with the highest mark of each, and its highest id sent. */
   const holders: { name: string; mark: number; sent: number }[] = [];
-  store.onChange = ({ holder, mark }) => {
-    if (holder === "") return;
+  store.onChange = ({ holder: onRecord, mark }) => {
+    if (onRecord === "") return;
+    const holder = parseHolder(onRecord).name;
     const known = holders.find(({ name }) => name === holder);
     if (known === undefined) holders.push({ name: holder, mark, sent: -1 });
     else known.mark = Math.max(known.mark, mark);

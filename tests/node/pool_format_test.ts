@@ -9,15 +9,17 @@ import { makePool } from "./pools.ts";
  * fails, the format has changed. Then give it a new version (`VERSION` in lib/node/pool_header.ts), and write down here
  * what it is now.
  */
-const HEADER = "global-id pool 2\n" +
+const HEADER = "global-id pool 3\n" +
   "boot 7f2c8e11-1111-4222-8333-444455556666\n" +
   "node 1023\n" +
   "layout v1 time=37 sequence=17 node=10 order=sequence-node tick_ms=1000 epoch_ms=1577836800000\n" +
   "holder 0b2c3d4e-aaaa-4bbb-8ccc-ddddeeeeffff\n";
 
+const ATTEMPT = "19abcdef0123456789abcdef01234567";
+
 const LITTLE_ENDIAN = true;
 
-describe("NodePool.create: the format, version 2", () => {
+describe("NodePool.create: the format, version 3", () => {
   const identity = {
     boot: "7f2c8e11-1111-4222-8333-444455556666",
     nodeId: 1023,
@@ -28,12 +30,13 @@ describe("NodePool.create: the format, version 2", () => {
   async function readFreshPool(): Promise<Uint8Array<ArrayBuffer>> {
     await using temp = await TempDir.make();
     const path = `${temp.path}/pool`;
-    makePool(path, { ...identity, position: { tick: 300_000_000, taken: 77 }, mark: 300_000_016 })[Symbol.dispose]();
+    makePool(path, { ...identity, position: { tick: 300_000_000, taken: 77 }, mark: 300_000_016, attempt: ATTEMPT })
+      [Symbol.dispose]();
     return await Deno.readFile(path);
   }
 
-  it("has the length of header, mutex, words, and a cache line for each of 1024 workers", async () => {
-    assertEquals((await readFreshPool()).length, 69_632);
+  it("has the length of header, mutex, words, 128 attempts, and a cache line for each of 1024 workers", async () => {
+    assertEquals((await readFreshPool()).length, 73_728);
   });
 
   it("begins with the header in text, padded with zeros to 1024 bytes", async () => {
@@ -60,7 +63,16 @@ describe("NodePool.create: the format, version 2", () => {
     assert(Number.isSafeInteger(owner) && owner > 0, `the owner is ${owner}`);
   });
 
-  it("is zero from there to its end", async () => {
-    assertEquals((await readFreshPool()).slice(1120).findIndex((byte) => byte !== 0), -1);
+  it("has the numbers of the first attempt noted and of the next one behind that, and the attempts from 4096 on", async () => {
+    const bytes = await readFreshPool();
+    assertEquals(bytes.slice(1120, 1136).toHex(), "0000000000000000" + "000000000000f03f"); // 0 and 1
+    assertEquals(bytes.slice(4096, 4128).toHex(), new TextEncoder().encode(ATTEMPT).toHex());
+  });
+
+  it("is zero between and from there to its end", async () => {
+    const bytes = await readFreshPool();
+    for (const rest of [bytes.slice(1136, 4096), bytes.slice(4128)]) {
+      assertEquals(rest.findIndex((byte) => byte !== 0), -1);
+    }
   });
 });

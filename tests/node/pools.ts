@@ -13,15 +13,15 @@ export const IDENTITY: PoolIdentity = { boot: "b-1", nodeId: 7, layout: SONYFLAK
 export const FROM_TICK_0: PoolPosition = { tick: -1, taken: 256 };
 
 /** What {@linkcode makePool} makes; left out: {@linkcode IDENTITY}, from tick 0 on, with all ticks up to 2^30. */
-export type TestPool = Partial<PoolIdentity> & { position?: PoolPosition; mark?: number };
+export type TestPool = Partial<PoolIdentity> & { position?: PoolPosition; mark?: number; attempt?: string };
 
 /** Makes a pool at a path. */
 export function makePool(
   path: string,
-  { position = FROM_TICK_0, mark = 2 ** 30, ...identity }: TestPool = {},
+  { position = FROM_TICK_0, mark = 2 ** 30, attempt = "at-1", ...identity }: TestPool = {},
 ): NodePool {
   const file = createOwnFile(openLibc(), path, POOL_BYTES);
-  const pool = NodePool.create(file, { identity: { ...IDENTITY, ...identity }, position, mark });
+  const pool = NodePool.create(file, { identity: { ...IDENTITY, ...identity }, position, mark, attempt });
   file.put();
   return pool;
 }

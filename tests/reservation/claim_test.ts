@@ -4,6 +4,7 @@ import { DEFAULT_LAYOUT, MemoryReservationStore, NodeHeldError } from "../../mod
 import { claimNode, type ClaimOptions } from "../../lib/reservation/claim.ts";
 import { until } from "../../testing/within.ts";
 import { HandClock } from "../id/hand_clock.ts";
+import { holderNameOf } from "./record_of.ts";
 import { FlakyStore } from "./flaky_store.ts";
 
 /** What claims of the nodes 0 to 3 are made from; `meanwhile` is what happens while a claim waits. */
@@ -50,7 +51,7 @@ describe("claimNode", () => {
       },
     };
     await assertRejects(() => claimNode({ ...options("late", 2), store: overtaken }), NodeHeldError);
-    assertEquals((await store.read(2))?.holder, "other");
+    assertEquals(await holderNameOf(store, 2), "other");
   });
 
   it("gives a node on that was given back, at once", async () => {
@@ -100,13 +101,13 @@ describe("claimNode", () => {
     const reply = store.holdNextReply();
     const controller = new AbortController();
     const claim = claimNode({ ...options("a", 1), store, signal: controller.signal });
-    await until("the claim is on record", async () => (await store.read(1))?.holder === "a");
+    await until("the claim is on record", async () => await holderNameOf(store, 1) === "a");
     controller.abort();
     const error = await assertRejects(() => claim, DOMException);
     assertEquals(error.name, "AbortError");
-    assertEquals((await store.read(1))?.holder, "a"); // the store has not answered yet
+    assertEquals(await holderNameOf(store, 1), "a"); // the store has not answered yet
     reply.resolve();
-    await until("the node is given back", async () => (await store.read(1))?.holder === "");
+    await until("the node is given back", async () => await holderNameOf(store, 1) === "");
     assertEquals((await store.read(1))?.mark, 1001); // the clock is in tick 1000: no tick is lost
   });
 
@@ -116,7 +117,7 @@ describe("claimNode", () => {
     const holder = await claimNode({ ...options("a", 1), signal: controller.signal });
     controller.abort();
     await Promise.resolve();
-    assertEquals((await store.read(1))?.holder, "a");
+    assertEquals(await holderNameOf(store, 1), "a");
     await holder.release();
   });
 

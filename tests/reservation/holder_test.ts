@@ -1,10 +1,11 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { ClockError, IdLayout, LayoutMismatchError, NodeHeldError } from "../../mod.ts";
+import { ClockError, ClockJumpError, IdLayout, LayoutMismatchError, NodeHeldError, OutOfTimeError } from "../../mod.ts";
 import { AHEAD_MS, type HolderOptions, ReservationHolder } from "../../lib/reservation/holder.ts";
 import { HandClock } from "../id/hand_clock.ts";
-import { FlakyStore } from "./flaky_store.ts";
-import { recordOf } from "./record_of.ts";
+import { type Fate, FlakyStore } from "./flaky_store.ts";
+import { MemoryAttemptLog } from "../../lib/reservation/attempt_log.ts";
+import { namedRecordOf, recordOf } from "./record_of.ts";
 
 const EPOCH_MS = 1_000_000;
 const TICK_MS = 1000;
@@ -58,8 +59,27 @@ describe("ReservationHolder.claim", () => {
     );
     short.clock.ms = EPOCH_MS + 62 * TICK_MS;
     assertEquals((await ReservationHolder.claim(short.options("a"))).mark, 64);
-    short.clock.ms = EPOCH_MS + 99 * TICK_MS;
-    assertEquals((await ReservationHolder.claim({ ...short.options("b"), isBehindAllowed: true })).mark, 64);
+  });
+
+  it("writes nothing for a clock past the layout's last tick, and has the node again when that is put right", async () => {
+    const layout = new IdLayout({ timeBits: 6, sequenceBits: 2, nodeBits: 2, tickMs: TICK_MS, epochMs: EPOCH_MS });
+    const { clock, store, options } = setUp(layout);
+    const message = "the clock is in tick 99, and the layout ends with tick 63";
+    for (const isBehindAllowed of [false, true]) {
+      clock.ms = EPOCH_MS + 99 * TICK_MS;
+      const claim = () => ReservationHolder.claim({ ...options("a"), isBehindAllowed });
+      await assertRejects(claim, OutOfTimeError, message);
+      assertEquals(await store.read(1), undefined);
+    }
+    clock.ms = EPOCH_MS + 20 * TICK_MS;
+    const holder = await ReservationHolder.claim(options("a"));
+    const before = await recordOf(store, 1);
+    clock.ms = EPOCH_MS + 99 * TICK_MS;
+    await assertRejects(() => holder.renew(-1), OutOfTimeError, message);
+    assertEquals(await recordOf(store, 1), before);
+    clock.ms = EPOCH_MS + 21 * TICK_MS;
+    await holder.renew(-1);
+    assertEquals(holder.mark, 21 + AHEAD);
   });
 
   it("refuses a record of another layout, and a clock that gives no time", async () => {
@@ -111,16 +131,18 @@ describe("ReservationHolder.claim", () => {
 });
 
 describe("ReservationHolder.renew", () => {
-  it("goes with the clock, or with the last tick used, and writes only what is new", async () => {
+  it("goes with the clock, or with the last tick used, and writes every time", async () => {
     const { clock, store, options } = setUp();
     const holder = await ReservationHolder.claim(options("a"));
+    const first = await recordOf(store, 1);
     await holder.renew(100);
-    assertEquals([holder.mark, store.changes], [100 + AHEAD, 1]);
+    assertEquals([holder.mark, store.changes], [100 + AHEAD, 2]);
+    assertNotEquals(await recordOf(store, 1), first, "whoever looks sees that the holder is alive");
     clock.ms += TICK_MS;
     await holder.renew(100);
-    assertEquals([holder.mark, store.changes], [101 + AHEAD, 2]);
+    assertEquals([holder.mark, store.changes], [101 + AHEAD, 3]);
     await holder.renew(103);
-    assertEquals([holder.mark, store.changes], [103 + AHEAD, 3]);
+    assertEquals([holder.mark, store.changes], [103 + AHEAD, 4]);
   });
 
   it("keeps its mark when the node is taken, and can move it no more", async () => {
@@ -222,7 +244,196 @@ describe("ReservationHolder with another distance", () => {
     await ReservationHolder.claim({ ...options("a"), aheadMs: 15_000 });
     const resumed = ReservationHolder.resume(await recordOf(store, 1), options("b"));
     await resumed.renew(-1);
-    assertEquals([resumed.mark, store.changes], [116, 1]);
+    assertEquals([resumed.mark, store.changes], [116, 2]);
+  });
+});
+
+describe("ReservationHolder, with a clock that jumps ahead", () => {
+  const HOUR = 3600;
+  const YEAR_MS = 365.25 * 24 * HOUR * 1000;
+
+  it("follows at once by an hour, and by as much as the monotonic clock confirms", async () => {
+    const { clock, monotonicClock, options } = setUp();
+    const holder = await ReservationHolder.claim(options("a"));
+    clock.ms += HOUR * TICK_MS;
+    await holder.renew(-1);
+    assertEquals(holder.mark, 100 + HOUR + AHEAD);
+    clock.ms += 49 * HOUR * TICK_MS;
+    monotonicClock.ms += 48 * HOUR * TICK_MS; // the process was stopped for two days
+    await holder.renew(-1);
+    assertEquals(holder.mark, 100 + 50 * HOUR + AHEAD);
+  });
+
+  it("costs the node two hours if the clock shows another year for two renewals", async () => {
+    const layout = new IdLayout({ timeBits: 37, sequenceBits: 2, nodeBits: 2, tickMs: TICK_MS, epochMs: EPOCH_MS });
+    const { clock, options } = setUp(layout);
+    const holder = await ReservationHolder.claim(options("a"));
+    clock.ms += 25 * YEAR_MS;
+    const error = await assertRejects(() => holder.renew(-1), ClockJumpError, "the clock has jumped ahead by 788");
+    assertEquals(error.jumpMs, 25 * YEAR_MS - HOUR * TICK_MS);
+    assertEquals(error.retryAfterMs, 25 * YEAR_MS / HOUR - TICK_MS);
+    await assertRejects(() => holder.renew(-1), ClockJumpError);
+    assertEquals(holder.mark, 100 + 2 * HOUR + AHEAD);
+    clock.ms -= 25 * YEAR_MS;
+    await holder.renew(-1);
+    assertEquals(holder.mark, 100 + 2 * HOUR + AHEAD);
+  });
+
+  it("arrives, if the clock stays there", async () => {
+    const { clock, options } = setUp();
+    const holder = await ReservationHolder.claim(options("a"));
+    clock.ms += 8 * HOUR * TICK_MS;
+    for (let i = 1; i < 8; i++) await assertRejects(() => holder.renew(-1), ClockJumpError);
+    await holder.renew(-1);
+    assertEquals(holder.mark, 100 + 8 * HOUR + AHEAD);
+  });
+
+  it("counts the time since the last renewal that succeeded", async () => {
+    const { clock, monotonicClock, store, options } = setUp();
+    const holder = await ReservationHolder.claim(options("a"));
+    store.isOut = true;
+    for (let hour = 0; hour < 5; hour++) {
+      clock.ms += HOUR * TICK_MS;
+      monotonicClock.ms += HOUR * TICK_MS;
+      await assertRejects(() => holder.renew(-1), Error, "out of reach");
+    }
+    store.isOut = false;
+    await holder.renew(-1);
+    assertEquals(holder.mark, 100 + 5 * HOUR + AHEAD);
+  });
+
+  it("does not concern who goes on after a holder that ended long ago", async () => {
+    const { clock, store, options } = setUp();
+    const attempts = new MemoryAttemptLog();
+    await ReservationHolder.claim({ ...options("a"), attempts });
+    clock.ms += 30 * HOUR * TICK_MS;
+    const resumed = ReservationHolder.resume(await recordOf(store, 1), { ...options("b"), attempts });
+    await resumed.renew(-1);
+    assertEquals(resumed.mark, 100 + 30 * HOUR + AHEAD);
+  });
+});
+
+/** A log that can be copied, as a virtual machine's memory can. */
+class CopiedLog extends MemoryAttemptLog {
+  readonly #noted: string[] = [];
+
+  override note(attempt: string): void {
+    super.note(attempt);
+    this.#noted.push(attempt);
+  }
+
+  copy(): CopiedLog {
+    const copy = new CopiedLog();
+    for (const attempt of this.#noted.filter((attempt) => this.has(attempt))) copy.note(attempt);
+    return copy;
+  }
+}
+
+describe("ReservationHolder, whose memory is copied", () => {
+  /** A holder and its copy, which have both seen the same until now. */
+  async function setUpCopies(fate?: Fate) {
+    const world = setUp();
+    const attempts = new CopiedLog();
+    const original = await ReservationHolder.claim({ ...world.options("a"), attempts });
+    const seen = await recordOf(world.store, 1);
+    world.clock.ms += TICK_MS;
+    if (fate !== undefined) {
+      world.store.fates.push(fate);
+      await assertRejects(() => original.renew(-1));
+    }
+    const copy = ReservationHolder.resume(seen, { ...world.options("a"), attempts: attempts.copy() });
+    return { ...world, original, copy };
+  }
+
+  for (const fate of [undefined, "before", "after", "late"] as const) {
+    for (const isOriginalFirst of [true, false]) {
+      const [winner, loser] = isOriginalFirst ? ["original", "copy"] : ["copy", "original"];
+      const after = fate === undefined ? "" : `, after a renewal that failed (${fate})`;
+      it(`leaves the node to the ${winner}, which writes first, and takes it from the ${loser}${after}`, async () => {
+        const { clock, store, original, copy } = await setUpCopies(fate);
+        const [first, second] = isOriginalFirst ? [original, copy] : [copy, original];
+        await first.renew(-1);
+        if (fate === "late") assert(!await store.arrive());
+        await assertRejects(() => second.renew(-1), NodeHeldError);
+        clock.ms += 10 * TICK_MS;
+        await first.renew(-1);
+        await assertRejects(() => second.renew(-1), NodeHeldError);
+        await assertRejects(() => second.release(5), NodeHeldError);
+        // Both had what was reserved when the copy was made; all that was reserved since is the first one's.
+        assertEquals([first.mark, second.mark], [111 + AHEAD, 100 + AHEAD]);
+      });
+    }
+  }
+
+  it("takes the node from the second one of two that write the very same at the same instant", async () => {
+    const { clock, store, options } = setUp();
+    const attempts = new CopiedLog();
+    const fillRandom = (bytes: Uint8Array) => void bytes.fill(7);
+    const original = await ReservationHolder.claim({ ...options("a"), attempts, fillRandom });
+    const known = { ...options("a"), attempts: attempts.copy(), fillRandom };
+    const copy = ReservationHolder.resume(await recordOf(store, 1), known);
+    clock.ms += TICK_MS;
+    const [now, monotonicNow] = [Date.now, performance.now];
+    [Date.now, performance.now] = [() => 1_900_000_000_000, () => 5];
+    try {
+      await original.renew(-1);
+      await assertRejects(() => copy.renew(-1), NodeHeldError);
+    } finally {
+      [Date.now, performance.now] = [now, monotonicNow];
+    }
+    assertEquals([original.mark, copy.mark], [101 + AHEAD, 100 + AHEAD]);
+  });
+});
+
+describe("ReservationHolder, with a store that does not answer for long", () => {
+  it("knows a change that the store makes late, whichever it is", async () => {
+    for (const index of [0, 1, 50, 126]) {
+      const { clock, store, options } = setUp();
+      const holder = await ReservationHolder.claim(options("a"));
+      for (let i = 0; i < 127; i++) {
+        clock.ms += TICK_MS;
+        store.fates.push("late");
+        await assertRejects(() => holder.renew(-1), Error, "out of reach");
+      }
+      assert(await store.arrive(index));
+      clock.ms += TICK_MS;
+      await holder.renew(-1);
+      assertEquals(holder.mark, 228 + AHEAD);
+    }
+  });
+
+  it("reads before it writes any more, once it has noted as many attempts as there is room for", async () => {
+    const { clock, store, options } = setUp();
+    const holder = await ReservationHolder.claim(options("a"));
+    for (let i = 0; i < 127; i++) {
+      store.fates.push("late");
+      await assertRejects(() => holder.renew(-1), Error, "out of reach");
+    }
+    store.isOut = true;
+    await assertRejects(() => holder.renew(-1), Error, "out of reach");
+    assertEquals(store.lateCount, 127, "it has asked for nothing that it could not note");
+    store.isOut = false;
+    clock.ms += TICK_MS;
+    await holder.renew(-1);
+    assertEquals(holder.mark, 101 + AHEAD);
+    while (store.lateCount > 0) assert(!await store.arrive());
+    await holder.renew(-1);
+  });
+
+  it("does not forget a later attempt when the answer to an earlier one comes late", async () => {
+    const { clock, store, options } = setUp();
+    const holder = await ReservationHolder.claim(options("a"));
+    clock.ms += TICK_MS;
+    const reply = store.holdNextReply();
+    const slow = holder.renew(-1);
+    clock.ms += TICK_MS;
+    store.fates.push("well", "after"); // refused, since the slow one was made; then made, but the reply gets lost
+    await assertRejects(() => holder.renew(-1), Error, "the reply got lost");
+    reply.resolve();
+    await slow;
+    clock.ms += TICK_MS;
+    await holder.renew(-1);
+    assertEquals(holder.mark, 103 + AHEAD);
   });
 });
 
@@ -235,16 +446,17 @@ describe("ReservationHolder.resume", () => {
     assertEquals(store.changes, 1);
     clock.ms += TICK_MS;
     await resumed.renew(-1);
-    assertEquals(await store.read(1), { mark: 101 + AHEAD, holder: "a", layout: LAYOUT.key });
+    assertEquals(await namedRecordOf(store, 1), { mark: 101 + AHEAD, holder: "a", layout: LAYOUT.key });
   });
 
   it("takes a renewal of the one before it for its own, also if that arrives late", async () => {
     const { clock, store, options } = setUp();
-    const first = await ReservationHolder.claim(options("a"));
+    const attempts = new MemoryAttemptLog();
+    const first = await ReservationHolder.claim({ ...options("a"), attempts });
     clock.ms += TICK_MS;
     store.fates.push("late");
     await assertRejects(() => first.renew(-1));
-    const resumed = ReservationHolder.resume(await recordOf(store, 1), options("b"));
+    const resumed = ReservationHolder.resume(await recordOf(store, 1), { ...options("b"), attempts });
     assert(await store.arrive());
     clock.ms += TICK_MS;
     await resumed.renew(-1);
@@ -253,8 +465,9 @@ describe("ReservationHolder.resume", () => {
 
   it("is one of two that renew, as long as the one before it does: both keep up", async () => {
     const { clock, store, options } = setUp();
-    const first = await ReservationHolder.claim(options("a"));
-    const resumed = ReservationHolder.resume(await recordOf(store, 1), options("b"));
+    const attempts = new MemoryAttemptLog();
+    const first = await ReservationHolder.claim({ ...options("a"), attempts });
+    const resumed = ReservationHolder.resume(await recordOf(store, 1), { ...options("b"), attempts });
     for (let tick = 101; tick < 104; tick++) {
       clock.ms += TICK_MS;
       for (const holder of [first, resumed]) {
@@ -281,7 +494,7 @@ describe("ReservationHolder.release", () => {
     store.fates.push("after");
     await assertRejects(() => holder.release());
     await assertRejects(() => holder.release(), NodeHeldError); // it has been given back, and is nobody's now
-    assertEquals(await store.read(1), { mark: 100 + AHEAD, holder: "", layout: LAYOUT.key });
+    assertEquals(await namedRecordOf(store, 1), { mark: 100 + AHEAD, holder: "", layout: LAYOUT.key });
     assertEquals((await ReservationHolder.claim(options("b"))).firstTick, 100 + AHEAD);
   });
 
@@ -292,14 +505,14 @@ describe("ReservationHolder.release", () => {
     store.fates.push("after");
     await assertRejects(() => holder.renew(-1));
     await holder.release();
-    assertEquals(await store.read(1), { mark: 101 + AHEAD, holder: "", layout: LAYOUT.key });
+    assertEquals(await namedRecordOf(store, 1), { mark: 101 + AHEAD, holder: "", layout: LAYOUT.key });
   });
 
   it("gives back with it the ticks that are unused, in the same change", async () => {
     const { store, options } = setUp();
     const holder = await ReservationHolder.claim(options("a"));
     await holder.release(102);
-    assertEquals(await store.read(1), { mark: 102, holder: "", layout: LAYOUT.key });
+    assertEquals(await namedRecordOf(store, 1), { mark: 102, holder: "", layout: LAYOUT.key });
     assertEquals(store.changes, 2);
     assertEquals((await ReservationHolder.claim(options("b"))).firstTick, 102);
   });
@@ -319,9 +532,9 @@ describe("ReservationHolder.release", () => {
       store.fates.push(fate);
       await assertRejects(() => holder.renew(-1));
       await holder.release(103);
-      assertEquals(await store.read(1), { mark: 103, holder: "", layout: LAYOUT.key });
+      assertEquals(await namedRecordOf(store, 1), { mark: 103, holder: "", layout: LAYOUT.key });
       if (fate === "late") assert(!await store.arrive(), "the record that it was to replace is gone");
-      assertEquals(await store.read(1), { mark: 103, holder: "", layout: LAYOUT.key });
+      assertEquals(await namedRecordOf(store, 1), { mark: 103, holder: "", layout: LAYOUT.key });
     });
   }
 
@@ -341,6 +554,6 @@ describe("ReservationHolder.release", () => {
     const second = await ReservationHolder.claim(options("b"));
     assertEquals(second.firstTick, 100 + AHEAD);
     assert(!await store.arrive());
-    assertEquals(await store.read(1), { mark: second.mark, holder: "b", layout: LAYOUT.key });
+    assertEquals(await namedRecordOf(store, 1), { mark: second.mark, holder: "b", layout: LAYOUT.key });
   });
 });

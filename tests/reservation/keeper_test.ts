@@ -6,7 +6,7 @@ import { type KeeperOptions, ReservationKeeper } from "../../lib/reservation/kee
 import { HandClock } from "../id/hand_clock.ts";
 import { until } from "../../testing/within.ts";
 import { FlakyStore } from "./flaky_store.ts";
-import { recordOf } from "./record_of.ts";
+import { holderNameOf, namedRecordOf, recordOf } from "./record_of.ts";
 
 const LAYOUT = new IdLayout({ timeBits: 20, sequenceBits: 2, nodeBits: 2, tickMs: 1000, epochMs: 0 });
 
@@ -100,9 +100,9 @@ describe("ReservationKeeper", () => {
     reply.resolve();
     await stopping;
     assertEquals(marks, [105]);
-    assertEquals(await store.read(1), { mark: 105, holder: "a", layout: LAYOUT.key });
+    assertEquals(await namedRecordOf(store, 1), { mark: 105, holder: "a", layout: LAYOUT.key });
     await keeper.release(101);
-    assertEquals((await store.read(1))?.holder, "a");
+    assertEquals(await holderNameOf(store, 1), "a");
   });
 
   it("release: gives the node and what is unused back, after the renewal that is under way", async () => {
@@ -114,13 +114,13 @@ describe("ReservationKeeper", () => {
     reply.resolve();
     await releasing;
     assertEquals(marks, [105]);
-    assertEquals(await store.read(1), { mark: 102, holder: "", layout: LAYOUT.key });
+    assertEquals(await namedRecordOf(store, 1), { mark: 102, holder: "", layout: LAYOUT.key });
   });
 
   it("release: gives only the node back if nothing is certain to be unused", async () => {
     const { store, keep } = await setUp();
     await keep().release();
-    assertEquals(await store.read(1), { mark: 104, holder: "", layout: LAYOUT.key });
+    assertEquals(await namedRecordOf(store, 1), { mark: 104, holder: "", layout: LAYOUT.key });
   });
 
   it("release: does not fail if the store does", async () => {
@@ -129,6 +129,6 @@ describe("ReservationKeeper", () => {
     store.isOut = true;
     await keeper.release(102);
     store.isOut = false;
-    assertEquals((await store.read(1))?.holder, "a");
+    assertEquals(await holderNameOf(store, 1), "a");
   });
 });

@@ -330,7 +330,7 @@ export class SimulatedNode implements Disposable {
       },
       (error) => {
         supervisor.isRenewing = false;
-        if (!(error instanceof NodeHeldError)) return;
+        if (!(error instanceof NodeHeldError) || !supervisor.isAlive) return;
         // Another machine has the node, or a request has that of one before it, which took long to get to the store: it
         // ends.
         pool?.close();

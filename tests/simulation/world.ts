@@ -1,3 +1,4 @@
+import { parseHolder } from "../../lib/reservation/holder_on_record.ts";
 import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import type { Reservation, ReservationStore } from "../../mod.ts";
@@ -77,7 +78,9 @@ export class SimulatedStore {
           const found = this.#records.get(nodeId);
           if (found?.mark !== expected?.mark || found?.holder !== expected?.holder) return false;
           this.#records.set(nodeId, next);
-          if (next.holder !== "" && next.holder !== found?.holder) this.#holdersOf(nodeId).push(next.holder);
+          const { name } = parseHolder(next.holder);
+          const holders = this.#holdersOf(nodeId);
+          if (name !== "" && !holders.includes(name)) holders.push(name);
           return true;
         }),
     };

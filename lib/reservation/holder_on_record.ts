@@ -1,0 +1,18 @@
+/** The holder of a node, as a record names it: `NAME/ATTEMPT`. */
+export interface HolderOnRecord {
+  /** The holder's name. */
+  readonly name: string;
+  /** The attempt by which the holder wrote this record; empty on a record that an earlier version wrote. */
+  readonly attempt: string;
+}
+
+/** Writes the holder as it is put on record. */
+export function formatHolder({ name, attempt }: HolderOnRecord): string {
+  return `${name}/${attempt}`;
+}
+
+/** Reads the holder of a record. */
+export function parseHolder(text: string): HolderOnRecord {
+  const [name, attempt = ""] = text.split("/", 2);
+  return { name, attempt };
+}
