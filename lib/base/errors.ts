@@ -121,8 +121,7 @@ export class ClockError extends RetryableError {
  * import { assertThrows } from "@std/assert";
  *
  * const layout = new IdLayout({ timeBits: 20, sequenceBits: 10, nodeBits: 10, tickMs: 1000, epochMs: 0 }); // 12 days
- * const ids = new IdGenerator({ nodeId: 7, layout });
- * assertThrows(() => ids.nextId(), OutOfTimeError);
+ * assertThrows(() => new IdGenerator({ nodeId: 7, layout }), OutOfTimeError);
  * ```
  */
 export class OutOfTimeError extends GlobalIdError {

@@ -2,6 +2,7 @@ import { checkInteger, describe } from "../base/check.ts";
 import { ClockError, ClosedError, type GlobalIdError, OutOfTimeError, RetryableError } from "../base/errors.ts";
 import { sleep } from "../base/sleep.ts";
 import { uniqueToken } from "../base/unique_token.ts";
+import { CheckedStore } from "../reservation/checked_store.ts";
 import { claimNode } from "../reservation/claim.ts";
 import { ReservationKeeper } from "../reservation/keeper.ts";
 import { NotReservedError, OutOfIdsError } from "./errors.ts";
@@ -9,8 +10,10 @@ import type { IdGeneratorOpenOptions, IdGeneratorOptions, IdWaitOptions } from "
 import { IdGrant, IdStatus } from "./id_grant.ts";
 import { IdRange } from "./id_range.ts";
 import { IdSequencer, MAX_COUNT } from "./id_sequencer.ts";
-import { checkSettings } from "./id_sequencer_options.ts";
+import { checkSettings, type IdSettings } from "./id_sequencer_options.ts";
 import type { IdLayout } from "./layout.ts";
+
+const DAY_MS = 86_400_000;
 
 /** The longest wait before the clock is read again, in ms: a clock that was behind may have been put right. */
 const MAX_WAIT_MS = 1000;
@@ -80,9 +83,11 @@ export class IdGenerator implements AsyncDisposable, AsyncIterable<bigint> {
    * @param options The node, and how it differs from the defaults.
    * @throws {TypeError} If an option is of the wrong type.
    * @throws {RangeError} If a number is out of its range.
-   * @throws {ClockError} If the clock does not give a time.
+   * @throws {ClockError} If the clock does not give a time, or is more than a day behind the layout's epoch.
+   * @throws {OutOfTimeError} If the clock is past the layout's last tick.
    */
   constructor(options: IdGeneratorOptions) {
+    checkTime(checkSettings(options));
     this.#sequencer = new IdSequencer(options);
     this.layout = this.#sequencer.layout;
     this.nodeId = this.#sequencer.nodeId;
@@ -107,7 +112,9 @@ export class IdGenerator implements AsyncDisposable, AsyncIterable<bigint> {
    * @throws {TypeError | RangeError} If an option is wrong.
    * @throws {NodeHeldError} If the node is held, or all nodes are.
    * @throws {LayoutMismatchError} If the node is on record with another layout.
-   * @throws {ClockError} If the clock does not give a time.
+   * @throws {ClockError} If the clock does not give a time, or is more than a day behind the layout's epoch.
+   * @throws {OutOfTimeError} If the clock is past the layout's last tick.
+   * @throws {StoreError} If the store returns what no store may return.
    * @throws {unknown} What the store throws, or the signal's reason.
    *
    * @example Replicas that get their node ids from the store
@@ -124,10 +131,12 @@ export class IdGenerator implements AsyncDisposable, AsyncIterable<bigint> {
    * ```
    */
   static async open(options: IdGeneratorOpenOptions): Promise<IdGenerator> {
-    const { store, nodeId, onError, signal } = options;
+    const { nodeId, onError, signal } = options;
+    const store = new CheckedStore(options.store);
     const settings = checkSettings(options);
     const { layout, clock, clockPolicy, monotonicClock } = settings;
     if (nodeId !== undefined) checkInteger("nodeId", nodeId, 0, layout.maxNodeId);
+    checkTime(settings);
     const holder = await claimNode({
       ...{ store, nodeId, layout, clock, monotonicClock, maxNodeId: layout.maxNodeId, name: uniqueToken() },
       isBehindAllowed: clockPolicy === "logical",
@@ -392,4 +401,17 @@ export class IdGenerator implements AsyncDisposable, AsyncIterable<bigint> {
  */
 function idOf(grant: IdGrant): bigint {
   return BigInt.asUintN(64, BigInt(grant.firstHigh >>> 0) << 32n | BigInt(grant.firstLow >>> 0));
+}
+
+/**
+ * Checks that the layout has ids for the time of the clock, or will have them within a day. An epoch of a wrong year
+ * shows up here, and not with the first id.
+ */
+function checkTime({ layout, clock }: IdSettings): void {
+  const nowMs = clock.now();
+  const tick = Math.floor((nowMs - layout.epochMs) / layout.tickMs);
+  if (!(nowMs >= layout.epochMs - DAY_MS)) {
+    throw new ClockError(tick, 0, Math.max(1, Math.ceil(layout.epochMs - nowMs)));
+  }
+  if (tick > layout.maxTick) throw new OutOfTimeError(tick, layout.maxTick);
 }

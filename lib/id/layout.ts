@@ -59,7 +59,10 @@ export interface IdLayoutOptions {
   nodeBits: number;
   /** Length of a tick in milliseconds, from 1 ms to a day (86,400,000 ms). */
   tickMs: number;
-  /** When tick 0 begins, in milliseconds since the Unix epoch (1970-01-01T00:00:00Z), which is the earliest. */
+  /**
+   * When tick 0 begins, in milliseconds since the Unix epoch (1970-01-01T00:00:00Z), which is the earliest. Numbers
+   * that look like seconds are refused.
+   */
   epochMs: number;
   /**
    * Order of the two lower fields, most significant first.
@@ -71,6 +74,13 @@ export interface IdLayoutOptions {
 
 const MAX_ID = 2n ** 64n - 1n;
 const MAX_TICK_MS = 86_400_000;
+
+/**
+ * Times in seconds from 2001 to 2286. Read as milliseconds, they all lie between January and April of 1970, where
+ * nobody begins a layout.
+ */
+const MIN_SECONDS = 1e9;
+const MAX_SECONDS = 1e10 - 1;
 
 /** The last instant that a `Date` can hold, in ms (ECMA-262, 21.4.1.1 "Time Values and Time Range"). */
 const MAX_DATE_MS = 8.64e15;
@@ -136,6 +146,9 @@ export class IdLayout {
     this.nodeBits = checkInteger("nodeBits", nodeBits, 0, 31);
     this.tickMs = checkInteger("tickMs", tickMs, 1, MAX_TICK_MS);
     this.epochMs = checkInteger("epochMs", epochMs, 0, MAX_DATE_MS);
+    if (epochMs >= MIN_SECONDS && epochMs <= MAX_SECONDS) {
+      throw new RangeError(`epochMs is in milliseconds, and ${epochMs} looks like seconds: write ${epochMs}000`);
+    }
     if (order !== "sequence-node" && order !== "node-sequence") {
       throw new TypeError(`order must be "sequence-node" or "node-sequence": got ${describe(order)}`);
     }

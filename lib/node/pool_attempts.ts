@@ -6,8 +6,8 @@ const FIRST = 0;
 const NEXT = 1;
 
 /**
- * The attempts of a pool's holder, noted in the pool's memory: a process that goes on for a dead one, or takes over from
- * a running one, knows their attempts for its own.
+ * The attempts of a pool's holder, noted in the pool's memory: a process that goes on for a dead one, or takes over
+ * from a running one, knows their attempts for its own.
  *
  * A process may be killed between any two stores. So an attempt is written to its place first, and counts from the
  * moment at which the number of the next one is raised.
@@ -29,7 +29,7 @@ export class PoolAttempts implements AttemptLog {
 
   /** Whether there is no room for a further attempt. */
   get isFull(): boolean {
-    return this.#underMutex(([first, next]) => next - first >= MAX_ATTEMPTS, true);
+    return this.#underMutex(([first, next]) => next - first >= MAX_ATTEMPTS) ?? true;
   }
 
   /** See {@linkcode AttemptLog.note}. */
@@ -39,12 +39,12 @@ export class PoolAttempts implements AttemptLog {
       place.fill(0);
       place.set(new TextEncoder().encode(attempt));
       noted[NEXT]++; // from here on, it counts
-    }, undefined);
+    });
   }
 
   /** See {@linkcode AttemptLog.has}. */
   has(attempt: string): boolean {
-    return this.#underMutex((noted) => this.#find(noted, attempt) !== undefined, false);
+    return this.#underMutex((noted) => this.#find(noted, attempt) !== undefined) ?? false;
   }
 
   /** See {@linkcode AttemptLog.forget}. */
@@ -52,7 +52,7 @@ export class PoolAttempts implements AttemptLog {
     this.#underMutex((noted) => {
       const number = this.#find(noted, attempt);
       if (number !== undefined) this.#placeOf(number).fill(0);
-    }, undefined);
+    });
   }
 
   /** See {@linkcode AttemptLog.settle}. */
@@ -60,7 +60,7 @@ export class PoolAttempts implements AttemptLog {
     this.#underMutex((noted) => {
       const number = this.#find(noted, attempt);
       if (number !== undefined) noted[FIRST] = number;
-    }, undefined);
+    });
   }
 
   /** See {@linkcode AttemptLog.keepOnly}. */
@@ -70,7 +70,7 @@ export class PoolAttempts implements AttemptLog {
       if (number === undefined) return;
       noted[FIRST] = number;
       noted[NEXT] = number + 1;
-    }, undefined);
+    });
   }
 
   /** The number of an attempt that is noted. */
@@ -86,9 +86,9 @@ export class PoolAttempts implements AttemptLog {
     return this.#memory.attempts.subarray(offset, offset + ATTEMPT_BYTES);
   }
 
-  /** Does something while no other process changes the numbers; or returns `otherwise` if the memory is unmapped. */
-  #underMutex<Result>(act: (noted: Float64Array) => Result, otherwise: Result): Result {
-    if (this.#isDisposed()) return otherwise;
+  /** Does something while no other process changes the numbers; nothing if the memory is unmapped. */
+  #underMutex<Result>(act: (noted: Float64Array) => Result): Result | undefined {
+    if (this.#isDisposed()) return undefined;
     const { mutex, noted } = this.#memory;
     mutex.lock();
     try {

@@ -110,7 +110,10 @@ export class ReservationHolder {
 
   readonly #options: HolderOptions;
   #attempts: AttemptLog;
-  /** When the last renewal succeeded, on the monotonic clock, in ms; `undefined` before the first one of a holder that goes on for another. */
+  /**
+   * When the last renewal succeeded, on the monotonic clock, in ms; `undefined` before the first one of a holder that
+   * goes on for another.
+   */
   #renewedMs: number | undefined;
   /** How long the slowest change of late took, in ms. */
   #slowestMs = 0;

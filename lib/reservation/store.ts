@@ -17,7 +17,10 @@ export interface Reservation {
    * its node back may bring it down to its first unused tick.
    */
   readonly mark: number;
-  /** The name of the node's holder, which no other holder ever has; `""` once the node was given back. */
+  /**
+   * The node's holder and its attempt by which it wrote this record, as `NAME/ATTEMPT`: a text that comes on record
+   * only once. It is `""` once the node was given back.
+   */
   readonly holder: string;
   /** The key of the layout that the ticks are counted in (`IdLayout.key`): a mark means nothing in another layout. */
   readonly layout: string;

@@ -1,5 +1,8 @@
 import { messageOf } from "../base/message_of.ts";
+import { ClockError, OutOfTimeError } from "../base/errors.ts";
 import { LAYOUTS } from "../id/presets.ts";
+import { ClockJumpError } from "../reservation/errors.ts";
+import { ClockDriftError } from "./clock_sync.ts";
 import type { ServeLog } from "./serve_log.ts";
 import type { ServeOptions } from "./serve_options.ts";
 
@@ -11,7 +14,8 @@ export class ReservationReport {
   readonly #options: ServeOptions;
   readonly #log: ServeLog;
   #isBehind = false;
-  #isFailing = false;
+  /** What keeps the reservation from being renewed. */
+  #failing: "reservation store" | "clock" | undefined;
 
   /**
    * Makes a report.
@@ -31,8 +35,10 @@ export class ReservationReport {
    * @param aheadMs How far ahead of the clock a new mark is set, in ms.
    */
   onMark(mark: number, aheadMs: number): void {
-    if (this.#isFailing) this.#log.info("the reservation store is back");
-    this.#isFailing = false;
+    if (this.#failing !== undefined) {
+      this.#log.info(this.#failing === "clock" ? "the clock is right again" : "the reservation store is back");
+    }
+    this.#failing = undefined;
 
     const behindMs = this.#timeOf(mark) - Date.now() - aheadMs;
     const isBehind = behindMs > TOLERANCE_MS;
@@ -46,11 +52,14 @@ export class ReservationReport {
 
   /** Takes note of a renewal that failed, and of the mark until which ids go on. */
   onError(error: unknown, mark: number): void {
-    if (this.#isFailing) return;
-    this.#isFailing = true;
+    const failing = isOfClock(error) ? "clock" : "reservation store";
+    if (failing === this.#failing) return;
+    this.#failing = failing;
+    const until = failing === "clock" ? "the clock is right" : "the store is back";
     this.#log.warn(
-      `ticks cannot be reserved: ${messageOf(error)}; ids are there until ${this.#isoTimeOf(mark)}, ` +
-        "and again when the store is back",
+      `ticks cannot be reserved: ${messageOf(error)}; ids are there until ${
+        this.#isoTimeOf(mark)
+      }, and again when ${until}`,
     );
   }
 
@@ -74,4 +83,9 @@ export class ReservationReport {
     const time = new Date(this.#timeOf(tick));
     return Number.isNaN(time.getTime()) ? "the end of time" : time.toISOString();
   }
+}
+
+function isOfClock(error: unknown): boolean {
+  return error instanceof ClockError || error instanceof ClockJumpError || error instanceof ClockDriftError ||
+    error instanceof OutOfTimeError;
 }

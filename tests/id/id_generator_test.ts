@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import {
   ClockError,
@@ -11,6 +11,7 @@ import {
   type IdOrder,
   IdStatus,
   LAYOUTS,
+  MemoryReservationStore,
   NUMBER_LAYOUT,
   OutOfIdsError,
   OutOfTimeError,
@@ -116,10 +117,31 @@ describe("IdGenerator, rule by rule", () => {
     assertEquals(SMALL.unpack(ids.nextId()).tick, 7);
   });
 
-  it("3 comes before 5: made past the last tick, it is out of time", () => {
+  it("3: cannot be made past the last tick", async () => {
     const clock = new HandClock(EPOCH_MS + 8 * TICK_MS);
-    const ids = new IdGenerator({ nodeId: 1, layout: SMALL, clock });
-    assertThrows(() => ids.nextId(), OutOfTimeError);
+    const error = assertThrows(() => new IdGenerator({ nodeId: 1, layout: SMALL, clock }), OutOfTimeError);
+    assertEquals([error.tick, error.maxTick], [8, 7]);
+    const store = new MemoryReservationStore();
+    await assertRejects(() => IdGenerator.open({ store, nodeId: 1, layout: SMALL, clock }), OutOfTimeError);
+    assertEquals(await store.read(1), undefined);
+  });
+
+  it("1: cannot be made more than a day before the epoch, which then is of a wrong year", async () => {
+    const clock = new HandClock(Date.UTC(2030, 0, 1));
+    const layout = new IdLayout({
+      timeBits: 40,
+      sequenceBits: 2,
+      nodeBits: 2,
+      tickMs: 1,
+      epochMs: Date.UTC(2030, 0, 2),
+    });
+    new IdGenerator({ nodeId: 1, layout, clock });
+    clock.ms -= 1;
+    const error = assertThrows(() => new IdGenerator({ nodeId: 1, layout, clock }), ClockError);
+    assertEquals(error.retryAfterMs, 86_400_001);
+    const store = new MemoryReservationStore();
+    await assertRejects(() => IdGenerator.open({ store, nodeId: 1, layout, clock }), ClockError);
+    assertEquals(await store.read(1), undefined);
   });
 
   it("4: is out of ids until the next tick, and says how long that is", () => {

@@ -144,6 +144,14 @@ describe("the presets", () => {
     assert(LAYOUTS.number.pack({ tick: 2 ** 32 - 1, sequence: 8191, nodeId: 255 }) === BigInt(Number.MAX_SAFE_INTEGER));
   });
 
+  it("refuses an epoch in seconds", () => {
+    const epoch = (epochMs: number) => () => new IdLayout({ ...SMALL, epochMs });
+    for (const seconds of [1_000_000_000, 1_577_836_800, 9_999_999_999]) {
+      assertThrows(epoch(seconds), RangeError, `${seconds} looks like seconds: write ${seconds}000`);
+    }
+    for (const ms of [0, 999_999_999, 10_000_000_000, 1_577_836_800_000]) epoch(ms)();
+  });
+
   it("has a lowest and a highest id of every time", () => {
     for (const layout of Object.values(LAYOUTS)) {
       const { epochMs, tickMs, maxTick, totalBits } = layout;

@@ -34,7 +34,7 @@
 #define NOTHING_KEPT 5     /* a worker takes what it answers, and keeps nothing for later */
 #define BOOT 6             /* a pool is good for the boot in which it was made */
 #define HOLDER 7           /* ... and for the record that belongs to it */
-#define NOTED 8            /* which is one that this memory noted before it asked for it (the code has not this rule yet) */
+#define NOTED 8            /* which is one that this memory noted before it asked for it */
 #define ACKNOWLEDGED 9     /* a mark counts once it has been written */
 #define FROM_MARK 10       /* a new holder begins at the mark */
 #define NEVER_LOWER 11     /* ... and never lowers it */

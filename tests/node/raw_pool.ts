@@ -19,7 +19,9 @@ const FUTEX_WAITERS = 0x8000_0000;
 
 /** The memory of a pool, for tests that do to it what no pool does. */
 export class RawPool implements Disposable {
-  /** The bytes up to the workers' counters, without the attempts: the first page, which a file that was cut has, too. */
+  /**
+   * The bytes up to the workers' counters, without the attempts: the first page, which a file that was cut has, too.
+   */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** The words. */
   readonly words: Float64Array<ArrayBuffer>;

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { DEFAULT_LAYOUT, MemoryReservationStore, NodeHeldError } from "../../mod.ts";
+import { DEFAULT_LAYOUT, IdLayout, MemoryReservationStore, NodeHeldError } from "../../mod.ts";
 import { claimNode, type ClaimOptions } from "../../lib/reservation/claim.ts";
 import { until } from "../../testing/within.ts";
 import { HandClock } from "../id/hand_clock.ts";
@@ -24,6 +24,8 @@ function setUp(meanwhile: () => Promise<void> = () => Promise.resolve()) {
 function untilAborted(_ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
 }
+
+const WIDTHS = { timeBits: 37, sequenceBits: 17, nodeBits: 10, tickMs: 1000, epochMs: DEFAULT_LAYOUT.epochMs };
 
 describe("claimNode", () => {
   it("gives every replica a node of its own, without waiting, and says when there is none left", async () => {
@@ -78,6 +80,24 @@ describe("claimNode", () => {
       "node 2 is held by another generator or server",
     );
   });
+
+  for (
+    const [what, layout] of [["ticks of a minute", { ...WIDTHS, tickMs: 60_000 }], [
+      "a mark far ahead",
+      WIDTHS,
+    ]] as const
+  ) {
+    it(`takes no node whose holder lives, with ${what}`, async () => {
+      const world = setUp(() => holder.renew(-1));
+      const options = { ...world.options("a", 1), layout: new IdLayout(layout) };
+      if (what === "a mark far ahead") world.clock.ms += 3_600_000;
+      const holder = await claimNode(options);
+      if (what === "a mark far ahead") world.clock.ms -= 3_600_000;
+      const { mark } = holder;
+      await assertRejects(() => claimNode({ ...options, name: "b" }), NodeHeldError, "node 1 is held by another");
+      assertEquals([holder.mark, await holderNameOf(world.store, 1)], [mark, "a"]);
+    });
+  }
 
   it("gives up when it is aborted, at once, and claims no node afterwards", async () => {
     const { store, options } = setUp();

@@ -11,9 +11,9 @@ const RUNTIMES = `${ROOT}.tmp/runtimes`;
 /** Pinned, so that the test means the same every day. */
 const PACKAGES = {
   "node 20": "node20@npm:node@20.20.2",
-  "node 22": "node22@npm:node@22.23.0",
+  "node 22": "node22@npm:node@22.23.3",
   "node 24": "node24@npm:node@24.21.0",
-  "bun": "bun@1.4.0",
+  "bun": "bun@1.4.5",
 };
 
 async function run(command: string, args: string[], cwd = ROOT): Promise<{ code: number; out: string }> {
