@@ -493,9 +493,8 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "a mark counts only once it has been written",
     file: HOLDER,
-    from: "    if (!await store.compareAndSet(nodeId, this.#record, next)) {",
-    to:
-      "    const before = this.#record;\n    this.#record = next;\n    if (!await store.compareAndSet(nodeId, before, next)) {",
+    from: "    if (!await store.compareAndSet(nodeId, expected, next)) {",
+    to: "    this.#adopt(next);\n    if (!await store.compareAndSet(nodeId, expected, next)) {",
     killer: PROPERTIES,
   },
   {
