@@ -5,7 +5,7 @@
  *
  * Without a checkout, with the permissions it needs and the flags it takes:
  *
- *     deno run --unstable-net --allow-ffi --allow-net --allow-run=taskset,deno --allow-env=HOME,USERPROFILE \
+ *     deno run --unstable-net --allow-ffi --allow-net --allow-run=taskset,deno --allow-env \
  *       --allow-sys=cpus --allow-read=$HOME/.global-id --allow-write=$HOME/.global-id jsr:@global-id/global-id/server
  *
  * @module

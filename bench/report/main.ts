@@ -43,7 +43,7 @@ async function measureAll(options: ReportOptions, figures: Figures): Promise<Map
   const { seconds, isQuick, rounds } = options;
   const lab: LabOptions = {
     reference: await buildReference(),
-    cpus: await allowedCpus() ?? [0],
+    cpus: (await allowedCpus()).cpus ?? [0],
     seconds,
     isQuick,
     signal: stop,

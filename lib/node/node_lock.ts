@@ -7,6 +7,8 @@
  * - Every worker shares `node-N.workers.lock` with the others. A new supervisor first waits until nobody holds it:
  *   workers outlive a supervisor that was killed by some milliseconds, in which they still have the port.
  *
+ * `node-N.pid` names the supervisor. It is a file of its own, since Windows lets nobody read a locked file.
+ *
  * Uniqueness does not rest on these locks but on reservations (`lib/reservation/`). The locks tell at once that a node
  * is being served, and by which process, where a store alone would have to be watched for a while.
  *
@@ -28,6 +30,8 @@ export class NodeLock implements Disposable {
 
   readonly #file: Deno.FsFile;
   readonly #pidPath: string;
+  /** The file at `#pidPath`, once this process has put it there. */
+  #pidFile: Deno.FsFile | undefined;
 
   private constructor(file: Deno.FsFile, path: string) {
     this.#file = file;
@@ -55,22 +59,46 @@ export class NodeLock implements Disposable {
    * @returns Whether this process holds it now.
    */
   async tryAcquire(): Promise<boolean> {
-    if (!await this.#file.tryLock(EXCLUSIVE)) return false;
-    // The process id is in a file of its own, since Windows lets nobody read a locked file.
-    await Deno.writeTextFile(this.#pidPath, `${Deno.pid}\n`);
-    return true;
+    return await this.#file.tryLock(EXCLUSIVE);
   }
 
   /**
    * Acquires the lock as soon as no other process holds it.
    *
-   * @param signal Ends the wait when it aborts; the lock may not be held then.
+   * @param signal Ends the wait when it aborts.
+   * @returns Whether this process holds it now.
    */
-  async acquire(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && !await this.tryAcquire()) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  async acquire(signal: AbortSignal): Promise<boolean> {
+    while (!signal.aborted) {
+      if (await this.tryAcquire()) return true;
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+    return false;
   }
 
-  /** The process id of the last holder, as text; `unknown` if there was none. */
+  /**
+   * Writes the process id of the holder, this process, into `node-N.pid`. The file is complete, and locked, before it
+   * has that name, and is removed before the lock is released. So it names a process that has ended only if that
+   * process was killed, and then nobody holds the lock on it: `pkill -L -F node-N.pid` signals no stranger.
+   *
+   * @throws {Error} If the file cannot be written; there is none then.
+   */
+  async writePid(): Promise<void> {
+    const draft = `${this.#pidPath}.new`;
+    try {
+      const file = this.#pidFile = await Deno.open(draft, { write: true, create: true, truncate: true });
+      // Windows lets nobody read a locked file, and has no pkill.
+      if (Deno.build.os !== "windows") await file.tryLock(EXCLUSIVE);
+      await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
+      await Deno.rename(draft, this.#pidPath);
+    } catch (error) {
+      this.#removePid();
+      removeIfThere(draft);
+      throw error;
+    }
+  }
+
+  /** The process id of the holder, as text; `unknown` if no file names it. */
   async holder(): Promise<string> {
     return (await Deno.readTextFile(this.#pidPath).catch(() => "")).trim() || "unknown";
   }
@@ -93,7 +121,14 @@ export class NodeLock implements Disposable {
 
   /** Releases the lock. */
   [Symbol.dispose](): void {
+    if (this.#pidFile !== undefined) this.#removePid();
     this.#file.close();
+  }
+
+  #removePid(): void {
+    removeIfThere(this.#pidPath);
+    this.#pidFile?.close();
+    this.#pidFile = undefined;
   }
 }
 
@@ -111,6 +146,14 @@ export async function lockAsWorker(workersPath: string): Promise<void> {
 
 /** Files that stay open until the process ends: a file that is garbage collected is closed, and its lock released. */
 const held: Deno.FsFile[] = [];
+
+function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch {
+    // There is none, or the directory has become read-only: `pkill -L` tells that nobody holds its lock.
+  }
+}
 
 function openLockFile(path: string): Promise<Deno.FsFile> {
   return Deno.open(path, { read: true, write: true, create: true });

@@ -1,19 +1,40 @@
+import { childEnv } from "../base/loader_variables.ts";
+import { messageOf } from "../base/message_of.ts";
+
+/** The CPUs that a server may pin its workers to, or why it can pin none. */
+export type AllowedCpus =
+  /** The CPUs' numbers, ascending. */
+  | { readonly cpus: number[]; readonly whyNone?: undefined }
+  /** Why there are none, as the end of a sentence. */
+  | { readonly cpus?: undefined; readonly whyNone: string };
+
 /**
- * Asks taskset (util-linux) on which CPUs this process may run.
+ * Asks taskset (util-linux) on which CPUs this process may run, and tries whether taskset may choose among them, by a
+ * choice that changes nothing.
  *
- * @returns The CPUs' numbers, ascending; `undefined` if there is no taskset.
+ * @returns The CPUs, or why there are none: no taskset, no permission to run it, or a system that refuses.
  */
-export async function allowedCpus(): Promise<number[] | undefined> {
+export async function allowedCpus(): Promise<AllowedCpus> {
   try {
-    const { success, stdout } = await new Deno.Command("taskset", {
-      args: ["--cpu-list", "--pid", String(Deno.pid)],
-      stdin: "null",
-      stderr: "null",
-    }).output();
-    return success ? parseCpuList(new TextDecoder().decode(stdout)) : undefined;
-  } catch {
-    return undefined;
+    const cpus = parseCpuList(await taskset("-cp", String(Deno.pid)));
+    if (cpus === undefined) return { whyNone: "taskset does not tell which CPUs there are" };
+    await taskset("-cp", cpus.join(","), String(Deno.pid));
+    return { cpus };
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return { whyNone: "there is no taskset (util-linux) here" };
+    return { whyNone: messageOf(error) };
   }
+}
+
+/** Runs taskset, and returns what it prints. */
+async function taskset(...args: string[]): Promise<string> {
+  const command = new Deno.Command("taskset", { args, stdin: "null", env: { ...childEnv(), LC_ALL: "C" } });
+  const { success, stdout, stderr, signal, code } = await command.output();
+  const decoder = new TextDecoder();
+  if (success) return decoder.decode(stdout);
+  throw new Error(
+    decoder.decode(stderr).trim().split("\n")[0] || `taskset ended with ${signal ?? `exit code ${code}`}`,
+  );
 }
 
 /**

@@ -14,6 +14,7 @@ import { ReservationReport } from "./reservation_report.ts";
 import { ServeError } from "./serve_error.ts";
 import type { ServeLog } from "./serve_log.ts";
 import type { ServeOptions } from "./serve_options.ts";
+import { nameHolder } from "./state_dir.ts";
 
 /**
  * After how long a server that was taken over should have ended, in ms: it notices within 1 s, or 3 s if its store is
@@ -184,7 +185,7 @@ export class Server {
         ),
       LOCK_TIMEOUT_MS,
     );
-    await lock.acquire(stop);
+    if (await lock.acquire(stop)) await nameHolder(lock, this.#log);
     clearTimeout(timer);
   }
 }

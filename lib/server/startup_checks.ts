@@ -1,3 +1,4 @@
+import { withheldVariables } from "../base/loader_variables.ts";
 import type { NodeLock } from "../node/node_lock.ts";
 import { explainBindError } from "./bind_error.ts";
 import { checkDrift, ClockDriftError, type ClockSync, readClockSync } from "./clock_sync.ts";
@@ -21,6 +22,16 @@ export function checkRunPermission(): void {
   if (!mayRun("taskset") && !mayRun("deno")) {
     throw new ServeError("the permission --allow-run=taskset,deno is missing: the workers are processes of their own");
   }
+}
+
+/** Tells the operator which variables the workers do not inherit, since such a variable may matter to a worker. */
+export function warnOfWithheldVariables(log: ServeLog): void {
+  const names = withheldVariables();
+  if (names.length === 0) return;
+  log.warn(
+    `the workers start without ${names.join(", ")}, which Deno passes on only to processes that may run anything: ` +
+      "if a worker needs that, start the server with --allow-run instead of --allow-run=taskset,deno",
+  );
 }
 
 /**

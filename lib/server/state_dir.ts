@@ -2,6 +2,7 @@ import { messageOf } from "../base/message_of.ts";
 import { NodeLock } from "../node/node_lock.ts";
 import { SqliteThreadStore } from "../reservation/stores/sqlite_thread_store.ts";
 import { ServeError } from "./serve_error.ts";
+import type { ServeLog } from "./serve_log.ts";
 
 /**
  * Names `.global-id` in the home directory, the one place for all servers of a user, wherever they are started.
@@ -37,6 +38,34 @@ export async function openLock(stateDir: string, nodeId: number): Promise<NodeLo
       ? `needs permissions: --allow-read=${stateDir} --allow-write=${stateDir}`
       : `cannot be used: ${messageOf(error)}`;
     throw new ServeError(`the state directory ${stateDir} ${problem}`, { cause: error });
+  }
+}
+
+/**
+ * Acquires the lock of a node if no other process holds it, and names this process as its holder.
+ *
+ * @returns Whether this process holds it now.
+ * @throws {ServeError} If the file system has no locks.
+ */
+export async function tryLock(lock: NodeLock, log: ServeLog): Promise<boolean> {
+  try {
+    if (!await lock.tryAcquire()) return false;
+  } catch (error) {
+    const remedy = "choose a directory on a local disk with --state";
+    throw new ServeError(`the state directory's files cannot be locked: ${messageOf(error)}; ${remedy}`, {
+      cause: error,
+    });
+  }
+  await nameHolder(lock, log);
+  return true;
+}
+
+/** Names this process as the holder of the lock, for the operator: the server works without, on a full disk. */
+export async function nameHolder(lock: NodeLock, log: ServeLog): Promise<void> {
+  try {
+    await lock.writePid();
+  } catch (error) {
+    log.warn(`no file names this process, which is ${Deno.pid}: ${messageOf(error)}`);
   }
 }
 

@@ -15,8 +15,9 @@ import {
   checkRunPermission,
   checkTakeover,
   chooseBackend,
+  warnOfWithheldVariables,
 } from "./startup_checks.ts";
-import { defaultStateDir, openLock, openStore } from "./state_dir.ts";
+import { defaultStateDir, openLock, openStore, tryLock } from "./state_dir.ts";
 
 /** What the operator tells a running server. */
 export interface ServeSignals {
@@ -45,8 +46,9 @@ export async function supervise(
 ): Promise<void> {
   checkRunPermission();
   const backend = chooseBackend(options.backend, log);
-  const cpus = await allowedCpus();
-  if (cpus === undefined) log.warn("there is no taskset (util-linux) here: the workers are not pinned to CPUs");
+  warnOfWithheldVariables(log);
+  const { cpus, whyNone } = await allowedCpus();
+  if (whyNone !== undefined) log.warn(`the workers are not pinned to CPUs: ${whyNone}`);
   const workerCount = options.workers ?? navigator.hardwareConcurrency;
   checkPorts(options, backend, workerCount);
   const access = await readAccess(options, workerCount);
@@ -54,7 +56,7 @@ export async function supervise(
 
   const stateDir = options.stateDir ?? defaultStateDir();
   using lock = await openLock(stateDir, options.nodeId);
-  const isTakeover = !await lock.tryAcquire();
+  const isTakeover = !await tryLock(lock, log);
   if (isTakeover) await checkTakeover(options, backend, lock);
   else await awaitEarlierWorkers(options, backend, lock, log);
 

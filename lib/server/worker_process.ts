@@ -1,3 +1,4 @@
+import { childEnv } from "../base/loader_variables.ts";
 import type { Traffic } from "../udp/reuseport.ts";
 import { encodeMessage, type FromWorker, readMessages, type ToWorker, type WorkerConfig } from "./control_channel.ts";
 
@@ -153,8 +154,9 @@ function spawn({ entryPoint, workersPath }: WorkerProgram, config: WorkerConfig)
   ];
   const [command, args] = config.cpu === undefined
     ? [denoCommand(), deno]
-    : ["taskset", ["--cpu-list", String(config.cpu), Deno.execPath(), ...deno]];
-  return new Deno.Command(command, { args, stdin: "piped", stdout: "piped", stderr: "inherit" }).spawn();
+    : ["taskset", ["-c", String(config.cpu), Deno.execPath(), ...deno]];
+  return new Deno.Command(command, { args, env: childEnv(), stdin: "piped", stdout: "piped", stderr: "inherit" })
+    .spawn();
 }
 
 /** Deno's path if this process may run it by its path; else its name, which is what the task `serve` allows. */

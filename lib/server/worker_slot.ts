@@ -136,7 +136,7 @@ export class WorkerSlot {
     try {
       return new WorkerProcess(this.#context.program, config);
     } catch (error) {
-      throw new ServeError(`a worker cannot be started: ${messageOf(error)}`, { cause: error });
+      throw new ServeError(`a worker cannot be started: ${explainSpawnError(error)}`, { cause: error });
     }
   }
 
@@ -199,4 +199,10 @@ function sleep(ms: number, signal: AbortSignal): Promise<void> {
     const timer = setTimeout(resolve, ms);
     signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
   });
+}
+
+function explainSpawnError(error: unknown): string {
+  const message = messageOf(error);
+  const isVariable = error instanceof Deno.errors.NotCapable && message.includes("environment variable");
+  return isVariable ? `${message} With --allow-env, the server does so itself.` : message;
 }

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { NodeLock } from "../../lib/node/node_lock.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
@@ -13,6 +13,15 @@ async function lockAsWorker(path: string): Promise<Deno.FsFile> {
   return file;
 }
 
+function namesIn(dir: string): string[] {
+  return [...Deno.readDirSync(dir)].map(({ name }) => name).sort();
+}
+
+async function isLockable(path: string): Promise<boolean> {
+  using file = await Deno.open(path, { read: true });
+  return await file.tryLock(SHARED);
+}
+
 describe("NodeLock", () => {
   it("has one holder at a time, and names it to the next", async () => {
     await using temp = await TempDir.make();
@@ -20,13 +29,43 @@ describe("NodeLock", () => {
     {
       using lock = await NodeLock.open(dir, 7);
       assertEquals([await lock.holder(), await lock.tryAcquire()], ["unknown", true]);
+      await lock.writePid();
       using next = await NodeLock.open(dir, 7);
       assertEquals([await next.tryAcquire(), await next.holder()], [false, `${Deno.pid}`]);
       using other = await NodeLock.open(dir, 8);
       assertEquals([await other.tryAcquire(), other.workersPath], [true, `${dir}/node-8.workers.lock`]);
     }
     using again = await NodeLock.open(dir, 7);
-    assert(await again.tryAcquire());
+    assertEquals([await again.tryAcquire(), await again.holder()], [true, "unknown"]);
+  });
+
+  it("has a file that names its holder, is complete and locked, and goes before the lock is released", async () => {
+    await using temp = await TempDir.make();
+    const path = `${temp.path}/node-7.pid`;
+    await Deno.writeTextFile(path, "1\n"); // what a holder that was killed has left
+    const lock = await NodeLock.open(temp.path, 7);
+    await lock.tryAcquire();
+    await lock.writePid();
+    assertEquals(await Deno.readTextFile(path), `${Deno.pid}\n`);
+    assert(!await isLockable(path));
+    assertEquals(namesIn(temp.path), ["node-7.lock", "node-7.pid", "node-7.workers.lock"]);
+
+    const next = await NodeLock.open(temp.path, 7);
+    assert(!await next.tryAcquire());
+    next[Symbol.dispose]();
+    assertEquals(await Deno.readTextFile(path), `${Deno.pid}\n`);
+    lock[Symbol.dispose]();
+    assertEquals(namesIn(temp.path), ["node-7.lock", "node-7.workers.lock"]);
+  });
+
+  it("has no such file if it cannot be written, rather than an earlier holder's", async () => {
+    await using temp = await TempDir.make();
+    await Deno.writeTextFile(`${temp.path}/node-7.pid`, "1\n");
+    await Deno.mkdir(`${temp.path}/node-7.pid.new/full`, { recursive: true });
+    using lock = await NodeLock.open(temp.path, 7);
+    assert(await lock.tryAcquire());
+    await assertRejects(() => lock.writePid());
+    assertEquals(await lock.holder(), "unknown");
   });
 
   it("is not acquired by a process that only opens it", async () => {

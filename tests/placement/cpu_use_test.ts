@@ -12,7 +12,7 @@ describe("CpuUse", () => {
   });
 
   it("reads more than 0.9 of a saturated CPU", async () => {
-    const cpus = await allowedCpus();
+    const { cpus } = await allowedCpus();
     assert(cpus !== undefined);
     const [cpu] = cpus;
     const script = "while :; do :; done";

@@ -6,7 +6,7 @@ import { allowedCpus } from "../../lib/placement/cpus.ts";
  * twice that.
  */
 export async function twoCpus(): Promise<[number, number]> {
-  const cpus = await allowedCpus();
+  const { cpus } = await allowedCpus();
   assert(cpus !== undefined, "taskset tells which CPUs this process may use");
   const [first, second = first] = cpus;
   return [first, second];
