@@ -28,7 +28,8 @@ export async function allowedCpus(): Promise<AllowedCpus> {
 
 /** Runs taskset, and returns what it prints. */
 async function taskset(...args: string[]): Promise<string> {
-  const command = new Deno.Command("taskset", { args, stdin: "null", env: { ...childEnv(), LC_ALL: "C" } });
+  // taskset reads nothing. With "null", Deno would open /dev/null, and say that taskset is not found where there is none.
+  const command = new Deno.Command("taskset", { args, stdin: "inherit", env: { ...childEnv(), LC_ALL: "C" } });
   const { success, stdout, stderr, signal, code } = await command.output();
   const decoder = new TextDecoder();
   if (success) return decoder.decode(stdout);

@@ -25,7 +25,9 @@ function describeService(
 
 function describeCpus(configs: readonly WorkerConfig[]): string {
   const cpus = configs.map(({ cpu }) => cpu);
-  return cpus.every((cpu) => cpu !== undefined) ? `on CPUs ${[...new Set(cpus)].join(", ")}` : "not pinned";
+  if (cpus.some((cpu) => cpu === undefined)) return "not pinned";
+  const numbers = [...new Set(cpus)];
+  return `on CPU${numbers.length === 1 ? "" : "s"} ${numbers.join(", ")}`;
 }
 
 /** A command line that asks this server for an id. */

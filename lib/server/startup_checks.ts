@@ -20,7 +20,10 @@ const WORKERS_TIMEOUT_MS = 1000;
 export function checkRunPermission(): void {
   const mayRun = (command: string) => Deno.permissions.querySync({ name: "run", command }).state === "granted";
   if (!mayRun("taskset") && !mayRun("deno")) {
-    throw new ServeError("the permission --allow-run=taskset,deno is missing: the workers are processes of their own");
+    throw new ServeError(
+      "the workers are processes of their own, and this one may start none: " +
+        "the permission --allow-run=taskset,deno is missing, or neither program is in PATH",
+    );
   }
 }
 

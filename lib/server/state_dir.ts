@@ -10,8 +10,8 @@ import type { ServeLog } from "./serve_log.ts";
  * @throws {ServeError} If there is no home directory.
  */
 export function defaultStateDir(): string {
-  const home = readEnv("HOME") ?? readEnv("USERPROFILE");
-  if (home === undefined) throw new ServeError("there is no home directory to keep locks in: choose one with --state");
+  const home = readEnv("HOME") || readEnv("USERPROFILE");
+  if (!home) throw new ServeError("there is no home directory to keep locks in: choose one with --state");
   return `${home}/.global-id`;
 }
 
@@ -34,9 +34,11 @@ export async function openLock(stateDir: string, nodeId: number): Promise<NodeLo
   try {
     return await NodeLock.open(stateDir, nodeId);
   } catch (error) {
-    const problem = error instanceof Deno.errors.NotCapable
+    // For some paths, such as those in /proc, Deno asks for --allow-all.
+    const isScoped = error instanceof Deno.errors.NotCapable && !error.message.includes("--allow-all");
+    const problem = isScoped
       ? `needs permissions: --allow-read=${stateDir} --allow-write=${stateDir}`
-      : `cannot be used: ${messageOf(error)}`;
+      : `cannot be used: ${messageOf(error)}; choose another with --state`;
     throw new ServeError(`the state directory ${stateDir} ${problem}`, { cause: error });
   }
 }

@@ -203,6 +203,7 @@ function sleep(ms: number, signal: AbortSignal): Promise<void> {
 
 function explainSpawnError(error: unknown): string {
   const message = messageOf(error);
+  if (/\(os error 24\)/.test(message)) return `${message}; raise their limit (ulimit -n)`; // EMFILE
   const isVariable = error instanceof Deno.errors.NotCapable && message.includes("environment variable");
   return isVariable ? `${message} With --allow-env, the server does so itself.` : message;
 }
