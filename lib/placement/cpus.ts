@@ -28,7 +28,7 @@ export async function allowedCpus(): Promise<AllowedCpus> {
 
 /** Runs taskset, and returns what it prints. */
 async function taskset(...args: string[]): Promise<string> {
-  // taskset reads nothing. With "null", Deno would open /dev/null, and say that taskset is not found where there is none.
+  // taskset reads nothing. Without /dev, "null" would fail as if there were no taskset: Deno opens /dev/null for it.
   const command = new Deno.Command("taskset", { args, stdin: "inherit", env: { ...childEnv(), LC_ALL: "C" } });
   const { success, stdout, stderr, signal, code } = await command.output();
   const decoder = new TextDecoder();

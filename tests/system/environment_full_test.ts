@@ -1,5 +1,5 @@
 import { assert, assertMatch, assertNotMatch } from "@std/assert";
-import { after, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { type OddEnvironment, printedIn } from "./odd_environment.ts";
 
 const NAMESPACE = ["unshare", "--mount"];
@@ -77,12 +77,12 @@ async function whyNot({ script, runner = ["env"] }: OddEnvironment): Promise<str
 }
 
 describe("a server says the truth in", () => {
-  after(async () => void await new Deno.Command("rmdir", { args: [CGROUP], stderr: "null" }).output());
   for (const { what, environment, says, isServing } of ENVIRONMENTS) {
     it(what, async () => {
       const reason = await whyNot(environment);
       if (reason !== undefined) return console.log(`The test of ${what} takes root and more: left out (${reason}).`);
       const printed = await printedIn(environment);
+      await new Deno.Command("rmdir", { args: [CGROUP], stderr: "null" }).output();
       assertMatch(printed, says);
       assertNotMatch(printed, /\n\s+at /); // no stack
       assert(isServing === /try it/.test(printed), printed);
