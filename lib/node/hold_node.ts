@@ -4,6 +4,7 @@ import { openLibc } from "../libc/libc.ts";
 import { NodeHeldError } from "../reservation/errors.ts";
 import { AHEAD_MS, type HolderOptions, ReservationHolder } from "../reservation/holder.ts";
 import { parseHolder } from "../reservation/holder_on_record.ts";
+import { readOwn } from "../reservation/read_own.ts";
 import type { Reservation } from "../reservation/store.ts";
 import { NodePool } from "./node_pool.ts";
 import { createOwnFile, createUnnamedFile, ForeignFileError, type NewFile } from "./own_file.ts";
@@ -102,10 +103,10 @@ export async function holdNode(options: HoldNodeOptions): Promise<NodeHold> {
  */
 export async function joinNode(options: HoldNodeOptions): Promise<NodeHold> {
   const { store, nodeId, layout, poolPath, boot = UNKNOWN_BOOT } = options;
-  const record = await store.read(nodeId);
   const pool = NodePool.open(poolPath, { boot, nodeId, layout });
   if (pool === undefined) throw new PoolError("it has no pool that others can find");
-  if (pool.isClosed || record === undefined || !isHolderOf(pool, record)) {
+  const record = await readOwn(store, nodeId, (record) => isHolderOf(pool, record));
+  if (pool.isClosed || record === undefined) {
     pool[Symbol.dispose]();
     throw new PoolError("it does not hold the node any more");
   }

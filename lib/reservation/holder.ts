@@ -3,6 +3,7 @@ import { type FillRandom, uniqueToken } from "../base/unique_token.ts";
 import { type AttemptLog, MemoryAttemptLog } from "./attempt_log.ts";
 import { ClockJumpError, LayoutMismatchError, NodeHeldError } from "./errors.ts";
 import { formatHolder, parseHolder } from "./holder_on_record.ts";
+import { readOwn } from "./read_own.ts";
 import type { Reservation, ReservationStore } from "./store.ts";
 
 /** The part of a layout that a reservation depends on. */
@@ -286,14 +287,18 @@ export class ReservationHolder {
 
   /** Adopts the record as it is now, which an earlier change of this holder may have made whose reply got lost. */
   async #adoptOwn(): Promise<void> {
-    const { store, nodeId, name } = this.#options;
-    const found = await store.read(nodeId);
-    const holder = parseHolder(found?.holder ?? "");
-    if (found === undefined || holder.name !== name || !this.#attempts.has(holder.attempt)) {
+    const { store, nodeId } = this.#options;
+    const found = await readOwn(store, nodeId, (record) => this.#isOwn(record));
+    if (found === undefined) {
       throw new NodeHeldError(`node ${nodeId} was taken by another holder: there can be only one at a time`);
     }
-    this.#attempts.settle(holder.attempt);
+    this.#attempts.settle(parseHolder(found.holder).attempt);
     this.#adopt(found);
+  }
+
+  #isOwn(record: Reservation): boolean {
+    const { name, attempt } = parseHolder(record.holder);
+    return name === this.#options.name && this.#attempts.has(attempt);
   }
 
   /** Notes what is on record, unless the reply that says so was slower than that to a later change. */

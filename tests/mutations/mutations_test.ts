@@ -430,15 +430,15 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "replacing a server: not if it has closed the pool",
     file: HOLD,
-    from: "if (pool.isClosed || record === undefined || !isHolderOf(pool, record)) {",
-    to: "if (record === undefined || !isHolderOf(pool, record)) {",
+    from: "if (pool.isClosed || record === undefined) {",
+    to: "if (record === undefined) {",
     killer: HOLDS,
   },
   {
     rule: "replacing a server: not if another has the node",
     file: HOLD,
-    from: "if (pool.isClosed || record === undefined || !isHolderOf(pool, record)) {",
-    to: "if (pool.isClosed || record === undefined) {",
+    from: "(record) => isHolderOf(pool, record));",
+    to: "(_record) => true);",
     killer: HOLDS,
   },
   {
@@ -486,8 +486,8 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "what is on record belongs to the holder that is named there",
     file: HOLDER,
-    from: "found === undefined || holder.name !== name || !this.#attempts.has(holder.attempt)",
-    to: "found === undefined",
+    from: "return name === this.#options.name && this.#attempts.has(attempt);",
+    to: "return name !== '' && attempt !== '';",
     killer: PROPERTIES,
   },
   {
@@ -500,8 +500,8 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "an attempt that this memory has not noted is a copy's",
     file: HOLDER,
-    from: " || !this.#attempts.has(holder.attempt)",
-    to: "",
+    from: "name === this.#options.name && this.#attempts.has(attempt)",
+    to: "name === this.#options.name",
     killer: HOLDERS,
   },
   {

@@ -132,6 +132,45 @@ describe("holdNode, on a machine whose memory is copied", () => {
   });
 });
 
+describe("joinNode, while the running server renews", () => {
+  /** Has the running server renew between the store's answer to a read and the moment at which that is heard. */
+  function renewingOnRead(
+    world: Awaited<ReturnType<typeof setUp>>,
+    running: NodeHold,
+    times: number,
+  ): ReservationStore {
+    return {
+      read: async (nodeId) => {
+        const found = await world.store.read(nodeId);
+        if (times-- > 0) {
+          for (const clock of [world.a.clock]) clock.ms += 1000;
+          await running.holder.renew(-1);
+        }
+        return found;
+      },
+      compareAndSet: (...args) => world.store.compareAndSet(...args),
+    };
+  }
+
+  for (const times of [1, 5]) {
+    it(`joins, although the record is another one by the time that it is heard (${times})`, async () => {
+      await using world = await setUp();
+      const running = await world.a.hold();
+      const joined = await world.a.join({ store: renewingOnRead(world, running, times) });
+      assertEquals(joined.holder.mark, 100 + times + AHEAD);
+    });
+
+    it(`keeps the node, although the same happens to its own renewal (${times})`, async () => {
+      await using world = await setUp();
+      const running = await world.a.hold();
+      const joined = await world.a.join({ store: renewingOnRead(world, running, times + 1) });
+      await running.holder.renew(-1);
+      await joined.holder.renew(-1);
+      assertEquals(joined.holder.mark, (await world.record())[0]);
+    });
+  }
+});
+
 describe("holdNode, after a renewal whose reply got lost", () => {
   for (const fate of ["after", "late"] as const) {
     it(`goes on under the renewal, which the pool has noted (${fate})`, async () => {
