@@ -95,8 +95,8 @@ function parseRange(text: string): [SourceAddress, number] {
 
 function notARange(text: string): SyntaxError {
   return new SyntaxError(
-    "a range is an IP address, or one with the length of a prefix (at most 32, for IPv6 128), such as 192.0.2.0/24 or " +
-      `2001:db8::/32: got ${describe(text)}`,
+    "a range is an IP address, or one with the length of a prefix (at most 32, for IPv6 128), such as " +
+      `192.0.2.0/24 or 2001:db8::/32: got ${describe(text)}`,
   );
 }
 
