@@ -1,5 +1,6 @@
 import { abortable } from "../base/abortable.ts";
 import { checkInteger, describe } from "../base/check.ts";
+import { unlessClosed } from "../base/unless_closed.ts";
 import { ClosedError } from "../base/errors.ts";
 import type { RangeResponse } from "../wire/response.ts";
 import { PrefetchedIds } from "./_prefetched_ids.ts";
@@ -183,7 +184,10 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
 
   /** Gets ids one after the other, as `nextId` does, until the loop is left or the client is closed. */
   async *[Symbol.asyncIterator](): AsyncGenerator<bigint, void, undefined> {
-    while (!this.#closed) yield await this.nextId();
+    while (!this.#closed) {
+      const id = await unlessClosed(this.nextId());
+      if (id !== undefined) yield id;
+    }
   }
 
   /** Closes the socket. Calls under way fail with `ClosedError`; the ids in memory are lost, never repeated. */

@@ -1,6 +1,7 @@
 import { checkInteger, describe } from "../base/check.ts";
 import { ClockError, ClosedError, type GlobalIdError, OutOfTimeError, RetryableError } from "../base/errors.ts";
 import { sleep } from "../base/sleep.ts";
+import { unlessClosed } from "../base/unless_closed.ts";
 import { uniqueToken } from "../base/unique_token.ts";
 import { CheckedStore } from "../reservation/checked_store.ts";
 import { claimNode } from "../reservation/claim.ts";
@@ -247,7 +248,10 @@ export class IdGenerator implements AsyncDisposable, AsyncIterable<bigint> {
    * ```
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<bigint, void, undefined> {
-    while (this.#closing === undefined) yield await this.waitForId();
+    while (this.#closing === undefined) {
+      const id = await unlessClosed(this.waitForId());
+      if (id !== undefined) yield id;
+    }
   }
 
   /**

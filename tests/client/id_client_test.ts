@@ -294,6 +294,18 @@ describe("IdClient.close", () => {
     for await (const _ of client) throw new Error("there is no next id");
   });
 
+  it("ends a loop over the client that waits for an id", async () => {
+    const seen = Promise.withResolvers<void>();
+    await using server = new ScriptedServer(() => (seen.resolve(), []));
+    const client = new IdClient({ port: server.port, ...PATIENT });
+    const loop = (async () => {
+      for await (const _ of client) throw new Error("the server answers nothing");
+    })();
+    await seen.promise;
+    client.close();
+    await loop;
+  });
+
   it("drops the ids in memory", async () => {
     await using server = new ScriptedServer((request) => [grant(request, 1n)]);
     const client = new IdClient({ port: server.port, prefetch: 10, ...PATIENT });

@@ -172,4 +172,25 @@ describe("IdGenerator[Symbol.asyncIterator]", () => {
     }
     assertEquals(count, 2);
   });
+
+  it("ends when the generator is closed while the loop waits for an id", async () => {
+    const { ids } = setUp();
+    using timers = new HeldTimers();
+    const loop = (async () => {
+      for await (const _id of ids) throw new Error("there is no id in the tick in which a generator is made");
+    })();
+    await turn();
+    await ids.close();
+    await timers.fire();
+    await loop;
+  });
+
+  it("throws what is no wait", async () => {
+    const { clock, ids } = setUp();
+    clock.ms = EPOCH_MS + 64 * TICK_MS;
+    const loop = (async () => {
+      for await (const _id of ids) throw new Error("the layout is over");
+    })();
+    await assertRejects(() => loop, OutOfTimeError);
+  });
 });
