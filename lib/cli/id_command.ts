@@ -1,11 +1,14 @@
 import { explainKeyFileError, readKeyFile } from "../access/key_file.ts";
 import { GlobalIdError } from "../base/errors.ts";
 import { messageOf } from "../base/message_of.ts";
+import { ownCommand, VERSION } from "../base/own_command.ts";
 import { IdClient } from "../client/id_client.ts";
 import { checkId, type IdLayout } from "../id/layout.ts";
 import { type LayoutName, LAYOUTS } from "../id/presets.ts";
 import { formatId, type IdForm, parseId } from "../id/text.ts";
 import { integerFlag, readFlags, UsageError, wordFlag } from "./flags.ts";
+
+const DAY_MS = 86_400_000;
 
 /** How many ids the command requests and prints at a time. */
 const CHUNK = 10_000;
@@ -15,23 +18,37 @@ const FORMS: readonly IdForm[] = ["decimal", "hex", "base32", "base62"];
 /** The text that `--help` prints. */
 export const ID_HELP = `Prints ids from a running server, or what an id is made of.
 
-Usage: deno task id [flags]
+Usage: ${ownCommand("id")} [flags]
 
   --host HOST       the server's address or name; default 127.0.0.1
   --port N[,N...]   its port, or the ports of its workers if each has one; default 9999
   --count N         how many ids; default 1
   --form NAME       how ids are written: ${FORMS.join(", ")}; default decimal
   --key-file FILE   sign the requests with the key in this file, for a server that was started with it
-  --inspect ID      print the parts of this id instead, in whatever form it is written
-                    (where its length does not tell which one, --form does)
-  --layout NAME     how the ids are laid out, for --inspect: ${Object.keys(LAYOUTS).join(", ")}
-  --help            print this`;
+  --inspect ID      print the parts of this id instead, in whatever form it is written; if it can be read in
+                    several forms, print them for each, unless --form tells which one it is
+  --at TIME         print the lowest and the highest id of a time instead, over all nodes: of a day in UTC, such as
+                    2030-05-01, or of a moment, such as 2030-05-01T12:00:00Z
+  --layout NAME     how the ids are laid out, for --inspect and --at:
+                    ${Object.keys(LAYOUTS).join(", ")}
+  --help            print this
+  --version         print the version`;
 
 /** The command that a command line stands for. */
 export type IdCommand =
   | { kind: "help" }
-  | { kind: "inspect"; id: bigint; layout: LayoutName }
+  | { kind: "version" }
+  | { kind: "inspect"; readings: readonly IdReading[]; layout: LayoutName }
+  | { kind: "at"; lowest: bigint; highest: bigint; form: IdForm }
   | PrintCommand;
+
+/** An id that a text may stand for. */
+export interface IdReading {
+  /** The form that the text is read in; of several that give the same id, the first. */
+  readonly form: IdForm;
+  /** The id. */
+  readonly id: bigint;
+}
 
 /** Ids that the command is to request from a server, and print. */
 export interface PrintCommand {
@@ -57,13 +74,17 @@ export interface PrintCommand {
  */
 export function parseIdArgs(args: string[]): IdCommand {
   const flags = readFlags(args, {
-    string: ["host", "port", "count", "form", "inspect", "layout", "key-file"],
-    boolean: ["help"],
+    string: ["host", "port", "count", "form", "inspect", "at", "layout", "key-file"],
+    boolean: ["help", "version"],
   });
   if (flags.help) return { kind: "help" };
+  if (flags.version) return { kind: "version" };
   const form = wordFlag("form", flags.form, FORMS);
   const layout = wordFlag("layout", flags.layout, Object.keys(LAYOUTS) as LayoutName[]) ?? "default";
-  if (flags.inspect !== undefined) return { kind: "inspect", id: readId(flags.inspect, form, LAYOUTS[layout]), layout };
+  if (flags.inspect !== undefined) {
+    return { kind: "inspect", readings: readingsOf(flags.inspect, form, LAYOUTS[layout]), layout };
+  }
+  if (flags.at !== undefined) return { kind: "at", ...idsAt(flags.at, LAYOUTS[layout]), form: form ?? "decimal" };
   return {
     kind: "print",
     hostname: flags.host ?? "127.0.0.1",
@@ -72,6 +93,38 @@ export function parseIdArgs(args: string[]): IdCommand {
     form: form ?? "decimal",
     keyFile: flags["key-file"],
   };
+}
+
+/** The ids of a layout that a text stands for: one a form, unless forms give the same. There is one at least. */
+function readingsOf(text: string, form: IdForm | undefined, layout: IdLayout): IdReading[] {
+  const readings: IdReading[] = [];
+  for (const candidate of form === undefined ? FORMS : [form]) {
+    try {
+      const id = readId(text, candidate, layout);
+      if (!readings.some((reading) => reading.id === id)) readings.push({ form: candidate, id });
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error; // else the text is of another form
+    }
+  }
+  return readings.length > 0 ? readings : [{ form: form ?? "decimal", id: readId(text, form, layout) }];
+}
+
+/** The lowest and the highest id of a day, or of the tick that a moment lies in. */
+function idsAt(text: string, layout: IdLayout): { lowest: bigint; highest: bigint } {
+  const isDay = /^\d{4}-\d\d-\d\d$/.test(text);
+  const isMoment = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/.test(text);
+  const fromMs = Date.parse(text);
+  if (!isDay && !isMoment || Number.isNaN(fromMs) || isDay && !new Date(fromMs).toISOString().startsWith(text)) {
+    throw new UsageError(
+      "--at must be a day, such as 2030-05-01, or a moment with its time zone, such as 2030-05-01T12:00:00Z: " +
+        `got ${JSON.stringify(text)}`,
+    );
+  }
+  try {
+    return { lowest: layout.lowestIdAt(fromMs), highest: layout.highestIdAt(isDay ? fromMs + DAY_MS - 1 : fromMs) };
+  } catch (error) {
+    throw new UsageError(`--at: ${messageOf(error)}; --layout says how ids are laid out`, { cause: error });
+  }
 }
 
 /** Reads an id of a layout. */
@@ -117,6 +170,12 @@ export function inspectId(id: bigint, layout: IdLayout): string {
   return rows.map(([name, value]) => `${name.padEnd(10)}${value}`).join("\n");
 }
 
+/** Describes what a text stands for: if it can be read in several forms, in each of them. */
+function inspectReadings(readings: readonly IdReading[], layout: IdLayout): string {
+  if (readings.length === 1) return inspectId(readings[0].id, layout);
+  return readings.map(({ form, id }) => `read as ${form} (--form ${form}):\n${inspectId(id, layout)}`).join("\n\n");
+}
+
 /**
  * Runs the command.
  *
@@ -129,8 +188,13 @@ export async function runIdCommand(args: string[]): Promise<number> {
     const command = parseIdArgs(args);
     if (command.kind === "help") {
       console.log(ID_HELP);
+    } else if (command.kind === "version") {
+      console.log(`global-id ${VERSION}`);
     } else if (command.kind === "inspect") {
-      console.log(inspectId(command.id, LAYOUTS[command.layout]));
+      console.log(inspectReadings(command.readings, LAYOUTS[command.layout]));
+    } else if (command.kind === "at") {
+      console.log(`lowest    ${formatId(command.lowest, command.form)}`);
+      console.log(`highest   ${formatId(command.highest, command.form)}`);
     } else {
       await printIds(command);
     }

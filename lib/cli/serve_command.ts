@@ -1,5 +1,5 @@
-import denoJson from "../../deno.json" with { type: "json" };
 import { messageOf } from "../base/message_of.ts";
+import { ownCommand, VERSION } from "../base/own_command.ts";
 import { AllowList } from "../access/allow_list.ts";
 import type { ClockPolicy } from "../id/id_generator_options.ts";
 import { type LayoutName, LAYOUTS } from "../id/presets.ts";
@@ -19,7 +19,7 @@ const MAX_DRIFT_MS = 86_400_000;
 /** The text that `--help` prints. */
 export const SERVE_HELP = `Hands out 64-bit ids that are never given out twice, over UDP.
 
-Usage: deno task serve [flags]
+Usage: ${ownCommand("serve")} [flags]
 
   --node-id N       the node whose ids are handed out, 0 to 1023 (as far as the layout goes); default 0
                     no two servers of one system may have the same
@@ -36,7 +36,7 @@ Usage: deno task serve [flags]
   --state DIR       the directory of what must not be forgotten: which ticks of which node are spoken for;
                     default ~/.global-id
   --allow RANGE     let only these addresses in, such as 192.0.2.0/24 or 2001:db8::1; may be given several times
-  --key-file FILE   answer only requests that are signed with the key in this file (see --key-file of deno task id);
+  --key-file FILE   answer only requests that are signed with the key in this file (see --key-file of the id command);
                     make one with: (umask 077; openssl rand -hex 32 > ~/.global-id/key)
   --source-share P  let one address have at most P percent of the ids of a tick, 1 to 100
   --replace         take the place of the server that has the node, which then ends; with none, just start
@@ -126,7 +126,7 @@ export async function runServeCommand(args: string[], entryPoint: string): Promi
     if (command.kind === "help") {
       console.log(SERVE_HELP);
     } else if (command.kind === "version") {
-      console.log(`global-id ${denoJson.version}`);
+      console.log(`global-id ${VERSION}`);
     } else {
       await supervise(command.options, entryPoint, signals(), LOG);
     }

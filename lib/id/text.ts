@@ -49,11 +49,11 @@ const FORMS: Record<IdForm, TextForm> = {
     parse: (text) => BigInt(text.length === 16 ? `0x${text}` : text.toLowerCase()),
   },
   base32: {
-    description: "13 symbols of Crockford's base32",
-    pattern: /^[0-9a-tv-z]{13}$/i,
+    description: "13 symbols of Crockford's base32, with hyphens between them or not",
+    pattern: /^[0-9a-tv-z](-?[0-9a-tv-z]){12}$/i,
     // 80 bits are 16 symbols to the bit, so that the last 13 are those of the number's lower 65 bits.
     format: (id) => base32crockford.encode(bytesOf(id, 10)).slice(3),
-    parse: (text) => numberOf(base32crockford.decode(`000${text}`)),
+    parse: (text) => numberOf(base32crockford.decode(`000${text.replaceAll("-", "")}`)),
   },
   base62: {
     description: "11 digits and letters",
@@ -88,8 +88,9 @@ export function formatId(id: bigint, form: IdForm = "decimal"): string {
 }
 
 /**
- * Reads an id from text. Letter case matters for `"base62"` only; decimal digits may be fewer than 20; `"hex"` may
- * begin with `0x`; and in `"base32"` the letters o, i and l are read as the digits that they look like.
+ * Reads an id from text. Letter case matters for `"base62"` only; decimal digits may be fewer than 20, and `"hex"` may
+ * begin with `0x`. In `"base32"`, the letters o, i and l are read as the digits that they look like, and a hyphen may
+ * stand between any two symbols.
  *
  * @param text The text.
  * @param form The text form; decimal if it is left out.

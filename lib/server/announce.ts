@@ -1,3 +1,4 @@
+import { ownCommand } from "../base/own_command.ts";
 import { LAYOUTS } from "../id/presets.ts";
 import type { WorkerConfig } from "./control_channel.ts";
 import type { ServeLog } from "./serve_log.ts";
@@ -38,5 +39,5 @@ function tryCommand({ hostname, keyFile }: ServeOptions, ports: number[]): strin
     ...["--port", ports.join(",")],
     ...(keyFile === undefined ? [] : ["--key-file", /^[\w./~-]+$/.test(keyFile) ? keyFile : `'${keyFile}'`]),
   ];
-  return `deno task id ${flags.join(" ")}`;
+  return `${ownCommand("id")} ${flags.join(" ")}`;
 }

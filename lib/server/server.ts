@@ -9,6 +9,7 @@ import { readAccess } from "./access_checks.ts";
 import type { ClaimedNode } from "./claim_node.ts";
 import { checkDrift, readClockSync } from "./clock_sync.ts";
 import type { WorkerConfig } from "./control_channel.ts";
+import { EndOfLayout } from "./end_of_layout.ts";
 import type { Fleet } from "./fleet.ts";
 import { ReservationReport } from "./reservation_report.ts";
 import { ServeError } from "./serve_error.ts";
@@ -150,6 +151,8 @@ export class Server {
     const { holder, pool } = this.#node;
     const { maxDriftMs, clockPolicy } = this.#options;
     const report = new ReservationReport(this.#options, this.#log);
+    const end = new EndOfLayout(this.#options.layout, this.#log);
+    end.warnIfNear();
     const lastUsedTick = () => pool === undefined ? this.#fleet.usedTick : pool.position.tick;
     return new ReservationKeeper(holder, {
       check: () => {
@@ -161,6 +164,7 @@ export class Server {
         pool?.extend(mark);
         this.#fleet.setMark(mark);
         report.onMark(mark, holder.aheadMs);
+        end.warnIfNear();
       },
       onError: (error) => {
         if (error instanceof TakenOverError) return this.#leave();

@@ -1,8 +1,22 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { ID_HELP, inspectId, parseIdArgs, runIdCommand } from "../../lib/cli/id_command.ts";
+import { ID_HELP, type IdReading, inspectId, parseIdArgs, runIdCommand } from "../../lib/cli/id_command.ts";
 import { UsageError } from "../../lib/cli/flags.ts";
-import { DEFAULT_LAYOUT, formatId, type IdForm, LAYOUTS } from "../../mod.ts";
+import { DEFAULT_LAYOUT, formatId, type IdForm, LAYOUTS, parseId } from "../../mod.ts";
+
+/** How a command line's id can be read. */
+function readingsOf(args: string[]): readonly IdReading[] {
+  const command = parseIdArgs(args);
+  assert(command.kind === "inspect");
+  return command.readings;
+}
+
+/** The ids of a time, in the default layout. */
+function at(time: string): { lowest: bigint; highest: bigint } {
+  const command = parseIdArgs(["--at", time]);
+  assert(command.kind === "at");
+  return command;
+}
 
 describe("parseIdArgs", () => {
   it("asks the local server for one id, unless told otherwise", () => {
@@ -23,29 +37,61 @@ describe("parseIdArgs", () => {
       keyFile: "k",
     });
     assertEquals(parseIdArgs(["--help"]), { kind: "help" });
+    assertEquals(parseIdArgs(["--version"]), { kind: "version" });
   });
 
   it("reads an id to inspect in every form, told by its width", () => {
     for (const id of [0n, 29210240083821568n, 2n ** 64n - 1n]) {
       for (const form of ["decimal", "hex", "base32", "base62"] as IdForm[]) {
-        assertEquals(parseIdArgs(["--inspect", formatId(id, form)]), { kind: "inspect", id, layout: "default" });
+        const [reading, ...others] = readingsOf(["--inspect", formatId(id, form)]);
+        assertEquals([reading.id, others], [id, []]);
       }
     }
-    assertEquals(parseIdArgs(["--inspect", "0xDEADBEEF01234567"]), {
-      kind: "inspect",
-      id: 0xdeadbeef01234567n,
-      layout: "default",
-    });
+    assertEquals(readingsOf(["--inspect", "0xDEADBEEF01234567"]), [{ form: "hex", id: 0xdeadbeef01234567n }]);
+    assertEquals(readingsOf(["--inspect", "128G-GYHY-YK08-N"]), [{ form: "base32", id: 1234567890123456789n }]);
     assertEquals(parseIdArgs(["--inspect", "42", "--layout", "twitter"]), {
       kind: "inspect",
-      id: 42n,
+      readings: [{ form: "decimal", id: 42n }],
       layout: "twitter",
     });
   });
 
+  const ambiguous: [string, IdForm][] = [
+    ["12345678901", "base62"],
+    ["1234567890123", "base32"],
+    ["1300000000000000", "hex"],
+  ];
+  for (const [text, other] of ambiguous) {
+    it(`reads ${text.length} digits as decimal and as ${other}`, () => {
+      assertEquals(readingsOf(["--inspect", text]), [
+        { form: "decimal", id: BigInt(text) },
+        { form: other, id: parseId(text, other) },
+      ]);
+    });
+  }
+
+  it("reads them in one form only if the layout has no such id in the other", () => {
+    assertEquals(readingsOf(["--inspect", "1300000000000000", "--layout", "number"]), [
+      { form: "decimal", id: 1300000000000000n },
+    ]);
+  });
+
+  it("knows the ids of a day and of a moment", () => {
+    const { lowest, highest } = at("2030-05-01");
+    assertEquals(DEFAULT_LAYOUT.timestampOf(lowest).toISOString(), "2030-05-01T00:00:00.000Z");
+    assertEquals(DEFAULT_LAYOUT.timestampOf(highest).toISOString(), "2030-05-01T23:59:59.000Z");
+    assertEquals(at("2030-05-02").lowest, highest + 1n);
+
+    const moment = at("2030-05-01T14:00:00+02:00");
+    assertEquals(moment.lowest, DEFAULT_LAYOUT.lowestIdAt(Date.UTC(2030, 4, 1, 12)));
+    assertEquals(moment.highest - moment.lowest, 2n ** 27n - 1n);
+    assertEquals(at("2030-05-01T12:00Z").lowest, moment.lowest);
+  });
+
   it("reads it in the form it is told, where the width tells another", () => {
     const decimal = parseIdArgs(["--inspect", "1234567890123", "--form", "decimal"]);
-    assertEquals(decimal, { kind: "inspect", id: 1234567890123n, layout: "default" });
+    const readings = [{ form: "decimal" as const, id: 1234567890123n }];
+    assertEquals(decimal, { kind: "inspect", readings, layout: "default" });
   });
 
   const refused: [string[], string][] = [
@@ -59,6 +105,10 @@ describe("parseIdArgs", () => {
       ["--inspect", "00009007199254740992", "--layout", "number"],
       "--inspect: id must be from 0 to 9007199254740991 (53 bits): got 9007199254740992; --layout says how it is laid out",
     ],
+    [["--at", "2030-02-30"], "--at must be a day, such as 2030-05-01, or a moment with its time zone"],
+    [["--at", "2030-05-01T12:00:00"], "--at must be a day"],
+    [["--at", "1 May 2030"], 'such as 2030-05-01T12:00:00Z: got "1 May 2030"'],
+    [["--at", "2019-12-31"], "--at: "],
     [["extra"], '"extra" is not a flag of this command'],
   ];
   for (const [args, message] of refused) {

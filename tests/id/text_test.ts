@@ -46,6 +46,8 @@ describe("formatId and parseId", () => {
     assertEquals(parseId("0x00000000DeadBeef", "hex"), 0xdeadbeefn);
     assertEquals(parseId("0XFFFFFFFFFFFFFFFF", "hex"), MAX_ID);
     assertEquals(parseId("oOiIlL000000z", "base32"), parseId("001111000000Z", "base32"));
+    assertEquals(parseId("128G-GYHY-YK08-N", "base32"), 1234567890123456789n);
+    assertEquals(parseId("1-2-8-G-G-Y-H-Y-Y-K-0-8-N", "base32"), 1234567890123456789n);
   });
 
   const refused: [IdForm, string, string][] = [
@@ -61,8 +63,12 @@ describe("formatId and parseId", () => {
     ],
     ["hex", "fffffffffffffff", "an id as hex is 16 hexadecimal digits, after 0x or not: got"],
     ["hex", "000000000000000g", "an id as hex is 16 hexadecimal digits, after 0x or not: got"],
-    ["base32", "000000000000", "an id as base32 is 13 symbols of Crockford's base32: got"],
-    ["base32", "000000000000U", "an id as base32 is 13 symbols of Crockford's base32: got"],
+    ["base32", "000000000000", "an id as base32 is 13 symbols of Crockford's base32, with hyphens between"],
+    ["base32", "000000000000U", "an id as base32 is 13 symbols of Crockford's base32, with hyphens between"],
+    ["base32", "-0000000000000", "an id as base32 is 13 symbols"],
+    ["base32", "0000000000000-", "an id as base32 is 13 symbols"],
+    ["base32", "0-000000000000-0", "an id as base32 is 13 symbols"],
+    ["base32", "000000--0000000", "an id as base32 is 13 symbols"],
     ["base32", "G000000000000", "id must be from 0 to 18446744073709551615 (64 bits): got 18446744073709551616"],
     ["base62", "0000000000", "an id as base62 is 11 digits and letters: got"],
     ["base62", "0000000000-", "an id as base62 is 11 digits and letters: got"],
