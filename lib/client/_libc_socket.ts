@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers";
-import { systemMessage } from "../libc/libc.ts";
+import { type Libc, openLibc, systemError } from "../libc/libc.ts";
 import { RawSocket } from "../udp/raw_socket.ts";
 import { ReceiveBatch } from "../udp/receive_batch.ts";
 import { SendBatch } from "../udp/send_batch.ts";
@@ -54,10 +54,10 @@ export class LibcSocket implements RequestSocket {
   #isRunning = false;
   #closed = false;
 
-  constructor(hostname: string, events: RequestSocketEvents) {
+  constructor(hostname: string, events: RequestSocketEvents, libc: Libc = openLibc()) {
     this.#hostname = hostname;
     this.#events = events;
-    this.#socket = new RawSocket(hostname, 0, WAIT_MS);
+    this.#socket = new RawSocket(hostname, 0, WAIT_MS, libc);
     this.#outgoing = new SendBatch(this.#socket);
     // With many requests in flight, one message of responses is followed by another: see PART.
     this.#incoming = new ReceiveBatch(this.#socket, { singleReceives: 0 });
@@ -79,7 +79,7 @@ export class LibcSocket implements RequestSocket {
       this.#isFlushDue = true;
       queueMicrotask(() => this.#flush()); // once the calls that run now have added their requests
     }
-    if (!this.#isRunning) this.#run();
+    if (!this.#isRunning) this.#run().catch((error) => this.#events.onSendError(error));
   }
 
   close(): void {
@@ -91,14 +91,17 @@ export class LibcSocket implements RequestSocket {
   /** Receives responses as long as any are due. */
   async #run(): Promise<void> {
     this.#isRunning = true;
-    await null; // the flush of the first requests comes first
-    for (let idleTurns = 0; !this.#closed && this.#events.isWaiting();) {
-      idleTurns = await this.#receive() ? 0 : idleTurns + 1;
-      if (idleTurns < MAX_IDLE_TURNS) await new Promise((resolve) => setImmediate(resolve));
-      else await this.#socket.waitForDatagram(WAIT_MS);
+    try {
+      await null; // the flush of the first requests comes first
+      for (let idleTurns = 0; !this.#closed && this.#events.isWaiting();) {
+        idleTurns = await this.#receive() ? 0 : idleTurns + 1;
+        if (idleTurns < MAX_IDLE_TURNS) await new Promise((resolve) => setImmediate(resolve));
+        else await this.#socket.waitForDatagram(WAIT_MS);
+      }
+    } finally {
+      this.#isRunning = false; // after an error, the next request starts it again
+      if (this.#closed) this.#socket.close();
     }
-    this.#isRunning = false;
-    if (this.#closed) this.#socket.close();
   }
 
   /** Receives and hands over the responses that come while the event loop has no turn. Returns whether any came. */
@@ -133,8 +136,8 @@ export class LibcSocket implements RequestSocket {
   #flush(): void {
     this.#isFlushDue = false;
     if (this.#closed) return;
-    const code = this.#outgoing.flush();
-    if (code !== 0) this.#events.onSendError(new Error(systemMessage(this.#socket.libc, code)));
+    const lost = this.#outgoing.flush();
+    if (lost > 0) this.#events.onSendError(systemError(this.#socket.libc, "the system refuses to send a request"));
   }
 
   #addressOf(port: number): DataView {

@@ -22,7 +22,7 @@ export interface RequestSocketEvents {
    * @param length The datagram's length in bytes, at most the view's: a longer datagram is cut off.
    */
   onDatagram(datagram: DataView, length: number): void;
-  /** The socket could not send a datagram. */
+  /** The socket could not send a datagram, or could not receive. */
   onSendError(error: Error): void;
   /** Whether any request still waits for its response. */
   isWaiting(): boolean;

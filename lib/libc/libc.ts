@@ -10,6 +10,8 @@ const SYMBOLS = {
   sendto: { parameters: ["i32", "pointer", "u32", "i32", "pointer", "u32"], result: "i32" },
   sendmmsg: { parameters: ["i32", "pointer", "u32", "i32"], result: "i32" },
   poll: { parameters: ["buffer", "u64", "i32"], result: "i32", nonblocking: true },
+  /** The same without a wait, in this thread. */
+  pollNow: { name: "poll", parameters: ["buffer", "u64", "i32"], result: "i32" },
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
   sched_yield: { parameters: [], result: "i32" },
   open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
@@ -64,16 +66,10 @@ export const linux = {
   MSG_DONTWAIT: 0x40,
   MSG_WAITFORONE: 0x10000,
   POLLIN: 1,
+  POLLOUT: 4,
   SHUT_RD: 0,
-  ENOENT: 2,
-  EINTR: 4,
-  EIO: 5,
-  EAGAIN: 11,
   EACCES: 13,
-  EINVAL: 22,
-  ECONNREFUSED: 111,
   EADDRINUSE: 98,
-  EADDRNOTAVAIL: 99,
 } as const;
 
 let libc: Libc | undefined;
@@ -103,7 +99,11 @@ export function openLibc(): Libc {
   }
 }
 
-/** Returns the number of the last call's error. Valid only right after a call that failed. */
+/**
+ * Returns the number of the last call's error: a hint, never a fact. A call of its own reads the number, and between
+ * the two calls the runtime may make a system call on the same thread that fails for a reason of its own. So this
+ * number decides nothing. It only explains a failure to people.
+ */
 export function errno(libc: Libc): number {
   return new Deno.UnsafePointerView(nonNull(libc.__errno_location())).getInt32();
 }
@@ -125,23 +125,11 @@ function nonNull(pointer: Deno.PointerValue): Deno.PointerObject {
 }
 
 /**
- * Makes an error for the last call, which failed.
+ * Makes an error for the last call, which failed. The reason in its message is only probable: see {@linkcode errno}.
  *
  * @param libc The functions of libc.
- * @param failure The beginning of the message: `"cannot receive"`.
- * @returns An error of the class that Deno itself would throw.
+ * @param failure The beginning of the message: `"cannot make a socket"`.
  */
 export function systemError(libc: Libc, failure: string): Error {
-  const code = errno(libc);
-  const message = `${failure}: ${systemMessage(libc, code)}`;
-  switch (code) {
-    case linux.EADDRINUSE:
-      return new Deno.errors.AddrInUse(message);
-    case linux.EADDRNOTAVAIL:
-      return new Deno.errors.AddrNotAvailable(message);
-    case linux.EACCES:
-      return new Deno.errors.PermissionDenied(message);
-    default:
-      return new Error(message);
-  }
+  return new Error(`${failure} (probably: ${systemMessage(libc, errno(libc))})`);
 }

@@ -1,5 +1,5 @@
 import { GlobalIdError } from "../base/errors.ts";
-import { cString, errno, type Libc, linux, systemError, systemMessage } from "../libc/libc.ts";
+import { cString, type Libc, systemError, systemMessage } from "../libc/libc.ts";
 
 /** As <fcntl.h>, <sys/stat.h> and <sys/mman.h> have them on Linux, on x86-64 and on ARM64. */
 const O_RDWR = 2;
@@ -9,6 +9,8 @@ const O_NONBLOCK = 0o4000;
 const O_NOFOLLOW = Deno.build.arch === "aarch64" ? 0o100000 : 0o400000;
 const O_CLOEXEC = 0o2000000;
 const AT_EMPTY_PATH = 0x1000;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_FDCWD = -100;
 const STATX_BASIC_STATS = 0x7ff;
 const REGULAR_FILE_OF_ITS_OWNER = 0o100600; // S_IFREG, read and write for its owner, nothing for anybody else
 const MFD_CLOEXEC = 1;
@@ -38,6 +40,9 @@ export class ForeignFileError extends GlobalIdError {
   override name = "ForeignFileError";
 }
 
+/** How often to try to open a file: another process may put one at the path between a try and a look. */
+const TRIES = 3;
+
 /** An open file. */
 export interface OwnFile {
   /** The file descriptor. */
@@ -56,13 +61,8 @@ export interface OwnFile {
  * open, or to one with a second name.
  */
 export function openOwnFile(libc: Libc, path: string): OwnFile | undefined {
-  // O_NONBLOCK, since another user may have put a pipe there.
-  const fd = libc.open(cString(path), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
-  if (fd < 0) {
-    const code = errno(libc);
-    if (code === linux.ENOENT) return undefined;
-    throw new ForeignFileError(`${path} cannot be opened: ${systemMessage(libc, code)}`);
-  }
+  const fd = tryToOpen(libc, path);
+  if (fd === undefined) return undefined;
   const buffer = new Uint8Array(STATX_BYTES);
   const status = new DataView(buffer.buffer);
   const isKnown = libc.statx(fd, cString(""), AT_EMPTY_PATH, STATX_BASIC_STATS, buffer) === 0;
@@ -70,6 +70,36 @@ export function openOwnFile(libc: Libc, path: string): OwnFile | undefined {
   if (why === undefined) return { fd, bytes: Number(status.getBigUint64(statx.size, LITTLE_ENDIAN)) };
   libc.close(fd);
   throw new ForeignFileError(`${path} ${why}`);
+}
+
+/**
+ * Opens a file.
+ *
+ * @returns The file descriptor; `undefined` if there is no file.
+ * @throws {ForeignFileError} If there is something that cannot be opened.
+ */
+function tryToOpen(libc: Libc, path: string): number | undefined {
+  for (let tries = 1;; tries++) {
+    // O_NONBLOCK, since another user may have put a pipe there.
+    const fd = libc.open(cString(path), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
+    if (fd >= 0) return fd;
+    const { message } = systemError(libc, `${path} cannot be opened`);
+    if (isAbsent(libc, path)) return undefined;
+    if (tries === TRIES) throw new ForeignFileError(message);
+  }
+}
+
+/** Whether a path leads to nothing: its directory can be searched and does not have it, or is absent itself. */
+function isAbsent(libc: Libc, path: string): boolean {
+  if (exists(libc, path)) return false;
+  const directory = path.slice(0, Math.max(path.lastIndexOf("/"), 0));
+  return exists(libc, `${directory}/.`) || (directory !== "" && isAbsent(libc, directory));
+}
+
+/** Whether something is at a path, as far as this process may know. */
+function exists(libc: Libc, path: string): boolean {
+  const status = new Uint8Array(STATX_BYTES);
+  return libc.statx(AT_FDCWD, cString(path), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, status) === 0;
 }
 
 /** Why others than this user can have written a file; `undefined` if they cannot. */

@@ -50,7 +50,7 @@ export class ConnectedSocket {
    *
    * @param onResponse Gets each response and its length in bytes. The view is valid only until the function returns.
    * @returns How many responses came: 0 if none came before the timeout.
-   * @throws {Error} If the socket cannot receive.
+   * @throws {Error} If the socket has not been able to receive for some seconds.
    */
   receive(onResponse: (response: DataView, length: number) => void): number {
     let responses = 0;

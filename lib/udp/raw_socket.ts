@@ -1,5 +1,8 @@
-import { type Libc, linux, openLibc, systemError } from "../libc/libc.ts";
-import { encodeAddress, MAX_ADDRESS_BYTES, portOf } from "./socket_address.ts";
+import { errno, type Libc, linux, openLibc, systemError } from "../libc/libc.ts";
+import { encodeAddress, MAX_ADDRESS_BYTES, portOf, withPort } from "./socket_address.ts";
+
+/** The ports below are for privileged processes, as a rule. */
+const FIRST_UNPRIVILEGED_PORT = 1024;
 
 /** A UDP socket of libc's, with the address to bind it or connect it to. */
 export class RawSocket {
@@ -20,16 +23,16 @@ export class RawSocket {
    * @param hostname An IPv4 or IPv6 address.
    * @param port The port.
    * @param timeoutMs How long a send or a receive blocks at most, in ms, below 1000.
+   * @param libc The functions of libc.
    * @throws {TypeError} If the hostname is not an IP address.
    * @throws {Deno.errors.NotCapable | Deno.errors.NotSupported} If libc is out of reach: see `openLibc`.
    */
-  constructor(hostname: string, port: number, timeoutMs: number) {
+  constructor(hostname: string, port: number, timeoutMs: number, libc: Libc = openLibc()) {
     this.#address = encodeAddress(hostname, port);
     this.#name = `${hostname} port ${port}`;
     this.addressLength = this.#address.length;
-    this.libc = openLibc();
-    const family = this.addressLength === MAX_ADDRESS_BYTES ? linux.AF_INET6 : linux.AF_INET;
-    this.fd = this.libc.socket(family, linux.SOCK_DGRAM | linux.SOCK_CLOEXEC, 0);
+    this.libc = libc;
+    this.fd = this.#open();
     if (this.fd < 0) throw systemError(this.libc, "cannot make a socket");
     // struct timeval { time_t tv_sec; suseconds_t tv_usec; }
     const timeout = BigInt64Array.of(0n, BigInt(timeoutMs) * 1000n);
@@ -50,9 +53,15 @@ export class RawSocket {
     return this.libc.setsockopt(this.fd, linux.SOL_UDP, option, Int32Array.of(value), 4) === 0;
   }
 
-  /** Binds the socket to the address. */
+  /**
+   * Binds the socket to the address.
+   *
+   * @throws {Deno.errors.AddrNotAvailable | Deno.errors.AddrInUse | Deno.errors.PermissionDenied} If that is why it
+   * cannot be bound.
+   * @throws {Error} If it cannot be bound for another reason.
+   */
   bind(): void {
-    this.#check(this.libc.bind(this.fd, this.#address, this.addressLength), `cannot bind ${this.#name}`);
+    if (this.libc.bind(this.fd, this.#address, this.addressLength) !== 0) throw this.#bindError();
     const length = Uint32Array.of(this.addressLength);
     this.#check(this.libc.getsockname(this.fd, this.#address, length), `cannot tell the port of ${this.#name}`);
   }
@@ -86,6 +95,21 @@ export class RawSocket {
     await this.libc.poll(pollfd, 1n, timeoutMs);
   }
 
+  /**
+   * Whether a receive would return at once: with a datagram, with an error of the socket, or because the kernel lets
+   * this process not receive at all. After a receive that brought nothing, this tells a failure from an empty queue.
+   */
+  isReceivable(): boolean {
+    return this.libc.pollNow(Int32Array.of(this.fd, linux.POLLIN), 1n, 0) !== 0;
+  }
+
+  /** Whether the kernel has room for another datagram to send. */
+  isSendable(): boolean {
+    const pollfd = Int32Array.of(this.fd, linux.POLLOUT);
+    this.libc.pollNow(pollfd, 1n, 0);
+    return (pollfd[1] >>> 16 & linux.POLLOUT) !== 0;
+  }
+
   /** Ends a wait for a datagram. The socket receives no datagrams afterwards. */
   wake(): void {
     this.libc.shutdown(this.fd, linux.SHUT_RD); // fails with ENOTCONN, and ends the wait all the same
@@ -96,6 +120,39 @@ export class RawSocket {
     if (this.#closed) return;
     this.#closed = true;
     this.libc.close(this.fd);
+  }
+
+  /** Opens a socket for addresses of this kind. Returns its file descriptor; -1 if that fails. */
+  #open(): number {
+    const family = this.addressLength === MAX_ADDRESS_BYTES ? linux.AF_INET6 : linux.AF_INET;
+    return this.libc.socket(family, linux.SOCK_DGRAM | linux.SOCK_CLOEXEC, 0);
+  }
+
+  /** Closes the socket, which could not be bound, and finds out why by binding others: see `errno`. */
+  #bindError(): Error {
+    const failure = `cannot bind ${this.#name}`;
+    const code = errno(this.libc);
+    const otherError = systemError(this.libc, failure);
+    this.close();
+    if (!this.#canBind(encodeAddress(this.addressLength === MAX_ADDRESS_BYTES ? "::" : "0.0.0.0", 0))) {
+      return otherError; // nothing can be bound
+    }
+    if (!this.#canBind(withPort(this.#address, 0))) {
+      return new Deno.errors.AddrNotAvailable(`${failure}: this machine does not have the address`);
+    }
+    if (this.port >= FIRST_UNPRIVILEGED_PORT || code === linux.EADDRINUSE) {
+      return new Deno.errors.AddrInUse(`${failure}: another socket has the port`);
+    }
+    return code === linux.EACCES ? new Deno.errors.PermissionDenied(otherError.message) : otherError;
+  }
+
+  /** Whether a socket can be bound to an address of this kind. */
+  #canBind(address: Uint8Array<ArrayBuffer>): boolean {
+    const fd = this.#open();
+    if (fd < 0) return false;
+    const canBind = this.libc.bind(fd, address, address.length) === 0;
+    this.libc.close(fd);
+    return canBind;
   }
 
   /** If a call failed, closes the socket and throws an error whose message begins with what failed. */

@@ -1,4 +1,4 @@
-import { errno, linux, systemError } from "../libc/libc.ts";
+import { linux, systemError } from "../libc/libc.ts";
 import { KernelMemory } from "./_kernel_memory.ts";
 import { ADDRESS_STRIDE, cmsghdr, CONTROL_BYTES, iovec, IOVEC_BYTES, mmsghdr, MMSGHDR_BYTES } from "./_msghdr.ts";
 import type { RawSocket } from "./raw_socket.ts";
@@ -20,6 +20,14 @@ const MESSAGE_BYTES = 128 * SLOT_BYTES;
  * cache lines.
  */
 const MESSAGE_STRIDE = MESSAGE_BYTES + 64;
+
+/**
+ * For how long receives may fail in a row before that counts as an error, in ms, and how many times. A receive fails if
+ * it brings nothing although the socket has something to tell. The kernel may be short of memory for a moment.
+ */
+const MAX_FAILING_MS = 5000;
+/** How many times receives may fail in a row: see {@linkcode MAX_FAILING_MS}. */
+const MAX_FAILURES = 50;
 
 /** How a {@linkcode ReceiveBatch} differs from the defaults. */
 export interface ReceiveBatchOptions {
@@ -70,6 +78,9 @@ export class ReceiveBatch {
   #received = 0;
   /** How many headers the last receive may have written to. */
   #touched = 0;
+  /** How many receives have failed in a row, and when the first one did, in ms on the monotonic clock. */
+  #failures = 0;
+  #failingSinceMs = 0;
   readonly #maxSingleReceives: number;
   /** How many of the next receives use recvmsg. */
   #singleReceives = 0;
@@ -115,13 +126,18 @@ export class ReceiveBatch {
    * Waits for a message, at most for the socket's receive timeout, and receives the messages that are in the queue by
    * then.
    *
-   * @returns How many messages it received; 0 if none came before the timeout.
-   * @throws {Error} If the socket cannot receive.
+   * @returns How many messages it received; 0 if none came before the timeout, or if the receive failed.
+   * @throws {Error} If receives have failed for {@linkcode MAX_FAILING_MS}.
    */
   receive(): number {
     const messages = this.#receive(0);
-    if (messages === 0) this.#checkError();
+    if (messages === 0) this.#checkFailure();
     return messages;
+  }
+
+  /** Whether the last {@linkcode receive} failed: the next one should wait a little. */
+  get isFailing(): boolean {
+    return this.#failures > 0;
   }
 
   /**
@@ -202,6 +218,7 @@ export class ReceiveBatch {
     if (count === 1) this.#singleReceives = this.#maxSingleReceives;
     this.#touched = Math.max(count, 1); // a receive that fails may have written to the first header
     this.#received = Math.max(count, 0);
+    if (count > 0) this.#failures = 0;
     return this.#received;
   }
 
@@ -212,6 +229,7 @@ export class ReceiveBatch {
     this.#touched = 1;
     this.#received = bytes < 0 ? 0 : 1;
     if (bytes < 0) return 0;
+    this.#failures = 0;
     this.#singleReceives--;
     this.#headers[mmsghdr.received / 4] = bytes;
     return 1;
@@ -224,11 +242,17 @@ export class ReceiveBatch {
     }
   }
 
-  /** Throws the error of the last receive, unless the next receive may well succeed. */
-  #checkError(): void {
-    const { libc } = this.#socket;
-    const code = errno(libc);
-    if (code === linux.EAGAIN || code === linux.EINTR || code === linux.ECONNREFUSED) return;
-    throw systemError(libc, "cannot receive");
+  /** Finds out whether the last receive, which brought nothing, has failed. Throws if receives keep failing. */
+  #checkFailure(): void {
+    if (!this.#socket.isReceivable()) {
+      this.#failures = 0; // nothing came
+      return;
+    }
+    const nowMs = performance.now();
+    if (this.#failures++ === 0) this.#failingSinceMs = nowMs;
+    const failingMs = nowMs - this.#failingSinceMs;
+    if (failingMs < MAX_FAILING_MS || this.#failures < MAX_FAILURES) return;
+    const failure = `the socket cannot receive: ${this.#failures} receives failed in ${Math.round(failingMs)} ms`;
+    throw systemError(this.#socket.libc, failure);
   }
 }

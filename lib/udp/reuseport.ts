@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers";
-import { linux } from "../libc/libc.ts";
+import { sleep } from "../base/sleep.ts";
+import { type Libc, linux, openLibc } from "../libc/libc.ts";
 import { RawSocket } from "./raw_socket.ts";
 import { ReceiveBatch } from "./receive_batch.ts";
 import { SendBatch } from "./send_batch.ts";
@@ -70,6 +71,9 @@ const MIN_PAUSE_MS = 20;
 /** The longest time without yields, in ms: see {@linkcode MIN_PAUSE_MS}. */
 const MAX_PAUSE_MS = 2000;
 
+/** How long the socket waits after a receive that failed, in ms. */
+const FAILURE_PAUSE_MS = 10;
+
 /** How long a wait in another thread lasts at most, in ms. */
 const IDLE_WAIT_MS = 60_000;
 
@@ -94,15 +98,16 @@ const MAX_TURNS = 20;
  * out among them. Linux only, through libc, since Deno has no such option for UDP.
  *
  * @param options Where to bind the socket.
+ * @param libc The functions of libc.
  * @returns The socket.
  * @throws {TypeError} If the hostname is not an IP address.
  * @throws {Deno.errors.AddrInUse} If a socket has the port that does not share it, or another user's socket has it.
  * @throws {Deno.errors.NotCapable} If the permission `--allow-ffi` is missing.
  * @throws {Deno.errors.NotSupported} If this is not Linux with glibc.
  */
-export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
+export function bindReuseport(options: ReuseportOptions, libc: Libc = openLibc()): ReuseportSocket {
   const { hostname, incomingCpu } = options;
-  const socket = new RawSocket(hostname, options.port, RECEIVE_TIMEOUT_MS);
+  const socket = new RawSocket(hostname, options.port, RECEIVE_TIMEOUT_MS, libc);
   socket.setOption(linux.SO_REUSEPORT, Int32Array.of(1));
   socket.setOption(linux.SO_RCVBUF, Int32Array.of(RECEIVE_BUFFER_BYTES));
   if (incomingCpu !== undefined) setIncomingCpu(incomingCpu);
@@ -126,6 +131,7 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
     while (!closed) {
       const turns = answerBatches(respond, listener);
       if (turns > 0) await turnEventLoop(turns);
+      else if (received.isFailing) await sleep(FAILURE_PAUSE_MS);
       else await socket.waitForDatagram(IDLE_WAIT_MS);
     }
     socket.close();
@@ -134,7 +140,8 @@ export function bindReuseport(options: ReuseportOptions): ReuseportSocket {
   /**
    * Answers datagrams, batch by batch, until the event loop is due a turn.
    *
-   * @returns How many turns the event loop is due; 0 if no datagram came within {@linkcode RECEIVE_TIMEOUT_MS}.
+   * @returns How many turns the event loop is due; 0 if no datagram came within {@linkcode RECEIVE_TIMEOUT_MS}, or if
+   * the receive failed.
    */
   function answerBatches(respond: Respond, listener: BatchListener | undefined): number {
     const beginMs = Date.now();

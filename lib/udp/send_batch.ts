@@ -1,4 +1,4 @@
-import { errno, linux } from "../libc/libc.ts";
+import { linux } from "../libc/libc.ts";
 import { KernelMemory } from "./_kernel_memory.ts";
 import { ADDRESS_STRIDE, cmsghdr, CONTROL_BYTES, iovec, IOVEC_BYTES, mmsghdr, MMSGHDR_BYTES } from "./_msghdr.ts";
 import type { RawSocket } from "./raw_socket.ts";
@@ -80,8 +80,8 @@ export class SendBatch {
   #end = 0;
   #segments = 0;
   #segmentBytes = NONE;
-  /** The number of the last error that kept a datagram from being sent; 0 if none did. */
-  #errorCode = 0;
+  /** How many datagrams the kernel has refused since the last flush. */
+  #lost = 0;
 
   /**
    * Allocates the memory, and writes the fields that stay the same from call to call.
@@ -145,13 +145,13 @@ export class SendBatch {
   /**
    * Sends the datagrams that were added. A datagram that the kernel refuses is lost.
    *
-   * @returns The number of the last such error; 0 if there was none.
+   * @returns How many datagrams were lost since the last flush.
    */
   flush(): number {
     if (this.#datagrams > 0) this.#sendAll();
-    const code = this.#errorCode;
-    this.#errorCode = 0;
-    return code;
+    const lost = this.#lost;
+    this.#lost = 0;
+    return lost;
   }
 
   #beginMessage(segmentBytes: number): void {
@@ -199,29 +199,43 @@ export class SendBatch {
   #sendOne(): void {
     const { libc, fd } = this.#socket;
     const sent = libc.sendto(fd, this.#contentsPointer, this.#end, 0, this.#addressPointer, this.#addressWords * 4);
-    if (sent < 0) this.#errorCode = errno(libc);
+    if (sent < 0) this.#lost++;
   }
 
   #sendMany(): void {
     this.#endMessage();
-    const { libc, fd } = this.#socket;
-    let split = NONE; // the first message that was split
     for (let message = 0; message < this.#messages;) {
-      const sent = libc.sendmmsg(fd, this.#headerPointers[message], this.#messages - message, 0);
-      if (sent > 0) {
-        if (message === split) this.#maxSegments = 1; // splitting helped, so this route takes no segments
-        message += sent;
-        continue;
-      }
-      const code = errno(libc);
-      if (this.#segmentsOf(message) > 1 && mayRejectSegments(code)) {
-        split = message;
-        this.#splitFrom(message);
-      } else {
-        this.#errorCode = code;
-        message++;
+      const sent = this.#sendMessages(message, this.#messages - message);
+      message += sent > 0 ? sent : this.#sendRefused(message);
+    }
+  }
+
+  /** Sends so many messages. Returns how many the kernel took. */
+  #sendMessages(first: number, count: number): number {
+    const { libc, fd } = this.#socket;
+    return libc.sendmmsg(fd, this.#headerPointers[first], count, 0);
+  }
+
+  /**
+   * Handles a message that the kernel has refused. Some versions of Linux send no segments through a device that
+   * computes no checksums. Only a try tells: the datagrams go out one by one if the first one does.
+   *
+   * @returns How many messages are done with.
+   */
+  #sendRefused(message: number): number {
+    const segments = this.#segmentsOf(message);
+    // Where there is no room for datagrams, each of them would have to wait.
+    const canRetry = segments > 1 && this.#socket.isSendable();
+    if (canRetry && this.#sendMessages(message, 1) > 0) return 1; // it was for the moment
+    if (canRetry) {
+      this.#splitFrom(message);
+      if (this.#sendMessages(message, 1) > 0) {
+        this.#maxSegments = 1;
+        return 1;
       }
     }
+    this.#lost += segments;
+    return canRetry ? segments : 1;
   }
 
   /** Splits a message and all later ones into their datagrams. */
@@ -248,12 +262,4 @@ export class SendBatch {
     const bytes = this.#controls[message * CONTROL_WORDS + cmsghdr.value / 4];
     return this.#iovecs[message * IOVEC_WORDS + iovec.length / 4] / bytes;
   }
-}
-
-/**
- * Whether an error may mean that the kernel sends no segments on this route: some versions of Linux do not through a
- * device that computes no checksums (EIO). EINVAL has other causes too, such as port 0.
- */
-function mayRejectSegments(code: number): boolean {
-  return code === linux.EIO || code === linux.EINVAL;
 }

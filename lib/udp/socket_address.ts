@@ -57,6 +57,13 @@ export function encodeAddress(hostname: string, port: number): Uint8Array<ArrayB
   return address;
 }
 
+/** Makes a copy of a `struct sockaddr_in` or `struct sockaddr_in6` with another port. */
+export function withPort(address: Uint8Array, port: number): Uint8Array<ArrayBuffer> {
+  const copy = Uint8Array.from(address);
+  new DataView(copy.buffer).setUint16(PORT, port);
+  return copy;
+}
+
 /** Reads the port of a `struct sockaddr_in` or `struct sockaddr_in6`. */
 export function portOf(address: Uint8Array): number {
   return address[PORT] << 8 | address[PORT + 1];

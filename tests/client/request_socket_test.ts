@@ -1,10 +1,11 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { setImmediate } from "node:timers";
 import { DenoSocket } from "../../lib/client/_deno_socket.ts";
 import { LibcSocket } from "../../lib/client/_libc_socket.ts";
 import type { RequestSocketEvents } from "../../lib/client/request_socket.ts";
 import { until, within } from "../../testing/within.ts";
+import { libcWithErrno, WRONG_ERRNOS } from "../wrong_errno.ts";
 
 /** Sends every datagram back, with its first byte one higher. */
 class Echo implements AsyncDisposable {
@@ -126,6 +127,40 @@ for (const { name, Socket, unreachable } of SOCKETS) {
     });
   });
 }
+
+describe("LibcSocket", () => {
+  it("reports an error of its background work, and goes on with the next request", async () => {
+    await using echo = new Echo();
+    const events = new Events();
+    const { onDatagram } = events;
+    events.onDatagram = () => {
+      events.onDatagram = onDatagram;
+      throw new Error("a test's own");
+    };
+    const socket = new LibcSocket("127.0.0.1", events);
+    const exchanged = events.exchange(socket, 2, [echo.port]);
+    await until("there is an error", () => events.errors.length > 0);
+    const view = new DataView(new ArrayBuffer(8));
+    for (let sent = events.numbers.length; sent < 2; sent++) socket.send(view, 8, echo.port);
+    await exchanged;
+    socket.close();
+    assertEquals(events.errors.map(({ message }) => message), ["a test's own"]);
+  });
+
+  for (const code of WRONG_ERRNOS) {
+    it(`sends, receives and waits, whatever errno says: ${code}`, async () => {
+      await using echo = new Echo();
+      const events = new Events();
+      const socket = new LibcSocket("127.0.0.1", events, libcWithErrno(code));
+      for (const count of [1, 64]) await events.exchange(socket, count, [echo.port]);
+      assertEquals(events.errors, []);
+      socket.send(new DataView(new ArrayBuffer(8)), 8, 0); // nobody has this port
+      await until("there is an error", () => Promise.resolve(events.errors.length > 0));
+      assertMatch(events.errors[0].message, /^the system refuses to send a request \(probably: /);
+      socket.close();
+    });
+  }
+});
 
 describe("LibcSocket.isPossible", () => {
   it("is true of addresses only: Deno looks up names", () => {

@@ -458,7 +458,7 @@ describe("holdNode, if no pool can be put at the path", () => {
     await using world = await setUp();
     const poolPath = `${world.dir}/nowhere/pool`;
     const hold = await world.a.hold({ poolPath });
-    const whyNotLasting = `cannot make ${poolPath}.new: No such file or directory`;
+    const whyNotLasting = `cannot make ${poolPath}.new (probably: No such file or directory)`;
     assertEquals(pathless(hold), { whyFromMark: undefined, whyNotLasting });
     const next = await world.a.hold({ poolPath });
     assertEquals(pathless(next), { whyFromMark: "there is no pool of it on this machine", whyNotLasting });

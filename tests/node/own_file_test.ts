@@ -3,6 +3,7 @@ import { describe, it } from "@std/testing/bdd";
 import { openLibc } from "../../lib/libc/libc.ts";
 import { createOwnFile, createUnnamedFile, ForeignFileError, openOwnFile } from "../../lib/node/own_file.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
+import { libcWithErrno, WRONG_ERRNOS } from "../wrong_errno.ts";
 
 const libc = openLibc();
 
@@ -48,11 +49,11 @@ describe("openOwnFile", () => {
   });
 
   const foreign: [what: string, why: string, lay: (path: string) => Promise<void>][] = [
-    ["a link to another file", "cannot be opened: Too many levels of symbolic links", async (path) => {
+    ["a link to another file", "cannot be opened (probably: Too many levels of symbolic links)", async (path) => {
       await Deno.rename(path, `${path}.real`);
       await run("ln", "-s", `${path}.real`, path);
     }],
-    ["a link to nothing", "cannot be opened: Too many levels of symbolic links", async (path) => {
+    ["a link to nothing", "cannot be opened (probably: Too many levels of symbolic links)", async (path) => {
       await Deno.remove(path);
       await run("ln", "-s", "nothing", path);
     }],
@@ -60,7 +61,7 @@ describe("openOwnFile", () => {
     ["a file that others may write", "has the mode 100602 instead of 100600", (path) => Deno.chmod(path, 0o602)],
     ["a file that runs as its owner", "has the mode 104600 instead of 100600", (path) => run("chmod", "4600", path)],
     ["a file with another name", "has more than one name, or none", (path) => Deno.link(path, `${path}.too`)],
-    ["a directory", "cannot be opened: Is a directory", async (path) => {
+    ["a directory", "cannot be opened (probably: Is a directory)", async (path) => {
       await Deno.remove(path);
       await Deno.mkdir(path, { mode: 0o600 });
     }],
@@ -78,6 +79,36 @@ describe("openOwnFile", () => {
       assertEquals(nextFile(), before, "it is not left open");
     });
   }
+
+  for (const code of WRONG_ERRNOS) {
+    it(`tells no file from one that it cannot open, whatever errno says: ${code}`, async () => {
+      const libc = libcWithErrno(code);
+      await using file = await setUp();
+      const { path } = file;
+      assertEquals(openOwnFile(libc, `${path}.other`), undefined);
+      assertEquals(openOwnFile(libc, `${path}.directory/file`), undefined);
+      assertThrows(() => openOwnFile(libc, `${path}/file`), ForeignFileError, "cannot be opened (probably: ");
+      await Deno.remove(path);
+      await run("ln", "-s", "nothing", path);
+      assertThrows(() => openOwnFile(libc, path), ForeignFileError, "cannot be opened (probably: ");
+      await Deno.remove(path);
+      await Deno.mkdir(path);
+      assertThrows(() => openOwnFile(libc, path), ForeignFileError, "cannot be opened (probably: ");
+    });
+  }
+
+  it("opens a file that is put there after the first try", async () => {
+    await using file = await setUp();
+    let isThere = false;
+    const open: typeof libc.open = (...args) => {
+      if (isThere) return libc.open(...args);
+      isThere = true;
+      return -1;
+    };
+    const found = openOwnFile({ ...libc, open }, file.path);
+    assertEquals(found?.bytes, 100);
+    libc.close(found?.fd ?? -1);
+  });
 
   (libc.geteuid() === 0 ? it : it.skip)("refuses another user's file", async () => {
     await using file = await setUp();
@@ -137,10 +168,14 @@ describe("createOwnFile", () => {
     assertThrows(
       () => createOwnFile(libc, `${file.path}/file`, 7),
       Error,
-      `cannot make ${file.path}/file.new: Not a directory`,
+      `cannot make ${file.path}/file.new (probably: Not a directory)`,
     );
     await Deno.mkdir(`${file.path}.new`);
-    assertThrows(() => createOwnFile(libc, file.path, 7), Error, `cannot make ${file.path}.new: File exists`);
+    assertThrows(
+      () => createOwnFile(libc, file.path, 7),
+      Error,
+      `cannot make ${file.path}.new (probably: File exists)`,
+    );
     assertThrows(() => createOwnFile(libc, `${file.path}.huge`, 2 ** 60), Error, "there is no room for 11529");
     await Deno.mkdir(`${file.path}.directory`);
     const created = createOwnFile(libc, `${file.path}.directory`, 7);

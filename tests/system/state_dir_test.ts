@@ -92,7 +92,7 @@ const OBSTACLES: Obstacle[] = [
   {
     what: "a link to a file",
     script: 'mv "$1" "$2" && ln -s "$2" "$1"',
-    message: /cannot be opened: /,
+    message: /cannot be opened \(probably: /,
     isReplaced: false,
   },
   {
@@ -101,7 +101,7 @@ const OBSTACLES: Obstacle[] = [
     message: /has more than one name, or none/,
     isReplaced: false,
   },
-  { what: "a directory", script: 'rm "$1" && mkdir "$1"', message: /cannot be opened: /, isReplaced: false },
+  { what: "a directory", script: 'rm "$1" && mkdir "$1"', message: /cannot be opened \(probably: /, isReplaced: false },
   {
     what: "a pipe",
     script: 'rm "$1" && mkfifo -m 600 "$1"',
@@ -154,7 +154,7 @@ describe("the file of a pool", () => {
     await run("mkdir", draft);
 
     const server = await ServerProcess.start({ state, flags: ONE_WORKER });
-    assertMatch(server.printed.match(NOT_LASTING)?.[1] ?? "", /cannot make .*\.new: File exists/);
+    assertMatch(server.printed.match(NOT_LASTING)?.[1] ?? "", /cannot make .*\.new \(probably: File exists\)/);
     const id = await nextId(server);
     assertGreater(id, last);
     assertEquals((await server.stop()).code, 0);

@@ -4,7 +4,9 @@ import { ConnectedSocket } from "../../lib/udp/connected_socket.ts";
 import { listenDatagram } from "../../lib/udp/listen_datagram.ts";
 import { bindReuseport, type ReuseportOptions } from "../../lib/udp/reuseport.ts";
 import { SLOT_BYTES } from "../../lib/udp/udp_socket.ts";
+import { sleep } from "../../lib/base/sleep.ts";
 import { until } from "../../testing/within.ts";
+import { libcWithErrno, WRONG_ERRNOS } from "../wrong_errno.ts";
 import type { Backend, FromEchoWorker, ToEchoWorker } from "./echo_worker.ts";
 
 /** A socket that serves in a thread of its own, on a port given by the kernel. */
@@ -295,6 +297,31 @@ if (Deno.build.os === "linux") {
       assertGreater(socket.receivedMs, boundMs);
       socket.close();
     });
+
+    for (const code of WRONG_ERRNOS) {
+      it(`goes on after a time without datagrams, whatever errno says: ${code}`, async () => {
+        const socket = bindReuseport({ hostname: "127.0.0.1", port: 0 }, libcWithErrno(code));
+        using peer = new Peer(socket);
+        const served = socket.serve((datagram) => (datagram.setUint8(0, 2), 1));
+        for (let round = 0; round < 2; round++) {
+          await sleep(10); // the socket has blocked until its timeout, and waits in another thread
+          await peer.send(1);
+          assertEquals(await peer.receive(), [2]);
+        }
+        socket.close();
+        await served;
+      });
+
+      it(`tells why it cannot be bound, whatever errno says: ${code}`, async () => {
+        const libc = libcWithErrno(code);
+        await using server = await EchoServer.bind("listenDatagram");
+        const { hostname, port } = server;
+        assertThrows(() => bindReuseport({ hostname, port }, libc), Deno.errors.AddrInUse);
+        for (const hostname of ["192.0.2.1", "2001:db8::1"]) {
+          assertThrows(() => bindReuseport({ hostname, port }, libc), Deno.errors.AddrNotAvailable);
+        }
+      });
+    }
 
     it("refuses a hostname that is not an IP address", async () => {
       for (const hostname of ["localhost", "", "127.1", "1.2.3.4.5", "256.1.1.1", "::1%lo", "[::1]"]) {
