@@ -8,6 +8,8 @@
  *     deno run --unstable-net --allow-ffi --allow-net --allow-run=taskset,deno --allow-env \
  *       --allow-sys=cpus --allow-read=$HOME/.global-id --allow-write=$HOME/.global-id jsr:@global-id/global-id/server
  *
+ * `deno install --global --name global-id` in place of `deno run` makes a command of it.
+ *
  * @module
  */
 import { runServeCommand } from "./lib/cli/serve_command.ts";
