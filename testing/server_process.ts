@@ -23,7 +23,12 @@ export class ServerProcess implements AsyncDisposable {
   readonly #output = new Output();
   readonly #read: Promise<unknown>;
 
-  private constructor(readonly state: TempDir, private readonly options: ServerProcessOptions) {
+  readonly state: TempDir;
+  private readonly options: ServerProcessOptions;
+
+  private constructor(state: TempDir, options: ServerProcessOptions) {
+    this.state = state;
+    this.options = options;
     const { flags = [], port = 0, env = {}, deno = ["-P=serve"] } = options;
     this.#child = denoCommand({
       deno: ["run", "--quiet", "--no-prompt", ...deno, `--allow-read=${state.path}`, `--allow-write=${state.path}`],

@@ -2,7 +2,11 @@ const PARENT = new URL("../.tmp", import.meta.url).pathname;
 
 /** A directory of a test's own, removed at the end, in the one place where the tests have the permission to write. */
 export class TempDir implements AsyncDisposable {
-  private constructor(readonly path: string) {}
+  readonly path: string;
+
+  private constructor(path: string) {
+    this.path = path;
+  }
 
   static async make(): Promise<TempDir> {
     await Deno.mkdir(PARENT, { recursive: true });

@@ -11,8 +11,13 @@ export class IdLedger {
   /** For each range, the id that would be next. */
   #ends = new BigUint64Array();
 
+  /** How far the node's ids are apart at least. */
+  readonly step: bigint;
+
   /** @param step How far the node's ids are apart at least. */
-  constructor(readonly step: bigint) {}
+  constructor(step: bigint) {
+    this.step = step;
+  }
 
   /**
    * Adds ids.

@@ -24,7 +24,11 @@ export class Lab implements AsyncDisposable {
   readonly #ledgers: IdLedger[] = [];
   readonly #stack = new AsyncDisposableStack();
 
-  constructor(readonly options: LabOptions) {}
+  readonly options: LabOptions;
+
+  constructor(options: LabOptions) {
+    this.options = options;
+  }
 
   /**
    * The programs in C.

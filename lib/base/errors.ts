@@ -95,6 +95,13 @@ export class ClockError extends RetryableError {
   /** The name of the class. */
   override name = "ClockError";
 
+  /** The clock's tick; negative before the epoch, `NaN` if the clock gave no time. */
+  readonly tick: number;
+  /** The first tick that may have ids: the last one used, or 0 before the epoch. */
+  readonly firstUsableTick: number;
+  /** How long the clock takes to that tick at its pace, in whole ms, at least 1. */
+  readonly retryAfterMs: number;
+
   /**
    * Makes the error.
    *
@@ -102,13 +109,16 @@ export class ClockError extends RetryableError {
    * @param firstUsableTick The first tick that may have ids: the last one used, or 0 before the epoch.
    * @param retryAfterMs How long the clock takes to that tick at its pace, in whole ms, at least 1.
    */
-  constructor(readonly tick: number, readonly firstUsableTick: number, readonly retryAfterMs: number) {
+  constructor(tick: number, firstUsableTick: number, retryAfterMs: number) {
     super(
       Number.isNaN(tick)
         ? "the clock did not give a time: clock.now() must return ms since the Unix epoch"
         : `the clock is behind, in tick ${tick}, and ids go on in tick ${firstUsableTick}: ` +
           `wait ${retryAfterMs} ms, or put the clock right`,
     );
+    this.tick = tick;
+    this.firstUsableTick = firstUsableTick;
+    this.retryAfterMs = retryAfterMs;
   }
 }
 
@@ -128,16 +138,23 @@ export class OutOfTimeError extends GlobalIdError {
   /** The name of the class. */
   override name = "OutOfTimeError";
 
+  /** The clock's tick. */
+  readonly tick: number;
+  /** The last tick of the layout. */
+  readonly maxTick: number;
+
   /**
    * Makes the error.
    *
    * @param tick The clock's tick.
    * @param maxTick The last tick of the layout.
    */
-  constructor(readonly tick: number, readonly maxTick: number) {
+  constructor(tick: number, maxTick: number) {
     super(
       `the clock is in tick ${tick}, and the layout ends with tick ${maxTick}: ` +
         "put the clock right, or move to a layout with more time bits or a later epoch",
     );
+    this.tick = tick;
+    this.maxTick = maxTick;
   }
 }

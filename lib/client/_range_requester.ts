@@ -54,14 +54,29 @@ export class Pending {
   /** How many times in a row a server called it stale. */
   stale = 0;
 
+  /** How many ids it asks for. */
+  readonly count: number;
+  /** When it fails, in ms on the monotonic clock. */
+  readonly deadlineMs: number;
+  /** How long to wait for a response before it is retransmitted, in ms. */
+  retransmitMs: number;
+  readonly resolve: (response: RangeResponse) => void;
+  readonly reject: (error: Error) => void;
+
   /** Describes a request before it is sent for the first time. */
   constructor(
-    readonly count: number,
-    readonly deadlineMs: number,
-    public retransmitMs: number,
-    readonly resolve: (response: RangeResponse) => void,
-    readonly reject: (error: Error) => void,
-  ) {}
+    count: number,
+    deadlineMs: number,
+    retransmitMs: number,
+    resolve: (response: RangeResponse) => void,
+    reject: (error: Error) => void,
+  ) {
+    this.count = count;
+    this.deadlineMs = deadlineMs;
+    this.retransmitMs = retransmitMs;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
 }
 
 /**

@@ -23,6 +23,13 @@ export class NoResponseError extends RetryableError {
   /** 0: the client has waited already. */
   readonly retryAfterMs = 0;
 
+  /** The address that the client asked, as `host:port`, or several of them. */
+  readonly server: string;
+  /**
+   * How many times the client sent the request. 0: the time-out passed before the client asked for the rest of its ids.
+   */
+  readonly tries: number;
+
   /**
    * Makes the error.
    *
@@ -31,8 +38,10 @@ export class NoResponseError extends RetryableError {
    * rest of its ids.
    * @param cause Why the client could not send the request, if the last attempt failed.
    */
-  constructor(readonly server: string, readonly tries: number, cause?: unknown) {
+  constructor(server: string, tries: number, cause?: unknown) {
     super(explainSilence(server, tries, cause), { cause });
+    this.server = server;
+    this.tries = tries;
   }
 }
 
@@ -76,14 +85,24 @@ export class UnavailableError extends RetryableError {
   override name = "UnavailableError";
 
   /**
+   * Why the server has no ids: it has used up those of the tick, its clock is behind the last tick that it used, or it
+   * has no reservation for the tick.
+   */
+  readonly reason: UnavailableReason;
+  /** After how many ms the server expects to have ids. */
+  readonly retryAfterMs: number;
+
+  /**
    * Makes the error.
    *
    * @param reason Why the server has no ids: it has used up those of the tick, its clock is behind the last tick that
    * it used, or it has no reservation for the tick.
    * @param retryAfterMs After how many ms the server expects to have ids.
    */
-  constructor(readonly reason: UnavailableReason, readonly retryAfterMs: number) {
+  constructor(reason: UnavailableReason, retryAfterMs: number) {
     super(`the server has no ids: ${UNAVAILABLE[reason]}; try again in ${retryAfterMs} ms`);
+    this.reason = reason;
+    this.retryAfterMs = retryAfterMs;
   }
 }
 
@@ -122,12 +141,19 @@ export class RefusedError extends GlobalIdError {
   override name = "RefusedError";
 
   /**
+   * Why: the clock is past the last tick of the server's layout, the server does not understand the request, or the
+   * server kept saying that the request's time is wrong.
+   */
+  readonly reason: RefusedReason;
+
+  /**
    * Makes the error.
    *
    * @param reason Why: the clock is past the last tick of the server's layout, the server does not understand the
    * request, or the server kept saying that the request's time is wrong.
    */
-  constructor(readonly reason: RefusedReason) {
+  constructor(reason: RefusedReason) {
     super(`the server refuses to give ids: ${REFUSED[reason]}`);
+    this.reason = reason;
   }
 }

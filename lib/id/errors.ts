@@ -18,14 +18,21 @@ export class OutOfIdsError extends RetryableError {
   /** The name of the class. */
   override name = "OutOfIdsError";
 
+  /** The tick whose ids are used up. */
+  readonly tick: number;
+  /** How long until the next tick begins, in whole ms, at least 1. */
+  readonly retryAfterMs: number;
+
   /**
    * Makes the error.
    *
    * @param tick The tick whose ids are used up.
    * @param retryAfterMs How long until the next tick begins, in whole ms, at least 1.
    */
-  constructor(readonly tick: number, readonly retryAfterMs: number) {
+  constructor(tick: number, retryAfterMs: number) {
     super(`no ids are left in tick ${tick}: the next one begins in ${retryAfterMs} ms`);
+    this.tick = tick;
+    this.retryAfterMs = retryAfterMs;
   }
 }
 
@@ -49,6 +56,13 @@ export class NotReservedError extends RetryableError {
   /** The name of the class. */
   override name = "NotReservedError";
 
+  /** The tick that should have had ids. */
+  readonly tick: number;
+  /** The first tick that is not reserved. */
+  readonly mark: number;
+  /** After how many ms a retry makes sense. */
+  readonly retryAfterMs: number;
+
   /**
    * Makes the error.
    *
@@ -57,8 +71,11 @@ export class NotReservedError extends RetryableError {
    * @param retryAfterMs After how many ms a retry makes sense.
    * @param cause Why the reservation could not be renewed, if that is known.
    */
-  constructor(readonly tick: number, readonly mark: number, readonly retryAfterMs: number, cause?: unknown) {
+  constructor(tick: number, mark: number, retryAfterMs: number, cause?: unknown) {
     const why = cause instanceof Error ? `: ${cause.message}` : "";
     super(`tick ${tick} is not reserved, only ticks below ${mark} are${why}`, { cause });
+    this.tick = tick;
+    this.mark = mark;
+    this.retryAfterMs = retryAfterMs;
   }
 }

@@ -10,6 +10,13 @@
  * ```
  */
 export class IdRange implements Iterable<bigint> {
+  /** The first id. */
+  readonly first: bigint;
+  /** The distance from one id to the next. */
+  readonly step: bigint;
+  /** How many ids there are, at least 1. */
+  readonly count: number;
+
   /**
    * Makes a range.
    *
@@ -17,7 +24,11 @@ export class IdRange implements Iterable<bigint> {
    * @param step The distance from one id to the next.
    * @param count How many ids there are, at least 1.
    */
-  constructor(readonly first: bigint, readonly step: bigint, readonly count: number) {}
+  constructor(first: bigint, step: bigint, count: number) {
+    this.first = first;
+    this.step = step;
+    this.count = count;
+  }
 
   /** The last id. */
   get last(): bigint {

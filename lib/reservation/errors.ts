@@ -59,17 +59,24 @@ export class ClockJumpError extends RetryableError {
   /** The name of the class. */
   override name = "ClockJumpError";
 
+  /** How far the clock is ahead of the time that the holder has followed it to, in ms. */
+  readonly jumpMs: number;
+  /** How long the holder takes to follow, in whole ms, if the clock stays there. */
+  readonly retryAfterMs: number;
+
   /**
    * Makes the error.
    *
    * @param jumpMs How far the clock is ahead of the time that the holder has followed it to, in ms.
    * @param retryAfterMs How long the holder takes to follow, in whole ms, if the clock stays there.
    */
-  constructor(readonly jumpMs: number, readonly retryAfterMs: number) {
+  constructor(jumpMs: number, retryAfterMs: number) {
     super(
       `the clock has jumped ahead by ${Math.ceil(jumpMs / 1000)} s, which the monotonic clock does not confirm: ` +
         `put the clock right, or wait ${Math.ceil(retryAfterMs / 1000)} s for ids of its time`,
     );
+    this.jumpMs = jumpMs;
+    this.retryAfterMs = retryAfterMs;
   }
 }
 
@@ -90,6 +97,13 @@ export class LayoutMismatchError extends GlobalIdError {
   /** The name of the class. */
   override name = "LayoutMismatchError";
 
+  /** The node. */
+  readonly nodeId: number;
+  /** The layout on record. */
+  readonly recorded: string;
+  /** The key of the layout that the caller asked for. */
+  readonly asked: string;
+
   /**
    * Makes the error.
    *
@@ -97,10 +111,13 @@ export class LayoutMismatchError extends GlobalIdError {
    * @param recorded The layout on record.
    * @param asked The key of the layout that the caller asked for.
    */
-  constructor(readonly nodeId: number, readonly recorded: string, readonly asked: string) {
+  constructor(nodeId: number, recorded: string, asked: string) {
     super(
       `node ${nodeId} is on record with the layout ${recorded}, and was asked for with ${asked}: ` +
         "their ids are not kept apart, so take that layout, another node id, or another store",
     );
+    this.nodeId = nodeId;
+    this.recorded = recorded;
+    this.asked = asked;
   }
 }

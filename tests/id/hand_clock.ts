@@ -2,7 +2,11 @@ import type { Clock } from "../../mod.ts";
 
 /** A clock that stands still until the test moves it. */
 export class HandClock implements Clock {
-  constructor(public ms: number) {}
+  ms: number;
+
+  constructor(ms: number) {
+    this.ms = ms;
+  }
 
   now(): number {
     return this.ms;

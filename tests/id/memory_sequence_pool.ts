@@ -9,12 +9,14 @@ export class MemorySequencePool implements SequencePool {
   #tick: number;
   #taken: number;
 
-  constructor(
-    private readonly layout: IdLayout,
-    firstTick: number,
-    public mark: number = Infinity,
-    private readonly leaseSize: number = 1,
-  ) {
+  private readonly layout: IdLayout;
+  mark: number;
+  private readonly leaseSize: number;
+
+  constructor(layout: IdLayout, firstTick: number, mark: number = Infinity, leaseSize: number = 1) {
+    this.layout = layout;
+    this.mark = mark;
+    this.leaseSize = leaseSize;
     this.#tick = firstTick - 1;
     this.#taken = layout.maxSequence + 1;
   }

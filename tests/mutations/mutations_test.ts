@@ -620,7 +620,11 @@ describe("without the rule, a test fails", () => {
 
 /** A copy of the project, for one mutation after the other. */
 class ProjectCopy implements AsyncDisposable {
-  private constructor(private readonly temp: TempDir) {}
+  private readonly temp: TempDir;
+
+  private constructor(temp: TempDir) {
+    this.temp = temp;
+  }
 
   static async make(): Promise<ProjectCopy> {
     const temp = await TempDir.make();

@@ -619,10 +619,13 @@ describe("holdNode and joinNode", () => {
 
 /** A store in which something happens before a change is made. */
 class Interrupted implements ReservationStore {
-  constructor(
-    private readonly store: ReservationStore,
-    private readonly next: () => (() => Promise<unknown>) | undefined,
-  ) {}
+  private readonly store: ReservationStore;
+  private readonly next: () => (() => Promise<unknown>) | undefined;
+
+  constructor(store: ReservationStore, next: () => (() => Promise<unknown>) | undefined) {
+    this.store = store;
+    this.next = next;
+  }
 
   read(nodeId: number): Promise<Reservation | undefined> {
     return this.store.read(nodeId);

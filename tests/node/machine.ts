@@ -20,18 +20,23 @@ export class Machine {
   #holders = 0;
   readonly #pools: Disposable[] = [];
 
+  /** The name of the machine. */
+  readonly name: string;
+  /** Where its pool is. */
+  readonly poolPath: string;
+  /** The options that it shares with other machines. */
+  private readonly shared: MachineOptions;
+
   /**
    * @param name The name of the machine.
    * @param poolPath Where its pool is.
    * @param ms The time of its clock, in ms.
    * @param shared The options that it shares with other machines.
    */
-  constructor(
-    readonly name: string,
-    readonly poolPath: string,
-    ms: number,
-    private readonly shared: MachineOptions,
-  ) {
+  constructor(name: string, poolPath: string, ms: number, shared: MachineOptions) {
+    this.name = name;
+    this.poolPath = poolPath;
+    this.shared = shared;
     this.clock = new HandClock(ms);
   }
 

@@ -13,7 +13,10 @@ class Decisions {
   readonly placement: Placement;
   #nowMs = 0;
 
-  constructor(readonly workers: number) {
+  readonly workers: number;
+
+  constructor(workers: number) {
+    this.workers = workers;
     this.placement = new Placement(Array.from({ length: workers }, (_, i) => 4 + i));
   }
 

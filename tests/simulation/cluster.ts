@@ -106,7 +106,10 @@ export async function simulate({ seed, nodes, seconds }: SimulationOptions): Pro
 class BitLedger implements Ledger {
   readonly #bits: Uint16Array;
 
-  constructor(nodes: number, private readonly ticks: number) {
+  private readonly ticks: number;
+
+  constructor(nodes: number, ticks: number) {
+    this.ticks = ticks;
     this.#bits = new Uint16Array(nodes * ticks);
   }
 

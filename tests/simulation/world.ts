@@ -11,8 +11,12 @@ export class World {
   readonly #random;
   readonly #due = new Map<number, (() => void)[]>();
 
+  /** The same seed gives the same run. */
+  readonly seed: number;
+
   /** @param seed The same seed gives the same run. */
-  constructor(readonly seed: number) {
+  constructor(seed: number) {
+    this.seed = seed;
     this.#random = xoroshiro128plus(seed);
   }
 
@@ -67,7 +71,11 @@ export class SimulatedStore {
   /** The holders of each node that came on record, in their order. */
   readonly #holders = new Map<number, string[]>();
 
-  constructor(private readonly world: World) {}
+  private readonly world: World;
+
+  constructor(world: World) {
+    this.world = world;
+  }
 
   /** The store for a process, which gets no replies any more once it is dead. */
   asSeenBy(process: { readonly isAlive: boolean }): ReservationStore {

@@ -19,7 +19,10 @@ const IMPATIENT = { retransmitMs: 20, timeoutMs: 200 };
 class Source implements Disposable {
   readonly #conn: Deno.DatagramConn;
 
-  constructor(hostname: string, private readonly port: number) {
+  private readonly port: number;
+
+  constructor(hostname: string, port: number) {
+    this.port = port;
     this.#conn = Deno.listenDatagram({ transport: "udp", hostname, port: 0 });
   }
 

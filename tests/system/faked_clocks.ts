@@ -11,7 +11,13 @@ export type Stepped = "both" | "supervisor" | "workers";
 
 /** The clocks of a server's processes, which can be stepped while they run. The monotonic clock goes on as it does. */
 export class FakedClocks {
-  private constructor(private readonly dir: string, private readonly who: Stepped) {}
+  private readonly dir: string;
+  private readonly who: Stepped;
+
+  private constructor(dir: string, who: Stepped) {
+    this.dir = dir;
+    this.who = who;
+  }
 
   static async make(temp: TempDir, who: Stepped): Promise<FakedClocks> {
     const clocks = new FakedClocks(temp.path, who);

@@ -79,7 +79,10 @@ class GoodClient {
   #isStopped = false;
   readonly #asked: Promise<void>;
 
-  constructor(private readonly client: IdClient, ids: ReceivedIds) {
+  private readonly client: IdClient;
+
+  constructor(client: IdClient, ids: ReceivedIds) {
+    this.client = client;
     this.#asked = this.#ask(ids);
     this.#asked.catch(() => {}); // It may fail before anybody waits for it.
   }

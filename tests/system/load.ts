@@ -70,7 +70,10 @@ export class Load implements AsyncDisposable {
   readonly #read: Promise<unknown>;
   #stopped: Promise<void> | undefined;
 
-  private constructor(private readonly options: LoadOptions, cpus: readonly number[]) {
+  private readonly options: LoadOptions;
+
+  private constructor(options: LoadOptions, cpus: readonly number[]) {
+    this.options = options;
     const { ports, socketsEach } = options;
     this.#children = cpus.map((cpu) => loadCommand({ cpu, ports, sockets: socketsEach, stdout: "piped" }).spawn());
     this.#read = Promise.all(this.#children.map((child) => this.#keep(child.stdout)));

@@ -31,7 +31,10 @@ export class RecordedLoad implements AsyncDisposable {
   #ended: Promise<void> | undefined;
   #hasEnded = false;
 
-  private constructor(private readonly dir: TempDir, program: string, port: number, args: string[][], cpus: number[]) {
+  private readonly dir: TempDir;
+
+  private constructor(dir: TempDir, program: string, port: number, args: string[][], cpus: number[]) {
+    this.dir = dir;
     this.#files = cpus.map((_, i) => `${dir.path}/records-${i}`);
     this.#children = cpus.map((cpu, i) =>
       denoCommand({

@@ -34,7 +34,11 @@ class OtherPort implements Disposable {
 
 /** The environment of a server whose second worker is not started before it is allowed to. */
 class LateWorker {
-  private constructor(private readonly dir: TempDir) {}
+  private readonly dir: TempDir;
+
+  private constructor(dir: TempDir) {
+    this.dir = dir;
+  }
 
   static async make(dir: TempDir): Promise<LateWorker> {
     const [, second] = await twoCpus();

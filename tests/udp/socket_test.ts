@@ -55,7 +55,10 @@ class EchoServer implements AsyncDisposable {
 class Peer implements Disposable {
   readonly #conn: Deno.DatagramConn;
 
-  constructor(private readonly server: { hostname: string; port: number }) {
+  private readonly server: { hostname: string; port: number };
+
+  constructor(server: { hostname: string; port: number }) {
+    this.server = server;
     this.#conn = Deno.listenDatagram({ transport: "udp", hostname: server.hostname, port: 0 });
   }
 

@@ -25,8 +25,12 @@ export class Fuzzer {
   readonly #aim = new Uint32Array(2);
   #isAiming = false;
 
+  /** A 32-bit number. */
+  readonly seed: number;
+
   /** @param seed A 32-bit number. */
-  constructor(readonly seed: number) {
+  constructor(seed: number) {
+    this.seed = seed;
     this.#state = Uint32Array.of(seed);
   }
 

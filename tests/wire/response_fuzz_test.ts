@@ -108,8 +108,11 @@ class HostileServer extends ScriptedServer {
   readonly #earlier: Uint8Array[] = [];
   readonly #answeredTags = new Set<number>();
 
-  constructor(seed: number, private readonly isAnswering: (request: SeenRequest) => boolean = () => true) {
+  private readonly isAnswering: (request: SeenRequest) => boolean;
+
+  constructor(seed: number, isAnswering: (request: SeenRequest) => boolean = () => true) {
     super((request) => this.#answer(request));
+    this.isAnswering = isAnswering;
     this.#fuzzer = new Fuzzer(seed);
   }
 
