@@ -78,6 +78,23 @@ describe("IdGenerator with a store, past its first reservation", () => {
     );
   });
 
+  it("runs in Node 22 and 24 from its source, whose types these erase", async () => {
+    await using temp = await TempDir.make();
+    await run("cp", ["-r", "--parents", "mod.ts", "lib", SCENARIO, temp.path]);
+    await Deno.writeTextFile(`${temp.path}/package.json`, '{ "type": "module" }');
+    const { imports } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`));
+    const [, dependency] = imports["@scure/base"].split("npm:");
+    const install = await run("npm", ["install", "--no-audit", "--no-fund", "--prefix", temp.path, dependency]);
+    assertEquals(install.code, 0, install.out);
+    await installRuntimes();
+    await Promise.all(["node22", "node24"].map(async (runtime) => {
+      const node = `${RUNTIMES}/node_modules/${runtime}/bin/node`;
+      const { code, out } = await run("timeout", ["60", node, SCENARIO], temp.path);
+      assertEquals(code, 0, `${runtime}: ${out}`);
+      assertMatch(out, /^ok [0-9]+\n$/, runtime);
+    }));
+  });
+
   (hasChromium ? it : it.skip)("runs in Chromium, on a page without a secure context", async () => {
     await using temp = await TempDir.make();
     const bundle = `${temp.path}/scenario.mjs`;
