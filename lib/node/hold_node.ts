@@ -221,6 +221,9 @@ function makeFile(path: string, whyNot: string | undefined): { file: NewFile; wh
   try {
     return { file: createOwnFile(libc, path, POOL_BYTES), whyNotLasting: undefined };
   } catch (error) {
-    return { file: createUnnamedFile(libc, POOL_BYTES), whyNotLasting: messageOf(error) };
+    const need = `a lasting pool needs a tmpfs at ${
+      path.replace(/\/[^/]*$/, "")
+    }, writable and with ${POOL_BYTES} bytes left`;
+    return { file: createUnnamedFile(libc, POOL_BYTES), whyNotLasting: `${messageOf(error)} (${need})` };
   }
 }

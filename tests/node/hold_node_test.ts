@@ -458,7 +458,9 @@ describe("holdNode, if no pool can be put at the path", () => {
     await using world = await setUp();
     const poolPath = `${world.dir}/nowhere/pool`;
     const hold = await world.a.hold({ poolPath });
-    const whyNotLasting = `cannot make ${poolPath}.new (probably: No such file or directory)`;
+    const why = `cannot make ${poolPath}.new (probably: No such file or directory)`;
+    const need = `a lasting pool needs a tmpfs at ${world.dir}/nowhere, writable and with ${POOL_BYTES} bytes left`;
+    const whyNotLasting = `${why} (${need})`;
     assertEquals(pathless(hold), { whyFromMark: undefined, whyNotLasting });
     const next = await world.a.hold({ poolPath });
     assertEquals(pathless(next), { whyFromMark: "there is no pool of it on this machine", whyNotLasting });
