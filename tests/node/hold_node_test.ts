@@ -5,6 +5,7 @@ import type { NodeHold } from "../../lib/node/hold_node.ts";
 import { parseHolder } from "../../lib/reservation/holder_on_record.ts";
 import { PoolError } from "../../lib/node/pool_header.ts";
 import { ForeignFileError } from "../../lib/node/own_file.ts";
+import { POOL_BYTES } from "../../lib/node/pool_memory.ts";
 import { IdLayout, LayoutMismatchError, NodeHeldError, type Reservation, type ReservationStore } from "../../mod.ts";
 import { FlakyStore } from "../reservation/flaky_store.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
