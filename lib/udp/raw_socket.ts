@@ -1,5 +1,6 @@
 import { errno, type Libc, linux, openLibc, systemError } from "../libc/libc.ts";
-import { encodeAddress, MAX_ADDRESS_BYTES, portOf, withPort } from "./socket_address.ts";
+import { IPV4_PACKET_INFO, IPV6_PACKET_INFO, NO_PACKET_INFO, type PacketInfo } from "./_msghdr.ts";
+import { encodeAddress, isUnspecified, MAX_ADDRESS_BYTES, portOf, withPort } from "./socket_address.ts";
 
 /** The ports below are for privileged processes, as a rule. */
 const FIRST_UNPRIVILEGED_PORT = 1024;
@@ -13,6 +14,7 @@ export class RawSocket {
   /** The length of the socket's addresses in bytes: IPv4 and IPv6 addresses differ. */
   readonly addressLength: number;
 
+  #packetInfo = NO_PACKET_INFO;
   readonly #address: Uint8Array<ArrayBuffer>;
   readonly #name: string;
   #closed = false;
@@ -48,6 +50,28 @@ export class RawSocket {
     );
   }
 
+  /**
+   * Has the kernel tell to which of this machine's addresses each message came, and take from the socket from which one
+   * an answer goes. A socket bound to `0.0.0.0` or `::` needs this: otherwise the kernel chooses the address of an
+   * answer by its route, and the socket of a client that asked another address takes no answer from there. For a socket
+   * bound to one address, this method changes nothing. To be called before `bind`.
+   */
+  useLocalAddresses(): void {
+    if (!isUnspecified(this.#address)) return;
+    const isIPv4 = this.addressLength < MAX_ADDRESS_BYTES;
+    const [level, option] = isIPv4 ? [linux.SOL_IP, linux.IP_PKTINFO] : [linux.SOL_IPV6, linux.IPV6_RECVPKTINFO];
+    this.#check(
+      this.libc.setsockopt(this.fd, level, option, Int32Array.of(1), 4),
+      `cannot learn which address is asked at ${this.#name}`,
+    );
+    this.#packetInfo = isIPv4 ? IPV4_PACKET_INFO : IPV6_PACKET_INFO;
+  }
+
+  /** How the control data of a message name this machine's address, if they do: see {@linkcode useLocalAddresses}. */
+  get packetInfo(): PacketInfo {
+    return this.#packetInfo;
+  }
+
   /** Sets an option of the level SOL_UDP. Returns whether the kernel knows the option. */
   trySetUdpOption(option: number, value: number): boolean {
     return this.libc.setsockopt(this.fd, linux.SOL_UDP, option, Int32Array.of(value), 4) === 0;
@@ -74,8 +98,7 @@ export class RawSocket {
   /**
    * Takes a bound socket out of the group that shares its port. The kernel deals no datagrams to a connected socket, so
    * this one connects to itself. It can still receive and answer the datagrams in its queue. No socket should join the
-   * group until this one is closed: the kernel might put the new socket into another group. (A socket bound to
-   * `0.0.0.0` or `::` answers from the loopback address afterwards.)
+   * group until this one is closed: the kernel might put the new socket into another group.
    */
   leaveGroup(): void {
     this.libc.connect(this.fd, this.#address, this.addressLength);

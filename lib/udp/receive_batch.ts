@@ -1,6 +1,15 @@
 import { linux, systemError } from "../libc/libc.ts";
 import { KernelMemory } from "./_kernel_memory.ts";
-import { ADDRESS_STRIDE, cmsghdr, CONTROL_BYTES, iovec, IOVEC_BYTES, mmsghdr, MMSGHDR_BYTES } from "./_msghdr.ts";
+import {
+  ADDRESS_STRIDE,
+  cmsghdr,
+  CONTROL_STRIDE,
+  iovec,
+  IOVEC_BYTES,
+  mmsghdr,
+  MMSGHDR_BYTES,
+  SEGMENT_CONTROL_BYTES,
+} from "./_msghdr.ts";
 import type { RawSocket } from "./raw_socket.ts";
 import { SLOT_BYTES } from "./udp_socket.ts";
 
@@ -29,6 +38,9 @@ const MAX_FAILING_MS = 5000;
 /** How many times receives may fail in a row: see {@linkcode MAX_FAILING_MS}. */
 const MAX_FAILURES = 50;
 
+/** The length of an IPv6 address in 32-bit words. */
+const IPV6_WORDS = 4;
+
 /** How a {@linkcode ReceiveBatch} differs from the defaults. */
 export interface ReceiveBatchOptions {
   /**
@@ -44,12 +56,12 @@ export interface ReceiveBatchOptions {
 const HEADERS = 0;
 const IOVECS = HEADERS + MAX_MESSAGES * MMSGHDR_BYTES;
 const CONTROLS = IOVECS + MAX_MESSAGES * IOVEC_BYTES;
-const ADDRESSES = CONTROLS + MAX_MESSAGES * CONTROL_BYTES;
+const ADDRESSES = CONTROLS + MAX_MESSAGES * CONTROL_STRIDE;
 const BUFFERS = ADDRESSES + MAX_MESSAGES * ADDRESS_STRIDE;
 const MEMORY_BYTES = BUFFERS + MAX_MESSAGES * MESSAGE_STRIDE;
 
 const HEADER_WORDS = MMSGHDR_BYTES / 4;
-const CONTROL_WORDS = CONTROL_BYTES / 4;
+const CONTROL_WORDS = CONTROL_STRIDE / 4;
 
 /**
  * Receives messages: many at a time (recvmmsg), or one (recvmsg) while they come one by one.
@@ -64,13 +76,22 @@ const CONTROL_WORDS = CONTROL_BYTES / 4;
 export class ReceiveBatch {
   /** The sender of each message: a `struct sockaddr_in` or `struct sockaddr_in6`, see `socket_address.ts`. */
   readonly senders: readonly DataView[];
+  /**
+   * This machine's address to which the open message came, in the machine's byte order, for an answer from there; of
+   * length 0 unless the socket tells it: see `RawSocket.useLocalAddresses`.
+   */
+  readonly localAddress: Uint32Array<ArrayBuffer>;
 
   readonly #socket: RawSocket;
   readonly #memory = new KernelMemory(MEMORY_BYTES);
   readonly #buffers: DataView;
   readonly #headersPointer: Deno.PointerValue;
-  /** How many bytes the kernel may write into the control data of a message: 0 if it merges no datagrams. */
+  /** How many bytes the kernel may write into the control data of a message. */
   readonly #controlBytes: number;
+  /** How many bytes of control data each message has: 0, or those with this machine's address. */
+  readonly #infoBytes: number;
+  /** Where the address is, in 32-bit words, if nothing comes before. */
+  readonly #infoAddress: number;
   /** The headers and the control data of the messages, as 32-bit words. */
   readonly #headers: Uint32Array<ArrayBuffer>;
   readonly #controls: Uint32Array<ArrayBuffer>;
@@ -102,7 +123,12 @@ export class ReceiveBatch {
     this.#socket = socket;
     this.#maxSingleReceives = singleReceives;
     const memory = this.#memory;
-    this.#controlBytes = socket.trySetUdpOption(linux.UDP_GRO, 1) ? CONTROL_BYTES : 0;
+    const { packetInfo } = socket;
+    this.#infoBytes = packetInfo.bytes;
+    this.#infoAddress = packetInfo.address / 4;
+    this.localAddress = new Uint32Array(packetInfo.addressWords);
+    const segmentBytes = socket.trySetUdpOption(linux.UDP_GRO, 1) ? SEGMENT_CONTROL_BYTES : 0;
+    this.#controlBytes = segmentBytes + packetInfo.bytes;
     for (let i = 0; i < MAX_MESSAGES; i++) {
       const header = HEADERS + i * MMSGHDR_BYTES;
       const part = IOVECS + i * IOVEC_BYTES;
@@ -110,7 +136,7 @@ export class ReceiveBatch {
       memory.setUint32(header + mmsghdr.nameLength, socket.addressLength);
       memory.setPointer(header + mmsghdr.iovecs, part);
       memory.setUint32(header + mmsghdr.iovecCount, 1);
-      memory.setPointer(header + mmsghdr.control, CONTROLS + i * CONTROL_BYTES);
+      memory.setPointer(header + mmsghdr.control, CONTROLS + i * CONTROL_STRIDE);
       memory.setUint32(header + mmsghdr.controlLength, this.#controlBytes);
       memory.setPointer(part + iovec.base, BUFFERS + i * MESSAGE_STRIDE);
       memory.setUint32(part + iovec.length, MESSAGE_BYTES);
@@ -168,6 +194,7 @@ export class ReceiveBatch {
     this.#next = message * MESSAGE_STRIDE;
     this.#end = this.#next + this.#bytesOf(message);
     this.#datagramBytes = this.#datagramBytesOf(message);
+    if (this.#infoBytes > 0) this.#readLocalAddress(message);
     return this.#datagramsIn(message);
   }
 
@@ -197,9 +224,26 @@ export class ReceiveBatch {
       : this.#controls[message * CONTROL_WORDS + cmsghdr.value / 4];
   }
 
-  /** Whether a message is a single datagram: the kernel then writes no control data. */
+  /**
+   * Whether a message is a single datagram: the kernel then writes no length of segments. (Otherwise, it writes that
+   * length first.)
+   */
   #isOneDatagram(message: number): boolean {
-    return this.#headers[message * HEADER_WORDS + mmsghdr.controlLength / 4] === 0;
+    return this.#controlBytesOf(message) <= this.#infoBytes;
+  }
+
+  #controlBytesOf(message: number): number {
+    return this.#headers[message * HEADER_WORDS + mmsghdr.controlLength / 4];
+  }
+
+  #readLocalAddress(message: number): void {
+    const address = this.localAddress;
+    const offset = this.#controlBytesOf(message) - this.#infoBytes; // nothing comes behind it
+    const begin = message * CONTROL_WORDS + offset / 4 + this.#infoAddress;
+    for (let i = 0; i < address.length; i++) address[i] = this.#controls[begin + i];
+    // A message of IPv6 may come to a multicast address, from which nobody sends: then the kernel chooses one.
+    const isMulticast = address.length === IPV6_WORDS && (address[0] & 0xff) === 0xff;
+    if (offset < 0 || isMulticast) address.fill(0);
   }
 
   #datagramsIn(message: number): number {

@@ -111,6 +111,7 @@ export function bindReuseport(options: ReuseportOptions, libc: Libc = openLibc()
   socket.setOption(linux.SO_REUSEPORT, Int32Array.of(1));
   socket.setOption(linux.SO_RCVBUF, Int32Array.of(RECEIVE_BUFFER_BYTES));
   if (incomingCpu !== undefined) setIncomingCpu(incomingCpu);
+  socket.useLocalAddresses();
   socket.bind();
   const received = new ReceiveBatch(socket);
   const answers = new SendBatch(socket);
@@ -189,9 +190,10 @@ export function bindReuseport(options: ReuseportOptions, libc: Libc = openLibc()
   function answerMessage(message: number, respond: Respond): void {
     const sender = received.senders[message];
     source.readSockaddr(sender);
-    answers.sendTo(sender);
+    let datagrams = received.open(message);
+    answers.sendTo(sender, received.localAddress);
     const { slot } = answers;
-    for (let datagrams = received.open(message); datagrams > 0; datagrams--) {
+    for (; datagrams > 0; datagrams--) {
       const length = respond(slot, received.read(slot), source);
       if (length > 0) answers.add(length);
     }

@@ -1,6 +1,15 @@
 import { linux } from "../libc/libc.ts";
 import { KernelMemory } from "./_kernel_memory.ts";
-import { ADDRESS_STRIDE, cmsghdr, CONTROL_BYTES, iovec, IOVEC_BYTES, mmsghdr, MMSGHDR_BYTES } from "./_msghdr.ts";
+import {
+  ADDRESS_STRIDE,
+  cmsghdr,
+  CONTROL_STRIDE,
+  iovec,
+  IOVEC_BYTES,
+  mmsghdr,
+  MMSGHDR_BYTES,
+  SEGMENT_CONTROL_BYTES,
+} from "./_msghdr.ts";
 import type { RawSocket } from "./raw_socket.ts";
 import { SLOT_BYTES } from "./udp_socket.ts";
 
@@ -13,25 +22,28 @@ const MAX_DATAGRAMS = 256;
 /** How many datagrams a message may have: 64 in the first versions of Linux that know segments, 128 now. */
 const MAX_SEGMENTS = 64;
 
-/** The length of a `struct cmsghdr` with the 2 bytes of UDP_SEGMENT: see `CONTROL_BYTES`. */
-const SEGMENT_CONTROL_BYTES = 18;
+/** The length of a `struct cmsghdr` with the 2 bytes of UDP_SEGMENT, without padding. */
+const SEGMENT_CONTROL_LENGTH = 18;
 
 // The offsets of the parts of the memory.
 const HEADERS = 0;
 const IOVECS = HEADERS + MAX_DATAGRAMS * MMSGHDR_BYTES;
 const CONTROLS = IOVECS + MAX_DATAGRAMS * IOVEC_BYTES;
-const ADDRESSES = CONTROLS + MAX_DATAGRAMS * CONTROL_BYTES;
+const ADDRESSES = CONTROLS + MAX_DATAGRAMS * CONTROL_STRIDE;
 const CONTENTS = ADDRESSES + MAX_DATAGRAMS * ADDRESS_STRIDE;
 const CONTENTS_BYTES = MAX_DATAGRAMS * SLOT_BYTES;
 const MEMORY_BYTES = CONTENTS + CONTENTS_BYTES;
 
 const HEADER_WORDS = MMSGHDR_BYTES / 4;
 const IOVEC_WORDS = IOVEC_BYTES / 4;
-const CONTROL_WORDS = CONTROL_BYTES / 4;
+const CONTROL_WORDS = CONTROL_STRIDE / 4;
 const ADDRESS_WORDS = ADDRESS_STRIDE / 4;
 
 /** The receiver of a batch that was told none: an address of zeros, which the kernel refuses. */
 const NO_RECEIVER = new DataView(new ArrayBuffer(ADDRESS_STRIDE));
+
+/** The address to send from of a batch that was told none: the kernel chooses it. */
+const ANY_ADDRESS = new Uint32Array(4);
 
 /** No message; no length of a datagram. */
 const NONE = -1;
@@ -66,10 +78,17 @@ export class SendBatch {
   readonly #addressPointer: Deno.PointerValue;
   /** The length of a receiver's address in 32-bit words; 0 for a connected socket. */
   readonly #addressWords: number;
+  /** Where this machine's address is in the control data, and how long it is, in 32-bit words; 0 if nowhere. */
+  readonly #infoAddress: number;
+  readonly #infoAddressWords: number;
+  /** Where the length of the segments is in the control data: behind this machine's address, if that is there. */
+  readonly #segmentControl: number;
   #maxSegments: number;
 
   /** The receiver of the next datagrams. */
   #receiver: DataView = NO_RECEIVER;
+  /** This machine's address from which to send them, if the socket takes one. */
+  #localAddress = ANY_ADDRESS;
   #datagrams = 0;
   #messages = 0;
   /**
@@ -94,16 +113,24 @@ export class SendBatch {
     this.#addressWords = isConnected ? 0 : socket.addressLength / 4;
     // A segment length of 0 changes nothing, and shows whether the kernel knows segments.
     this.#maxSegments = socket.trySetUdpOption(linux.UDP_SEGMENT, 0) ? MAX_SEGMENTS : 1;
+    const { packetInfo } = socket;
+    this.#infoAddress = packetInfo.address / 4;
+    this.#infoAddressWords = packetInfo.addressWords;
+    this.#segmentControl = packetInfo.bytes;
     const memory = this.#memory;
     for (let i = 0; i < MAX_DATAGRAMS; i++) {
       const header = HEADERS + i * MMSGHDR_BYTES;
-      const control = CONTROLS + i * CONTROL_BYTES;
+      const info = CONTROLS + i * CONTROL_STRIDE;
+      const control = info + packetInfo.bytes;
       if (!isConnected) memory.setPointer(header + mmsghdr.name, ADDRESSES + i * ADDRESS_STRIDE);
       memory.setUint32(header + mmsghdr.nameLength, this.#addressWords * 4);
       memory.setPointer(header + mmsghdr.iovecs, IOVECS + i * IOVEC_BYTES);
       memory.setUint32(header + mmsghdr.iovecCount, 1);
-      memory.setPointer(header + mmsghdr.control, control);
-      memory.setUint32(control + cmsghdr.length, SEGMENT_CONTROL_BYTES);
+      memory.setPointer(header + mmsghdr.control, info);
+      memory.setUint32(info + cmsghdr.length, packetInfo.length);
+      memory.setUint32(info + cmsghdr.level, packetInfo.level);
+      memory.setUint32(info + cmsghdr.type, packetInfo.type);
+      memory.setUint32(control + cmsghdr.length, SEGMENT_CONTROL_LENGTH);
       memory.setUint32(control + cmsghdr.level, linux.SOL_UDP);
       memory.setUint32(control + cmsghdr.type, linux.UDP_SEGMENT);
     }
@@ -123,10 +150,17 @@ export class SendBatch {
     this.#addressPointer = isConnected ? null : memory.pointerTo(ADDRESSES);
   }
 
-  /** Sets the receiver of the next datagrams. The caller must not change the address until they are sent. */
-  sendTo(receiver: DataView): void {
+  /**
+   * Sets the receiver of the next datagrams. The caller must not change the address until they are sent.
+   *
+   * @param receiver The address of the receiver.
+   * @param localAddress This machine's address to send them from, of a socket that takes one: see
+   * `ReceiveBatch.localAddress`. The caller must not change it before the next `sendTo`. Left out: the kernel chooses.
+   */
+  sendTo(receiver: DataView, localAddress: Uint32Array<ArrayBuffer> = ANY_ADDRESS): void {
     this.#receiver = receiver;
-    if (!this.#isLastReceiver(receiver)) this.#segmentBytes = NONE;
+    this.#localAddress = localAddress;
+    if (!this.#isLastReceiver(receiver) || !this.#isLastLocalAddress(localAddress)) this.#segmentBytes = NONE;
   }
 
   /** Adds the datagram in the {@linkcode slot}. If that fills the batch, sends all datagrams. */
@@ -156,6 +190,8 @@ export class SendBatch {
 
   #beginMessage(segmentBytes: number): void {
     this.#endMessage();
+    const info = this.#messages * CONTROL_WORDS + this.#infoAddress;
+    for (let i = 0; i < this.#infoAddressWords; i++) this.#controls[info + i] = this.#localAddress[i];
     const address = this.#messages++ * ADDRESS_WORDS;
     const receiver = this.#receiver;
     for (let i = 0; i < this.#addressWords; i++) {
@@ -175,8 +211,10 @@ export class SendBatch {
   #describe(message: number, begin: number, bytes: number, segments: number): void {
     this.#iovecBases[message * IOVEC_BYTES / 8] = BigInt.asUintN(64, this.#contentsAddress + BigInt(begin >>> 0));
     this.#iovecs[message * IOVEC_WORDS + iovec.length / 4] = bytes;
-    this.#headers[message * HEADER_WORDS + mmsghdr.controlLength / 4] = segments > 1 ? CONTROL_BYTES : 0;
-    this.#controls[message * CONTROL_WORDS + cmsghdr.value / 4] = bytes / segments;
+    const controlBytes = this.#segmentControl + (segments > 1 ? SEGMENT_CONTROL_BYTES : 0);
+    this.#headers[message * HEADER_WORDS + mmsghdr.controlLength / 4] = controlBytes;
+    if (segments === 1) return;
+    this.#controls[message * CONTROL_WORDS + (this.#segmentControl + cmsghdr.value) / 4] = bytes / segments;
   }
 
   #isLastReceiver(receiver: DataView): boolean {
@@ -184,6 +222,14 @@ export class SendBatch {
     if (address < 0) return false;
     for (let i = 0; i < this.#addressWords; i++) {
       if (this.#addresses[address + i] !== receiver.getUint32(4 * i, LITTLE_ENDIAN)) return false;
+    }
+    return true;
+  }
+
+  #isLastLocalAddress(localAddress: Uint32Array<ArrayBuffer>): boolean {
+    const info = (this.#messages - 1) * CONTROL_WORDS + this.#infoAddress;
+    for (let i = 0; i < this.#infoAddressWords; i++) {
+      if (this.#controls[info + i] !== localAddress[i]) return false;
     }
     return true;
   }
@@ -197,9 +243,19 @@ export class SendBatch {
 
   /** Sends a single datagram: sendto takes less time for it than sendmmsg. */
   #sendOne(): void {
-    const { libc, fd } = this.#socket;
-    const sent = libc.sendto(fd, this.#contentsPointer, this.#end, 0, this.#addressPointer, this.#addressWords * 4);
+    const sent = this.#segmentControl > 0 ? this.#sendFromLocalAddress() : this.#sendFromAnyAddress();
     if (sent < 0) this.#lost++;
+  }
+
+  #sendFromAnyAddress(): number {
+    const { libc, fd } = this.#socket;
+    return libc.sendto(fd, this.#contentsPointer, this.#end, 0, this.#addressPointer, this.#addressWords * 4);
+  }
+
+  #sendFromLocalAddress(): number {
+    this.#endMessage();
+    const { libc, fd } = this.#socket;
+    return libc.sendmsg(fd, this.#headerPointers[0], 0);
   }
 
   #sendMany(): void {
@@ -249,17 +305,19 @@ export class SendBatch {
       const begin = Number(this.#iovecBases[message * IOVEC_BYTES / 8] - this.#contentsAddress);
       const segments = this.#segmentsOf(message);
       const bytes = this.#iovecs[message * IOVEC_WORDS + iovec.length / 4] / segments;
+      const info = message * CONTROL_WORDS + this.#infoAddress;
       for (let segment = segments - 1; segment >= 0; segment--) {
         target--;
         this.#addresses.copyWithin(target * ADDRESS_WORDS, address, address + ADDRESS_WORDS);
+        this.#controls.copyWithin(target * CONTROL_WORDS + this.#infoAddress, info, info + this.#infoAddressWords);
         this.#describe(target, begin + segment * bytes, bytes, 1);
       }
     }
   }
 
   #segmentsOf(message: number): number {
-    if (this.#headers[message * HEADER_WORDS + mmsghdr.controlLength / 4] === 0) return 1;
-    const bytes = this.#controls[message * CONTROL_WORDS + cmsghdr.value / 4];
+    if (this.#headers[message * HEADER_WORDS + mmsghdr.controlLength / 4] === this.#segmentControl) return 1;
+    const bytes = this.#controls[message * CONTROL_WORDS + (this.#segmentControl + cmsghdr.value) / 4];
     return this.#iovecs[message * IOVEC_WORDS + iovec.length / 4] / bytes;
   }
 }

@@ -57,6 +57,14 @@ export function encodeAddress(hostname: string, port: number): Uint8Array<ArrayB
   return address;
 }
 
+/** Whether an address stands for all addresses of this machine: `0.0.0.0`, `::`, or `::ffff:0.0.0.0`. */
+export function isUnspecified(address: Uint8Array): boolean {
+  const isIPv4 = address.length === SOCKADDR_IN_BYTES;
+  const ip = isIPv4 ? address.slice(IPV4_ADDRESS, IPV4_ADDRESS + 4) : address.slice(IPV6_ADDRESS, IPV6_ADDRESS + 16);
+  if (!isIPv4 && ip[10] === 0xff && ip[11] === 0xff) ip[10] = ip[11] = 0;
+  return ip.every((byte) => byte === 0);
+}
+
 /** Makes a copy of a `struct sockaddr_in` or `struct sockaddr_in6` with another port. */
 export function withPort(address: Uint8Array, port: number): Uint8Array<ArrayBuffer> {
   const copy = Uint8Array.from(address);

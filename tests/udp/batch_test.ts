@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { type Libc, openLibc } from "../../lib/libc/libc.ts";
+import { ConnectedSocket } from "../../lib/udp/connected_socket.ts";
 import { RawSocket } from "../../lib/udp/raw_socket.ts";
 import { ReceiveBatch } from "../../lib/udp/receive_batch.ts";
 import { SendBatch } from "../../lib/udp/send_batch.ts";
@@ -237,6 +238,41 @@ if (Deno.build.os === "linux") {
       sender.add("a", "b");
       assertEquals(sender.batch.flush(), 0);
       assertEquals(receiver.messages(2), [["a"], ["b"]]);
+    });
+
+    it("keep the address that they send from where the kernel refuses messages", () => {
+      const socket = new RawSocket("0.0.0.0", 0, TIMEOUT_MS);
+      socket.useLocalAddresses();
+      socket.bind();
+      const received = new ReceiveBatch(socket);
+      const answers = new SendBatch(socket);
+      socket.setOption(SO_NO_CHECK, Int32Array.of(1));
+      const clients = ["127.0.0.2", "127.0.0.1", "127.0.0.3"].map((hostname) =>
+        new ConnectedSocket(hostname, socket.port, TIMEOUT_MS)
+      );
+      for (let round = 0; round < 2; round++) {
+        for (const client of clients) {
+          for (let i = 0; i < 5; i++) client.add(1);
+          client.send();
+        }
+        let datagrams = 0;
+        while (datagrams < 15) {
+          const messages = received.receive();
+          for (let message = 0; message < messages; message++) {
+            let left = received.open(message);
+            answers.sendTo(received.senders[message], received.localAddress);
+            for (; left > 0; left--, datagrams++) answers.add(received.read(answers.slot));
+          }
+        }
+        assertEquals(answers.flush(), 0);
+        for (const client of clients) {
+          let heard = 0;
+          while (heard < 5 && client.receive(() => heard++) > 0);
+          assertEquals(heard, 5);
+        }
+      }
+      clients.forEach((client) => client.close());
+      socket.close();
     });
 
     it("send all datagrams where the kernel refuses messages in the middle of a full batch", () => {

@@ -180,6 +180,18 @@ for (const [backend, bind] of Object.entries(BACKENDS) as [Backend, typeof liste
   });
 }
 
+/** Where a socket is bound, and an address at which it is asked. */
+const ASKED = [
+  ["127.0.0.1", "127.0.0.1"],
+  ["0.0.0.0", "127.0.0.1"],
+  ["0.0.0.0", "127.0.0.2"],
+  ["::1", "::1"],
+  ["::", "::1"],
+  ["::", "127.0.0.1"],
+  ["::", "127.0.0.2"],
+  ["::ffff:0.0.0.0", "127.0.0.2"],
+];
+
 if (Deno.build.os === "linux") {
   describe("bindReuseport, among others", () => {
     it("shares a port, and both sockets get datagrams", async () => {
@@ -247,11 +259,11 @@ if (Deno.build.os === "linux") {
       await served;
     });
 
-    for (const hostname of ["127.0.0.1", "0.0.0.0", "::1", "::"]) {
-      it(`leaves the group, and answers the datagrams in its queue: ${hostname}`, async () => {
+    for (const [hostname, asked] of ASKED) {
+      it(`leaves the group of ${hostname}, and answers the datagrams in its queue from ${asked}`, async () => {
         const leaving = bindReuseport({ hostname, port: 0 });
         const staying = await EchoServer.bind("bindReuseport", { hostname, port: leaving.port });
-        const address = { hostname: hostname.includes(":") ? "::1" : "127.0.0.1", port: leaving.port };
+        const address = { hostname: asked, port: leaving.port };
         const peers = Array.from({ length: 32 }, () => new Peer(address));
         for (const peer of peers) await peer.send(1);
         leaving.leaveGroup();
@@ -275,6 +287,43 @@ if (Deno.build.os === "linux") {
         assertEquals(await staying.close(), 64 - before);
       });
     }
+
+    for (const [hostname, asked] of ASKED) {
+      it(`bound to ${hostname}, answers each datagram of a message from the address asked: ${asked}`, async () => {
+        await using server = (await EchoServer.bind("bindReuseport", { hostname })).serve();
+        const client = new ConnectedSocket(asked, server.port, 500); // hears nothing from another address
+        for (const count of [1, 2, 150]) {
+          for (let i = 0; i < count; i++) {
+            client.slot.setUint8(0, i + 1);
+            client.add(1);
+          }
+          client.send();
+          let answers = 0;
+          while (answers < count) {
+            const received = client.receive((answer, length) => {
+              assertEquals([length, answer.getUint8(0)], [1, ++answers + 1]);
+            });
+            assert(received > 0, `${answers} answers of ${count}`);
+          }
+        }
+        client.close();
+      });
+    }
+
+    it("answers one sender from several addresses", async () => {
+      await using server = await EchoServer.bind("bindReuseport", { hostname: "0.0.0.0" });
+      const conn = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+      const asked = Array.from({ length: 40 }, (_, i) => `127.0.0.${1 + Math.floor(i / 3) % 4}`);
+      for (const [i, hostname] of asked.entries()) {
+        await conn.send(Uint8Array.of(1, i), { transport: "udp", hostname, port: server.port });
+      }
+      server.serve(); // finds all in the queue
+      for (const [i, hostname] of asked.entries()) {
+        const [answer, sender] = await conn.receive();
+        assertEquals([...answer, (sender as Deno.NetAddr).hostname], [2, i + 1, hostname]);
+      }
+      conn.close();
+    });
 
     it("tells its listener of each batch, before and after it answers", async () => {
       const socket = bindReuseport({ hostname: "127.0.0.1", port: 0 });
