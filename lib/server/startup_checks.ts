@@ -1,5 +1,6 @@
 import { withheldVariables } from "../base/loader_variables.ts";
 import type { NodeLock } from "../node/node_lock.ts";
+import { encodeAddress, isUnspecified } from "../udp/socket_address.ts";
 import { explainBindError } from "./bind_error.ts";
 import { checkDrift, ClockDriftError, type ClockSync, readClockSync } from "./clock_sync.ts";
 import { ServeError } from "./serve_error.ts";
@@ -57,6 +58,15 @@ export function chooseBackend(asked: Backend | undefined, log: ServeLog): Backen
     isLinux
       ? "the backend reuseport needs the permission --allow-ffi: grant it, or take --backend listen-datagram"
       : `the backend reuseport is for Linux, and this is ${Deno.build.os}: take --backend listen-datagram`,
+  );
+}
+
+/** Tells the operator if answers may come from another address than the one that a client asked. */
+export function warnOfOtherAddress({ hostname }: ServeOptions, backend: Backend, log: ServeLog): void {
+  if (backend === "reuseport" || !isUnspecified(encodeAddress(hostname, 0))) return;
+  log.warn(
+    `bound to ${hostname}, listen-datagram may answer from another address of this machine than a client asked, ` +
+      "which many clients ignore: if the machine has several addresses, bind one of them with --host",
   );
 }
 

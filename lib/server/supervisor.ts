@@ -15,6 +15,7 @@ import {
   checkRunPermission,
   checkTakeover,
   chooseBackend,
+  warnOfOtherAddress,
   warnOfWithheldVariables,
 } from "./startup_checks.ts";
 import { defaultStateDir, openLock, openStore, tryLock } from "./state_dir.ts";
@@ -46,6 +47,7 @@ export async function supervise(
 ): Promise<void> {
   checkRunPermission();
   const backend = chooseBackend(options.backend, log);
+  warnOfOtherAddress(options, backend, log);
   warnOfWithheldVariables(log);
   const { cpus, whyNone } = await allowedCpus();
   if (whyNone !== undefined) log.warn(`the workers are not pinned to CPUs: ${whyNone}`);

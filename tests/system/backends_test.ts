@@ -2,6 +2,8 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { IdClient } from "../../client.ts";
 import { WIDE_LAYOUT } from "../../mod.ts";
+import { ConnectedSocket } from "../../lib/udp/connected_socket.ts";
+import { writeBasicRequest } from "../../lib/wire/request.ts";
 import { ServerProcess } from "../../testing/server_process.ts";
 import { within } from "../../testing/within.ts";
 import { ReceivedIds } from "./load.ts";
@@ -37,6 +39,19 @@ describe("a server's backends", () => {
       conn.close();
     }
     assertEquals(server.printed.match(/died/), null);
+    assertMatch(server.printed, /bound to 0\.0\.0\.0, listen-datagram may answer from another address/);
+  });
+
+  it("reuseport: answers from the address that was asked", async () => {
+    await using server = await ServerProcess.start({ flags: [...TWO_WORKERS, "--host", "0.0.0.0"] });
+    assertEquals(server.printed.match(/another address/), null);
+    for (const hostname of ["127.0.0.1", "127.0.0.2", "127.7.7.7"]) {
+      const socket = new ConnectedSocket(hostname, server.ports[0], 500); // hears nothing from another address
+      socket.add(writeBasicRequest(socket.slot));
+      socket.send();
+      assertEquals(socket.receive(() => {}), 1);
+      socket.close();
+    }
   });
 
   it("serves and is asked over IPv6", async () => {
