@@ -34,7 +34,7 @@ const PROPERTIES = "tests/reservation/uniqueness_property_test.ts";
 /** What the tests named here need. */
 const COPIED = [
   ...["deno.json", "deno.lock", "mod.ts", "lib", "links"],
-  ...["tests/id", "tests/reservation", "tests/node", "tests/shrinking.ts", "testing"],
+  ...["tests/id", "tests/reservation", "tests/node", "tests/shrinking.ts", "tests/wrong_errno.ts", "testing"],
 ];
 
 interface Mutation {
