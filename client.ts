@@ -1,7 +1,7 @@
 /**
  * Gets ids from a global-id server over UDP: see {@linkcode IdClient}.
  *
- * It needs Deno with the flag `--unstable-net`, and a server: `deno task serve`.
+ * It runs in Deno, Node and Bun, and needs a server: `deno task serve`.
  *
  * @module
  */

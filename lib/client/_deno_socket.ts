@@ -1,6 +1,6 @@
 import type { RequestSocket, RequestSocketEvents } from "./request_socket.ts";
 
-/** A socket of Deno's own. It works on every platform, and reaches names as well as addresses. */
+/** A socket of Deno's own. It works on every platform. */
 export class DenoSocket implements RequestSocket {
   readonly #hostname: string;
   readonly #events: RequestSocketEvents;

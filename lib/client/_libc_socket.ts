@@ -66,7 +66,7 @@ export class LibcSocket implements RequestSocket {
   /** Whether libc can reach this host: on Linux, with the permission for FFI, if the host is an address. */
   static isPossible(hostname: string): boolean {
     const address = parseIpAddress(hostname);
-    return Deno.build.os === "linux" && address !== undefined && !hasZone(address) &&
+    return globalThis.Deno !== undefined && Deno.build.os === "linux" && address !== undefined && !hasZone(address) &&
       Deno.permissions.querySync({ name: "ffi" }).state === "granted";
   }
 

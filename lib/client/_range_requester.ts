@@ -103,7 +103,7 @@ export class RangeRequester {
    * Opens the socket.
    *
    * @throws {RangeError} If the key is too short.
-   * @throws {TypeError | Deno.errors.NotCapable} If there is no socket: see {@linkcode openRequestSocket}.
+   * @throws {Deno.errors.NotCapable} If there is no socket: see {@linkcode openRequestSocket}.
    */
   constructor(options: RangeRequesterOptions) {
     this.#options = options;
@@ -227,7 +227,7 @@ export class RangeRequester {
   #onSendError(error: Error): void {
     // Where there is no route to the server now, or no address for its name, there may be one by the next try.
     this.#sendError = error;
-    if (!(error instanceof Deno.errors.NotCapable)) return;
+    if (globalThis.Deno === undefined || !(error instanceof Deno.errors.NotCapable)) return;
     this.#pending.forEach((request) => this.#fail(request, error));
   }
 

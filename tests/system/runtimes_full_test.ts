@@ -1,9 +1,11 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { ServerProcess } from "../../testing/server_process.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const SCENARIO = "tests/runtimes/scenario.ts";
+const CLIENT_SCENARIO = "tests/runtimes/client_scenario.ts";
 
 /** Where the runtimes are kept from one run to the next: they have 600 MB. */
 const RUNTIMES = `${ROOT}.tmp/runtimes`;
@@ -22,25 +24,36 @@ async function run(command: string, args: string[], cwd = ROOT): Promise<{ code:
   return { code, out: text.decode(stdout) + (code === 0 ? "" : text.decode(stderr)) };
 }
 
-async function installRuntimes(): Promise<void> {
-  await Deno.mkdir(RUNTIMES, { recursive: true });
-  const packages = Object.values(PACKAGES);
-  const args = ["install", "--no-audit", "--no-fund", "--no-save", "--prefix", RUNTIMES, ...packages];
-  const { code, out } = await run("npm", args);
+let installed: Promise<void> | undefined;
+
+/** Installs the runtimes, once. */
+function installRuntimes(): Promise<void> {
+  installed ??= (async () => {
+    await Deno.mkdir(RUNTIMES, { recursive: true });
+    const packages = Object.values(PACKAGES);
+    const args = ["install", "--no-audit", "--no-fund", "--no-save", "--prefix", RUNTIMES, ...packages];
+    const { code, out } = await run("npm", args);
+    assertEquals(code, 0, out);
+  })();
+  return installed;
+}
+
+async function bundle(scenario: string, platform: "browser" | "deno", path: string): Promise<void> {
+  const args = ["bundle", "--quiet", "--platform", platform, "-o", path, scenario];
+  const { code, out } = await run(Deno.execPath(), args);
   assertEquals(code, 0, out);
 }
 
-async function bundleScenario(path: string): Promise<void> {
-  const { code, out } = await run(Deno.execPath(), [
-    "bundle",
-    "--quiet",
-    "--platform",
-    "browser",
-    "-o",
-    path,
-    SCENARIO,
-  ]);
-  assertEquals(code, 0, out);
+/** Runs a program in each of the runtimes, side by side; it is to print `ok` and a number. */
+async function runInEach(program: string, ...args: string[]): Promise<void> {
+  await Promise.all(
+    Object.keys(PACKAGES).map(async (runtime) => {
+      const command = runtime === "bun" ? "bun/bin/bun.exe" : `${runtime.replace(" ", "")}/bin/node`;
+      const { code, out } = await run("timeout", ["60", `${RUNTIMES}/node_modules/${command}`, program, ...args]);
+      assertEquals(code, 0, `${runtime}: ${out}`);
+      assertMatch(out, /^ok [0-9]+\n$/, runtime);
+    }),
+  );
 }
 
 /** Serves the page on a name that is not localhost, so that the browser takes it for one without a secure context. */
@@ -66,16 +79,9 @@ if (!hasChromium) console.warn("chromium is not installed: what a browser does i
 describe("IdGenerator with a store, past its first reservation", () => {
   it("runs in Node 20, 22 and 24, and in Bun", async () => {
     await using temp = await TempDir.make();
-    const bundle = `${temp.path}/scenario.mjs`;
-    await Promise.all([installRuntimes(), bundleScenario(bundle)]);
-    await Promise.all(
-      Object.keys(PACKAGES).map(async (runtime) => {
-        const command = runtime === "bun" ? "bun/bin/bun.exe" : `${runtime.replace(" ", "")}/bin/node`;
-        const { code, out } = await run("timeout", ["60", `${RUNTIMES}/node_modules/${command}`, bundle]);
-        assertEquals(code, 0, `${runtime}: ${out}`);
-        assertMatch(out, /^ok [0-9]+\n$/, runtime);
-      }),
-    );
+    const path = `${temp.path}/scenario.mjs`;
+    await Promise.all([installRuntimes(), bundle(SCENARIO, "browser", path)]);
+    await runInEach(path);
   });
 
   it("runs in Node 22 and 24 from its source, whose types these erase", async () => {
@@ -97,9 +103,9 @@ describe("IdGenerator with a store, past its first reservation", () => {
 
   (hasChromium ? it : it.skip)("runs in Chromium, on a page without a secure context", async () => {
     await using temp = await TempDir.make();
-    const bundle = `${temp.path}/scenario.mjs`;
-    await bundleScenario(bundle);
-    await using server = servePage(bundle);
+    const path = `${temp.path}/scenario.mjs`;
+    await bundle(SCENARIO, "browser", path);
+    await using server = servePage(path);
     const { code, out } = await run("timeout", [
       ...["60", "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=30000", "--dump-dom"],
       ...[`--user-data-dir=${temp.path}/profile`, "--host-resolver-rules=MAP ids.test 127.0.0.1"],
@@ -108,4 +114,20 @@ describe("IdGenerator with a store, past its first reservation", () => {
     assertEquals(code, 0, out);
     assert(/<body>ok [0-9]+<\/body>/.test(out), out);
   });
+});
+
+describe("IdClient", () => {
+  for (const hostname of ["127.0.0.1", "localhost"]) {
+    it(`gets ids in Node 20, 22 and 24, in Bun, and in Deno without --unstable-net, from ${hostname}`, async () => {
+      await using temp = await TempDir.make();
+      await using server = await ServerProcess.start({ flags: ["--workers", "1", "--layout", "wide"] });
+      const path = `${temp.path}/client_scenario.mjs`;
+      await Promise.all([installRuntimes(), bundle(CLIENT_SCENARIO, "deno", path)]);
+      const args = [hostname, String(server.ports[0])];
+      await runInEach(path, ...args);
+      const flags = ["run", "--no-config", "--no-prompt", "--allow-net"];
+      const { code, out } = await run(Deno.execPath(), [...flags, path, ...args]);
+      assertEquals([code, out], [0, "ok 11000\n"]);
+    });
+  }
 });

@@ -1,0 +1,35 @@
+import { Buffer } from "node:buffer";
+import { createSocket, type Socket } from "node:dgram";
+import type { RequestSocket, RequestSocketEvents } from "./request_socket.ts";
+
+/** A socket of `node:dgram`: in Node and Bun, and in Deno without `--unstable-net`. */
+export class NodeSocket implements RequestSocket {
+  readonly #address: string;
+  readonly #events: RequestSocketEvents;
+  readonly #socket: Socket;
+
+  /** Opens a socket for requests to an address. */
+  constructor(address: string, events: RequestSocketEvents) {
+    this.#address = address;
+    this.#events = events;
+    this.#socket = createSocket(address.includes(":") ? "udp6" : "udp4");
+    this.#socket.on("message", (datagram: Uint8Array) => {
+      this.#events.onDatagram(new DataView(datagram.buffer, datagram.byteOffset, datagram.byteLength), datagram.length);
+    });
+    this.#socket.on("error", (error: Error) => this.#events.onSendError(error));
+    this.#socket.unref(); // the client's timer keeps the program alive as long as a request waits
+  }
+
+  /** See {@linkcode RequestSocket.send}. */
+  send(datagram: DataView<ArrayBuffer>, length: number, port: number): void {
+    const copy = Buffer.from(datagram.buffer.slice(datagram.byteOffset, datagram.byteOffset + length));
+    this.#socket.send(copy, port, this.#address, (error) => {
+      if (error) this.#events.onSendError(error);
+    });
+  }
+
+  /** See {@linkcode RequestSocket.close}. */
+  close(): void {
+    this.#socket.close();
+  }
+}
