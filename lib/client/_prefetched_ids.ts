@@ -1,3 +1,4 @@
+import { unrefTimer } from "../base/unref_timer.ts";
 import type { RangeResponse } from "../wire/response.ts";
 import type { Pending, RangeRequester } from "./_range_requester.ts";
 
@@ -13,6 +14,7 @@ export interface Waiter {
 export class PrefetchedIds {
   readonly #requester: RangeRequester;
   readonly #prefetch: number;
+  readonly #maxAgeMs: number;
 
   /** The ids in memory: the next one, the distance to the one after it, and how many there are. */
   #next = 0n;
@@ -24,16 +26,21 @@ export class PrefetchedIds {
   #refill: Pending | undefined;
   /** When the refill began, in ms on the monotonic clock. Reading the clock for every call would cost time. */
   #refillStartMs = 0;
+  /** When the ids in memory came, in ms on the monotonic clock. */
+  #receivedMs = 0;
+  /** Drops the ids in memory once they are too old. One timer for many refills: to set one for each would cost time. */
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   /**
    * Begins without ids.
    *
    * @param requester What fetches the ids.
-   * @param prefetch How many ids to fetch at a time; more where more calls wait.
+   * @param options How many ids to fetch at a time, more where more calls wait; and for how long to keep them, in ms.
    */
-  constructor(requester: RangeRequester, prefetch: number) {
+  constructor(requester: RangeRequester, { prefetch, maxAgeMs }: { prefetch: number; maxAgeMs: number }) {
     this.#requester = requester;
     this.#prefetch = prefetch;
+    this.#maxAgeMs = maxAgeMs;
   }
 
   /** How many ids are in memory. */
@@ -74,6 +81,12 @@ export class PrefetchedIds {
     this.#refill = undefined;
   };
 
+  /** Drops the ids in memory. */
+  close(): void {
+    this.#size = 0;
+    clearTimeout(this.#timer);
+  }
+
   #beginRefill(): void {
     this.#refill = this.#requester.begin(
       Math.max(this.#prefetch, this.#waiters.length),
@@ -88,6 +101,10 @@ export class PrefetchedIds {
     [this.#next, this.#step, this.#size] = [first, step, granted];
     const served = this.#waiters.splice(0, granted);
     for (const { resolve } of served) resolve(this.take());
+    if (this.#size > 0) {
+      this.#receivedMs = performance.now();
+      if (this.#timer === undefined) this.#checkAgeIn(this.#maxAgeMs);
+    }
     if (this.#waiters.length === 0) return;
     this.#refillStartMs = performance.now();
     this.#beginRefill();
@@ -98,5 +115,19 @@ export class PrefetchedIds {
     const failed = this.#waiters;
     this.#waiters = [];
     for (const { reject } of failed) reject(error);
+  }
+
+  #checkAgeIn(ms: number): void {
+    this.#timer = setTimeout(() => this.#checkAge(), ms);
+    unrefTimer(this.#timer);
+  }
+
+  /** Drops the ids in memory if they are too old; else looks again when these will be. */
+  #checkAge(): void {
+    this.#timer = undefined;
+    if (this.#size === 0) return;
+    const leftMs = this.#receivedMs + this.#maxAgeMs - performance.now();
+    if (leftMs > 0) this.#checkAgeIn(Math.ceil(leftMs));
+    else this.#size = 0;
   }
 }

@@ -19,7 +19,7 @@ import { type Pending, RangeRequester } from "./_range_requester.ts";
  */
 export interface IdClientOptions {
   /**
-   * The server's host: an IP address or a name.
+   * The server's host: an IP address or a name. Of a name, the client tries all addresses.
    *
    * @default {"127.0.0.1"}
    */
@@ -38,6 +38,13 @@ export interface IdClientOptions {
    * @default {1}
    */
   prefetch?: number;
+  /**
+   * For how long the client keeps ids in memory, in ms, 1 to 2^31 - 1: it drops those that came longer ago. So the time
+   * in an id is at most so much older than the call that gets it. Dropped ids are lost, never repeated.
+   *
+   * @default {1000}
+   */
+  maxAgeMs?: number;
   /**
    * After how many ms without a response the client sends a request again, 1 to 2^31 - 1. The interval doubles each
    * time.
@@ -89,8 +96,13 @@ const MAX_MS = 2 ** 31 - 1; // as far as timers go
  * Gets ids from a server over UDP. Any number of calls may be under way at once, all on one socket.
  *
  * The client retransmits unanswered requests. When the server is out of ids, the client waits as long as the server
- * says. A lost response costs ids, never uniqueness. The client needs Deno with the flag `--unstable-net` and the
- * permission `--allow-net`. With `--allow-ffi`, on Linux, it makes more than ten times as many requests a second.
+ * says. A lost response costs ids, never uniqueness.
+ *
+ * Of a name, the client tries all addresses, IPv6 and IPv4 in turn, 250 ms apart, and keeps the one that answers (RFC
+ * 8305, "Happy Eyeballs"). When no response has come for a second, it looks again.
+ *
+ * The client runs in Deno (with the permission `--allow-net`), Node and Bun. In Deno, the flag `--unstable-net` makes
+ * it faster, and on Linux the permission `--allow-ffi` makes more than ten times as many requests a second.
  *
  * @example It needs a server: `deno task serve`
  * ```ts
@@ -115,13 +127,15 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
    * Makes a client and opens its socket.
    *
    * @param options Where the server is, and how the client differs from the defaults.
-   * @throws {TypeError | RangeError} If an option is wrong (or the key too short), or this is not Deno with
-   * `--unstable-net`.
-   * @throws {Deno.errors.NotCapable} If the permission `--allow-net` is missing.
+   * @throws {TypeError | RangeError} If an option is wrong, or the key too short.
+   * @throws {Deno.errors.NotCapable} If Deno's permission `--allow-net` is missing. Where the host is a name, the first
+   * request fails instead.
    */
   constructor(options: IdClientOptions = {}) {
-    const { hostname = "127.0.0.1", port = 9999, prefetch = 1, retransmitMs = 200, timeoutMs = 5000, key } = options;
+    const { hostname = "127.0.0.1", port = 9999, prefetch = 1, maxAgeMs = 1000, key } = options;
+    const { retransmitMs = 200, timeoutMs = 5000 } = options;
     checkInteger("prefetch", prefetch, 1, MAX_COUNT);
+    checkInteger("maxAgeMs", maxAgeMs, 1, MAX_MS);
     this.#requester = new RangeRequester({
       hostname,
       ports: checkPorts(port),
@@ -129,7 +143,7 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
       timeoutMs: checkInteger("timeoutMs", timeoutMs, 1, MAX_MS),
       key,
     });
-    this.#prefetched = prefetch === 1 ? undefined : new PrefetchedIds(this.#requester, prefetch);
+    this.#prefetched = prefetch === 1 ? undefined : new PrefetchedIds(this.#requester, { prefetch, maxAgeMs });
   }
 
   /**
@@ -194,6 +208,7 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#prefetched?.close();
     this.#requester.close();
   }
 

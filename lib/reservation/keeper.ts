@@ -1,3 +1,4 @@
+import { unrefTimer } from "../base/unref_timer.ts";
 import { NodeHeldError, StoreError } from "./errors.ts";
 import { RENEW_MS, type ReservationHolder } from "./holder.ts";
 
@@ -57,7 +58,7 @@ export class ReservationKeeper {
 
   #schedule(): void {
     this.#timer = setTimeout(() => this.#renewal = this.#renew(), RENEW_MS);
-    unref(this.#timer);
+    unrefTimer(this.#timer);
   }
 
   async #renew(): Promise<void> {
@@ -85,10 +86,4 @@ async function withinTime(promise: Promise<void>): Promise<void> {
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** Lets the process end although a timer is set: Deno's way, then Node's. */
-function unref(timer: unknown): void {
-  if (typeof timer === "number") (globalThis as { Deno?: typeof Deno }).Deno?.unrefTimer(timer);
-  else (timer as { unref?: () => void }).unref?.();
 }
