@@ -23,9 +23,10 @@ Usage: ${ownCommand("serve")} [flags]
 
   --node-id N       the node whose ids are handed out, 0 to 1023 (as far as the layout goes); default 0
                     no two servers of one system may have the same
-  --host ADDRESS    the IPv4 or IPv6 address to bind; default 127.0.0.1, this machine only
+  --host ADDRESS    the IPv4 or IPv6 address to bind; default 127.0.0.1, this machine only; may be given several
+                    times, each with workers of its own
   --port N          the port, 0 to 65535; default 9999; 0 lets the system choose
-  --workers N       how many worker processes; default: one for every CPU that this process may use
+  --workers N       how many worker processes an address has; default: one for every CPU that this process may use
   --backend NAME    reuseport        all workers on one port (Linux, with --allow-ffi; the default there)
                     listen-datagram  a port for every worker, from --port on (everywhere)
   --layout NAME     how the ids are laid out: ${Object.keys(LAYOUTS).join(", ")}
@@ -58,7 +59,6 @@ export function parseServeArgs(args: string[]): ServeCommand {
   const flags = readFlags(args, {
     string: [
       "node-id",
-      "host",
       "port",
       "workers",
       "backend",
@@ -69,7 +69,7 @@ export function parseServeArgs(args: string[]): ServeCommand {
       "key-file",
       "source-share",
     ],
-    list: ["allow"],
+    list: ["host", "allow"],
     boolean: ["replace", "help", "version"],
   });
   if (flags.help) return { kind: "help" };
@@ -80,7 +80,7 @@ export function parseServeArgs(args: string[]): ServeCommand {
     kind: "serve",
     options: {
       nodeId: integerFlag("node-id", flags["node-id"], { min: 0, max: LAYOUTS[layout].maxNodeId }) ?? 0,
-      hostname: addressFlag(flags.host ?? "127.0.0.1"),
+      hostnames: flags.host.length === 0 ? ["127.0.0.1"] : [...new Set(flags.host.map(addressFlag))],
       port: integerFlag("port", flags.port, { min: 0, max: 65_535 }) ?? 9999,
       workers: integerFlag("workers", flags.workers, { min: 1, max: MAX_WORKERS }),
       backend: wordFlag<Backend>("backend", flags.backend, ["reuseport", "listen-datagram"]),

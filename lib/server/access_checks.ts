@@ -32,12 +32,16 @@ async function readKeyHex(path: string): Promise<string> {
 }
 
 /** Warns if clients on other machines get ids without being authenticated. */
-export function warnIfOpen({ hostname, allow, keyFile }: ServeOptions, log: ServeLog): void {
-  const address = parseIpAddress(hostname);
-  const isLocal = address !== undefined && isLoopback(address);
-  if (allow !== undefined || keyFile !== undefined || isLocal) return;
+export function warnIfOpen({ hostnames, allow, keyFile }: ServeOptions, log: ServeLog): void {
+  const open = hostnames.filter((hostname) => {
+    const address = parseIpAddress(hostname);
+    return address === undefined || !isLoopback(address);
+  });
+  if (allow !== undefined || keyFile !== undefined || open.length === 0) return;
   log.warn(
-    `every client that reaches ${hostname} gets ids: restrict it by address with --allow RANGE, or by key with ` +
+    `every client that reaches ${
+      open.join(", ")
+    } gets ids: restrict it by address with --allow RANGE, or by key with ` +
       "--key-file FILE",
   );
 }

@@ -12,14 +12,14 @@ export function announce(options: ServeOptions, configs: readonly WorkerConfig[]
 }
 
 function describeService(
-  { nodeId, hostname, layout }: ServeOptions,
+  { nodeId, hostnames, layout }: ServeOptions,
   configs: readonly WorkerConfig[],
   ports: number[],
 ): string {
   const { maxSequence, tickMs } = LAYOUTS[layout];
   const idsPerSecond = ((maxSequence + 1) * 1000 / tickMs).toLocaleString("en");
   const workers = `${configs.length} worker${configs.length === 1 ? "" : "s"}`;
-  return `node ${nodeId} on ${hostname} udp port ${ports.join(", ")}: ` +
+  return `node ${nodeId} on ${hostnames.join(", ")} udp port ${ports.join(", ")}: ` +
     `${workers} (${configs[0].backend}, ${describeCpus(configs)}), ` +
     `up to ${idsPerSecond} ids a second (layout ${layout})`;
 }
@@ -32,10 +32,10 @@ function describeCpus(configs: readonly WorkerConfig[]): string {
 }
 
 /** A command line that asks this server for an id. */
-function tryCommand({ hostname, keyFile }: ServeOptions, ports: number[]): string {
-  const isReachedByDefault = ["127.0.0.1", "0.0.0.0", "::"].includes(hostname);
+function tryCommand({ hostnames, keyFile }: ServeOptions, ports: number[]): string {
+  const isReachedByDefault = hostnames.some((hostname) => ["127.0.0.1", "0.0.0.0", "::"].includes(hostname));
   const flags = [
-    ...(isReachedByDefault ? [] : ["--host", hostname]),
+    ...(isReachedByDefault ? [] : ["--host", hostnames[0]]),
     ...["--port", ports.join(",")],
     ...(keyFile === undefined ? [] : ["--key-file", /^[\w./~-]+$/.test(keyFile) ? keyFile : `'${keyFile}'`]),
   ];

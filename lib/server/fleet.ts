@@ -1,5 +1,5 @@
 import type { AccessOptions } from "../access/guarded_responder.ts";
-import type { Traffic } from "../udp/reuseport.ts";
+import type { PlacedWorkers } from "../placement/placer.ts";
 import type { WorkerConfig } from "./control_channel.ts";
 import type { ServeLog } from "./serve_log.ts";
 import type { WorkerProgram } from "./worker_process.ts";
@@ -74,14 +74,13 @@ export class Fleet {
     return ticks.every((tick) => tick !== undefined) ? Math.max(...ticks) : undefined;
   }
 
-  /** Returns what each worker reported as received since the last call. */
-  takeTraffic(): Traffic[] {
-    return this.#slots.map((slot) => slot.takeTraffic());
-  }
-
-  /** Makes the datagrams that arrive on a CPU a worker's: a CPU's number, or `NO_CPU`, for each worker. */
-  setIncomingCpus(incomingCpus: readonly number[]): void {
-    for (const [i, slot] of this.#slots.entries()) slot.setIncomingCpu(incomingCpus[i]);
+  /** The workers that are bound to an address, in the order of their configurations, to be placed. */
+  workersOf(hostname: string): PlacedWorkers {
+    const slots = this.#slots.filter(({ config }) => config.hostname === hostname);
+    return {
+      takeTraffic: () => slots.map((slot) => slot.takeTraffic()),
+      setIncomingCpus: (cpus) => slots.forEach((slot, i) => slot.setIncomingCpu(cpus[i])),
+    };
   }
 
   /**

@@ -8,7 +8,7 @@ export interface WorkerPlan {
   readonly options: ServeOptions;
   /** The kind of the workers' sockets. */
   readonly backend: Backend;
-  /** How many workers to run. */
+  /** How many workers to run for each address. */
   readonly workerCount: number;
   /** The CPUs to pin workers to, in turn; `undefined`: none. */
   readonly cpus: number[] | undefined;
@@ -20,12 +20,14 @@ export interface WorkerPlan {
 
 /** Configures each worker of a server. */
 export function planWorkers({ options, backend, workerCount, cpus, share, access }: WorkerPlan): WorkerConfig[] {
-  const { nodeId, layout, hostname, port, clockPolicy } = options;
-  return Array.from({ length: workerCount }, (_, worker) => ({
-    ...{ nodeId, worker, layout, backend, hostname, clockPolicy, access },
-    share: structuredClone(share),
-    port: backend === "listen-datagram" && port > 0 ? port + worker : port,
-    cpu: cpus?.[worker % cpus.length],
-    incomingCpu: cpus?.[worker % cpus.length],
-  }));
+  const { nodeId, layout, hostnames, port, clockPolicy } = options;
+  return hostnames.flatMap((hostname, address) =>
+    Array.from({ length: workerCount }, (_, i) => ({
+      ...{ nodeId, worker: address * workerCount + i, layout, backend, hostname, clockPolicy, access },
+      share: structuredClone(share),
+      port: backend === "listen-datagram" && port > 0 ? port + i : port,
+      cpu: cpus?.[i % cpus.length],
+      incomingCpu: cpus?.[i % cpus.length],
+    }))
+  );
 }

@@ -8,11 +8,11 @@ export type Backend = "reuseport" | "listen-datagram";
 export interface ServeOptions {
   /** The node whose ids the server hands out. */
   nodeId: number;
-  /** The IP address to bind. */
-  hostname: string;
+  /** The IP addresses to bind, one at least, each by workers of its own. */
+  hostnames: readonly string[];
   /** The port; with the backend `listen-datagram`, the first worker's. 0: let the system choose. */
   port: number;
-  /** How many worker processes to run; `undefined`: one for every CPU that this process may use. */
+  /** How many worker processes to run for each address; `undefined`: one for every CPU that this process may use. */
   workers: number | undefined;
   /** The kind of the workers' sockets; `undefined`: the best that works here. */
   backend: Backend | undefined;

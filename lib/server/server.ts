@@ -105,7 +105,8 @@ export class Server {
    * @throws {ServeError} If a worker dies too often, or another holder has claimed the node.
    */
   async run(): Promise<void> {
-    using _placer = startPlacer(this.#fleet);
+    using placers = new DisposableStack();
+    for (const hostname of this.#options.hostnames) placers.use(startPlacer(this.#fleet, hostname));
     await Promise.race([this.#fleet.ended, this.#takenOver.promise]);
   }
 
@@ -194,12 +195,12 @@ export class Server {
   }
 }
 
-/** Starts to place the workers, if each has a CPU of its own, and the use of those CPUs is known. */
-function startPlacer(fleet: Fleet): Placer | undefined {
-  const { configs } = fleet;
+/** Starts to place the workers of an address, if each has a CPU of its own, and the use of those CPUs is known. */
+function startPlacer(fleet: Fleet, hostname: string): Placer | undefined {
+  const configs = fleet.configs.filter((config) => config.hostname === hostname);
   const cpus = cpusOf(configs);
   const isPlaced = configs[0].backend === "reuseport" && configs.length > 1 && new Set(cpus).size === configs.length;
-  return isPlaced && CpuUse.isKnown(cpus) ? new Placer(fleet, cpus) : undefined;
+  return isPlaced && CpuUse.isKnown(cpus) ? new Placer(fleet.workersOf(hostname), cpus) : undefined;
 }
 
 function cpusOf(configs: WorkerConfig[]): number[] {

@@ -62,11 +62,14 @@ export function chooseBackend(asked: Backend | undefined, log: ServeLog): Backen
 }
 
 /** Tells the operator if answers may come from another address than the one that a client asked. */
-export function warnOfOtherAddress({ hostname }: ServeOptions, backend: Backend, log: ServeLog): void {
-  if (backend === "reuseport" || !isUnspecified(encodeAddress(hostname, 0))) return;
+export function warnOfOtherAddress({ hostnames }: ServeOptions, backend: Backend, log: ServeLog): void {
+  const all = hostnames.filter((hostname) => isUnspecified(encodeAddress(hostname, 0)));
+  if (backend === "reuseport" || all.length === 0) return;
   log.warn(
-    `bound to ${hostname}, listen-datagram may answer from another address of this machine than a client asked, ` +
-      "which many clients ignore: if the machine has several addresses, bind one of them with --host",
+    `bound to ${
+      all.join(", ")
+    }, listen-datagram may answer from another address of this machine than a client asked, ` +
+      "which many clients ignore: if the machine has several addresses, name each with a --host of its own",
   );
 }
 
@@ -104,11 +107,13 @@ export function checkClock({ maxDriftMs }: ServeOptions): ClockSync | undefined 
  *
  * @throws {ServeError} If another process has the port, or this one may not bind it.
  */
-export function checkPortIsFree({ hostname, port }: ServeOptions): void {
-  try {
-    Deno.listenDatagram({ hostname, port, transport: "udp" }).close();
-  } catch (error) {
-    throw new ServeError(explainBindError(error, hostname, port), { cause: error });
+export function checkPortIsFree({ hostnames, port }: ServeOptions): void {
+  for (const hostname of hostnames) {
+    try {
+      Deno.listenDatagram({ hostname, port, transport: "udp" }).close();
+    } catch (error) {
+      throw new ServeError(explainBindError(error, hostname, port), { cause: error });
+    }
   }
 }
 

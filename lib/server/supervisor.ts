@@ -52,8 +52,9 @@ export async function supervise(
   const { cpus, whyNone } = await allowedCpus();
   if (whyNone !== undefined) log.warn(`the workers are not pinned to CPUs: ${whyNone}`);
   const workerCount = options.workers ?? navigator.hardwareConcurrency;
+  const allWorkers = workerCount * options.hostnames.length;
   checkPorts(options, backend, workerCount);
-  const access = await readAccess(options, workerCount);
+  const access = await readAccess(options, allWorkers);
   const clockSync = checkClock(options);
 
   const stateDir = options.stateDir ?? defaultStateDir();
@@ -65,7 +66,7 @@ export async function supervise(
   await using store = await openStore(stateDir);
   const claim = { options, backend, store, stateDir, log };
   const node = isTakeover ? await joinRunningServer(claim) : await claimNode(claim);
-  const share = shareOf(node, workerCount);
+  const share = shareOf(node, allWorkers);
   const configs = planWorkers({ options, backend, workerCount, cpus, share, access });
   const fleet = new Fleet({ entryPoint, workersPath: lock.workersPath }, configs, log);
   const server = new Server({ options, node, fleet, log });

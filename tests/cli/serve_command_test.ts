@@ -6,7 +6,7 @@ import type { ServeOptions } from "../../lib/server/serve_options.ts";
 
 const DEFAULTS: ServeOptions = {
   nodeId: 0,
-  hostname: "127.0.0.1",
+  hostnames: ["127.0.0.1"],
   port: 9999,
   workers: undefined,
   backend: undefined,
@@ -25,7 +25,8 @@ describe("parseServeArgs", () => {
     [[], {}],
     [["--node-id", "1023"], { nodeId: 1023 }],
     [["--layout", "sonyflake", "--node-id", "65535"], { layout: "sonyflake", nodeId: 65_535 }],
-    [["--host", "::1", "--port", "0"], { hostname: "::1", port: 0 }],
+    [["--host", "::1", "--port", "0"], { hostnames: ["::1"], port: 0 }],
+    [["--host", "::1", "--host=192.0.2.1", "--host", "::1"], { hostnames: ["::1", "192.0.2.1"] }],
     [["--workers", "3", "--backend", "listen-datagram"], { workers: 3, backend: "listen-datagram" }],
     [["--max-drift", "100"], { maxDriftMs: 100 }],
     [["--clock", "logical"], { clockPolicy: "logical" }],
@@ -62,7 +63,7 @@ describe("parseServeArgs", () => {
     ],
     [["--host", "localhost"], "--host must be an IPv4 or IPv6 address, such as 127.0.0.1, 0.0.0.0 or ::1: got"],
     [["--host", "fe80::1%eth0"], "--host must be an IPv4 or IPv6 address, such as 127.0.0.1, 0.0.0.0 or ::1: got"],
-    [["--verbose"], '"--verbose" is not a flag of this command: there are --node-id, --host, --port, --workers'],
+    [["--verbose"], '"--verbose" is not a flag of this command: there are --node-id, --port, --workers, --backend'],
   ];
   for (const [args, message] of refused) {
     it(`refuses: ${args.join(" ")}`, () => {

@@ -27,10 +27,18 @@ describe("announce", () => {
   });
 
   it("tells the port of every worker with listen-datagram", () => {
-    assertEquals(linesOf({ backend: "listen-datagram", hostname: "192.0.2.1", nodeId: 7 }, 2, undefined), [
+    assertEquals(linesOf({ backend: "listen-datagram", hostnames: ["192.0.2.1"], nodeId: 7 }, 2, undefined), [
       "node 7 on 192.0.2.1 udp port 9999, 10000: 2 workers (listen-datagram, not pinned), " +
       "up to 131,072 ids a second (layout default)",
       "try it: deno task id --host 192.0.2.1 --port 9999,10000",
+    ]);
+  });
+
+  it("tells all addresses", () => {
+    assertEquals(linesOf({ hostnames: ["192.0.2.1", "127.0.0.1"] }, 2, [0, 1]), [
+      "node 0 on 192.0.2.1, 127.0.0.1 udp port 9999: 4 workers (reuseport, on CPUs 0, 1), " +
+      "up to 131,072 ids a second (layout default)",
+      "try it: deno task id --port 9999",
     ]);
   });
 

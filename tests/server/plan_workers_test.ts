@@ -30,6 +30,17 @@ describe("planWorkers", () => {
     assertEquals(portsOf({ ...PLAN, backend: "listen-datagram", options }), [0, 0, 0]);
   });
 
+  it("gives every address workers of its own, with the same CPUs and ports", () => {
+    const options = { ...DEFAULTS, hostnames: ["127.0.0.1", "::1"] };
+    const planned = planWorkers({ ...PLAN, options, workerCount: 2, backend: "listen-datagram" });
+    assertEquals(planned.map(({ worker, hostname, port, cpu }) => [worker, hostname, port, cpu]), [
+      [0, "127.0.0.1", 9999, 4],
+      [1, "127.0.0.1", 10_000, 6],
+      [2, "::1", 9999, 4],
+      [3, "::1", 10_000, 6],
+    ]);
+  });
+
   it("gives every worker a reservation of its own", () => {
     const share = { kind: "subnode" as const, workerCount: 3, reservation: { firstTick: 1, mark: 2 } };
     const [first, second] = planWorkers({ ...PLAN, share });

@@ -3,7 +3,7 @@ import type { ServeOptions } from "../../lib/server/serve_options.ts";
 /** The options of a server that is started without flags. */
 export const DEFAULTS: ServeOptions = {
   nodeId: 0,
-  hostname: "127.0.0.1",
+  hostnames: ["127.0.0.1"],
   port: 9999,
   workers: undefined,
   backend: undefined,

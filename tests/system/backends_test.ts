@@ -54,6 +54,23 @@ describe("a server's backends", () => {
     }
   });
 
+  for (const backend of ["reuseport", "listen-datagram"]) {
+    it(`${backend}: serves several addresses`, async () => {
+      const hostnames = ["127.0.0.2", "127.0.0.3", "::1"];
+      const flags = ["--workers", "1", "--layout", "wide", "--backend", backend];
+      await using server = await ServerProcess.start({
+        flags: [...flags, ...hostnames.flatMap((hostname) => ["--host", hostname])],
+      });
+      assertMatch(server.printed, /node 0 on 127\.0\.0\.2, 127\.0\.0\.3, ::1 udp port .*: 3 workers/);
+      const ids = new ReceivedIds();
+      for (const [i, hostname] of hostnames.entries()) {
+        using client = new IdClient({ hostname, port: server.ports[backend === "reuseport" ? 0 : i] });
+        for (let taken = 0; taken < 50; taken++) ids.add(await client.nextId());
+      }
+      ids.assertUnique();
+    });
+  }
+
   it("serves and is asked over IPv6", async () => {
     await using server = await ServerProcess.start({ flags: [...TWO_WORKERS, "--host", "::1"] });
     assertMatch(server.printed, /try it: deno task id --host ::1 --port [0-9]+\n/);
