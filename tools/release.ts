@@ -53,6 +53,18 @@ export function withRelease(changelog: string, version: string, date: string): s
   return changelog.replace(`\n${UNRELEASED}\n`, `\n${UNRELEASED}\n\n## ${version} - ${date}\n`);
 }
 
+/**
+ * Takes the folder of the links out of what is published: JSR has the packages that they stand in for.
+ *
+ * @param config The text of deno.json.
+ * @throws {ReleaseError} If the folder is not where this function looks for it.
+ */
+export function withoutLinks(config: string): string {
+  const include = /("include": \[[^\]]*), "links"\]/;
+  if (!include.test(config)) throw new ReleaseError('deno.json does not publish "links" as the last of its folders');
+  return config.replace(include, "$1]");
+}
+
 function numbersOf(version: string): number[] {
   if (!/^\d+\.\d+\.\d+$/.test(version)) {
     throw new ReleaseError(`a version has three numbers, such as 0.2.0: got ${JSON.stringify(version)}`);
@@ -78,7 +90,10 @@ async function release(version: string, { isDryRun, isLinked }: { isDryRun: bool
   let result = before;
   try {
     await write(released);
-    if (!isLinked) await run("deno", "unlink", ...JSON.parse(config).links);
+    if (!isLinked) {
+      await write([withoutLinks(released[0]), lock, released[2]]);
+      await run("deno", "unlink", ...JSON.parse(config).links);
+    }
     await run("deno", "publish", "--dry-run", "--allow-dirty");
     if (isDryRun) return;
     await run("deno", "publish", "--allow-dirty");

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { ReleaseError, withRelease, withVersion } from "../../tools/release.ts";
+import { ReleaseError, withoutLinks, withRelease, withVersion } from "../../tools/release.ts";
 
 const CHANGELOG = `# Changelog
 
@@ -56,5 +56,19 @@ describe("withVersion", () => {
     for (const version of ["", "1", "v1.0.0", "1.0.0-rc.1", "1.0"]) {
       assertThrows(() => withVersion('{ "version": "0.9.1" }', version), ReleaseError, "three numbers");
     }
+  });
+});
+
+describe("withoutLinks", () => {
+  it("takes links/ out of what is published, and nothing else", async () => {
+    const config = await Deno.readTextFile(new URL("../../deno.json", import.meta.url));
+    const before = JSON.parse(config);
+    const after = JSON.parse(withoutLinks(config));
+    assertEquals(after.publish.include, before.publish.include.filter((path: string) => path !== "links"));
+    assertEquals({ ...after, publish: before.publish }, before);
+  });
+
+  it("fails if links/ is not there", () => {
+    assertThrows(() => withoutLinks('{ "publish": { "include": ["lib"] } }'), ReleaseError, "does not publish");
   });
 });
