@@ -10,9 +10,9 @@ export interface Alternative {
    * Starts it, measures each way to use it in turn, and stops it, whether or not that went well.
    *
    * @param seconds How long to measure each, in seconds: a positive integer.
-   * @param signal What stops it early; it then throws, once everything is cleaned up.
+   * @throws {unknown} If it fails or is stopped, once everything is cleaned up.
    */
-  measure(seconds: number, signal?: AbortSignal): AsyncIterable<AlternativeResult>;
+  measure(seconds: number): AsyncIterable<AlternativeResult>;
 }
 
 /** One way to use an alternative, and how fast that was. The name and `inFlight` together tell it from the others. */

@@ -30,14 +30,14 @@ export const HTTP: Alternative = {
     return missingCommands({ wrk: "wrk" });
   },
 
-  async *measure(seconds, signal) {
+  async *measure(seconds) {
     for (const use of USES) {
       await using directory = await TempDir.make();
       await using server = await startServer(directory.path, use);
       const url = server.printed.match(/http:\S+/)?.[0] as string;
       for (const connections of use.connections) {
-        await benchmark(url, connections, WARM_UP_SECONDS, signal);
-        const result = await benchmark(url, connections, seconds, signal);
+        await benchmark(url, connections, WARM_UP_SECONDS);
+        const result = await benchmark(url, connections, seconds);
         yield {
           name: use.name,
           what: "reserved seconds, in SQLite: none is repeated",
@@ -67,12 +67,11 @@ async function benchmark(
   url: string,
   connections: number,
   seconds: number,
-  signal?: AbortSignal,
 ): Promise<Pick<AlternativeResult, "requestsPerSecond" | "p50Us" | "p99Us">> {
   const threads = Math.min(connections, CPUS);
   const script = new URL("./wrk_report.lua", import.meta.url).pathname;
   const load = ["-c", connections, "-t", threads, "-d", seconds].map(String);
-  const printed = await runProgram(["wrk", ...load, "-s", script, url], { signal });
+  const printed = await runProgram(["wrk", ...load, "-s", script, url]);
   const { requests, durationUs, p50Us, p99Us, errors } = JSON.parse(printed.trim().split("\n").at(-1) ?? "");
   if (errors > 0) throw new Error(`${errors} of ${requests} HTTP requests failed`);
   return { requestsPerSecond: requests / durationUs * 1e6, p50Us, p99Us };

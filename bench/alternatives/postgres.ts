@@ -66,10 +66,10 @@ export const POSTGRES: Alternative = {
     return await missingCommands(packages, await debianDirectories());
   },
 
-  async *measure(seconds, signal) {
+  async *measure(seconds) {
     await using directory = await TempDir.make();
     const password = crypto.randomUUID();
-    await makeCluster(directory.path, password, signal);
+    await makeCluster(directory.path, password);
     const [port, server] = await startServer(directory.path);
     await using _server = server;
 
@@ -78,11 +78,11 @@ export const POSTGRES: Alternative = {
       ...{ PGUSER: "postgres", PGPASSWORD: password, PGDATABASE: "postgres" },
     };
     for (const [i, use] of USES.entries()) {
-      await runProgram([await command("psql"), "-qc", `CREATE SEQUENCE ids_${i} ${use.options}`], { env, signal });
+      await runProgram([await command("psql"), "-qc", `CREATE SEQUENCE ids_${i} ${use.options}`], { env });
       const script = `${directory.path}/${i}.sql`;
       await Deno.writeTextFile(script, `SELECT nextval('ids_${i}');\n${READ_CLOCK}\n`);
       for (const connections of use.connections) {
-        const load = { script, connections, env, signal };
+        const load = { script, connections, env };
         await benchmark(directory.path, { ...load, seconds: WARM_UP_SECONDS });
         yield resultOf(use, connections, await benchmark(directory.path, { ...load, seconds }));
       }
@@ -90,13 +90,13 @@ export const POSTGRES: Alternative = {
   },
 };
 
-async function makeCluster(directory: string, password: string, signal?: AbortSignal): Promise<void> {
+async function makeCluster(directory: string, password: string): Promise<void> {
   const passwordFile = `${directory}/password`;
   await Deno.writeTextFile(passwordFile, password);
   const user = serverUser();
-  if (user !== undefined) await runProgram(["chown", "--recursive", `${user}:`, directory], { signal });
+  if (user !== undefined) await runProgram(["chown", "--recursive", `${user}:`, directory]);
   const access = ["--username=postgres", "--auth=scram-sha-256", `--pwfile=${passwordFile}`];
-  await runProgram([await command("initdb"), `--pgdata=${directory}/data`, "--no-locale", ...access], { user, signal });
+  await runProgram([await command("initdb"), `--pgdata=${directory}/data`, "--no-locale", ...access], { user });
 }
 
 async function startServer(directory: string): Promise<[port: number, server: ServerProgram]> {
@@ -123,7 +123,6 @@ interface Load {
   connections: number;
   seconds: number;
   env: Record<string, string>;
-  signal?: AbortSignal | undefined;
 }
 
 /** The result of pgbench. */
@@ -133,14 +132,14 @@ interface Found {
   latencies: Float64Array;
 }
 
-async function benchmark(directory: string, { script, connections, seconds, env, signal }: Load): Promise<Found> {
+async function benchmark(directory: string, { script, connections, seconds, env }: Load): Promise<Found> {
   const logs = await Deno.makeTempDir({ dir: directory });
   const threads = Math.min(connections, navigator.hardwareConcurrency);
   const printed = await runProgram([
     ...[await command("pgbench"), "--no-vacuum", "--protocol=prepared", `--file=${script}`],
     ...[`--client=${connections}`, `--jobs=${threads}`, `--time=${seconds}`],
     ...["--log", `--log-prefix=${logs}/log`, `--sampling-rate=${SAMPLING_RATE}`],
-  ], { env, signal });
+  ], { env });
   const requestsPerSecond = Number(printed.match(/^tps = ([0-9.]+)/m)?.[1]);
   if (!(requestsPerSecond > 0)) throw new Error(`pgbench has measured nothing: ${printed.trim()}`);
   return {

@@ -1,4 +1,5 @@
 import { within } from "../../testing/within.ts";
+import { stop } from "../stop.ts";
 
 /** How long a server may take to end after its stop signal, in ms, before it is killed. */
 const STOP_LIMIT_MS = 10_000;
@@ -12,8 +13,6 @@ export interface ChildOptions {
   user?: string | undefined;
   /** Environment variables, besides those of this process. */
   env?: Record<string, string>;
-  /** Ends it early. */
-  signal?: AbortSignal | undefined;
 }
 
 /** How to start a server, and how to tell that it serves. */
@@ -29,12 +28,12 @@ export interface ServerOptions extends ChildOptions {
  *
  * @returns Its standard output.
  * @throws {Error} If it fails; with its output.
- * @throws {unknown} The reason of the signal, if that ended it.
+ * @throws {DOMException} If this process is to stop.
  */
 export async function runProgram(command: string[], options: ChildOptions = {}): Promise<string> {
-  options.signal?.throwIfAborted();
-  const output = await childCommand(command, "SIGKILL", options).output();
-  options.signal?.throwIfAborted();
+  stop.throwIfAborted();
+  const output = await childCommand(command, "SIGKILL", options, stop).output();
+  stop.throwIfAborted();
   const [stdout, stderr] = [output.stdout, output.stderr].map((bytes) => new TextDecoder().decode(bytes));
   if (!output.success) throw new Error(`${command[0]} failed: ${(stderr + stdout).trim()}`);
   return stdout;
@@ -125,8 +124,12 @@ function freePort(): number {
  * A command whose process cannot outlive this one: setpriv (util-linux) asks the kernel for that, and becomes the
  * program.
  */
-function childCommand([program, ...args]: string[], deathSignal: Deno.Signal, options: ChildOptions): Deno.Command {
-  const { user, env = {}, signal } = options;
+function childCommand(
+  [program, ...args]: string[],
+  deathSignal: Deno.Signal,
+  { user, env = {} }: ChildOptions,
+  signal?: AbortSignal,
+): Deno.Command {
   const identity = user === undefined ? [] : ["--reuid", user, "--regid", user, "--init-groups"];
   return new Deno.Command("setpriv", {
     args: [...identity, "--pdeathsig", deathSignal.replace("SIG", ""), program, ...args],

@@ -64,12 +64,12 @@ export const REDIS: Alternative = {
     return missingCommands({ "redis-server": "redis-server", "redis-benchmark": "redis-tools" });
   },
 
-  async *measure(seconds, signal) {
+  async *measure(seconds) {
     for (const persistence of PERSISTENCES) {
       await using directory = await TempDir.make();
       const [port, server] = await startServer(directory.path, persistence.flags);
       await using _server = server;
-      for (const use of persistence.uses) yield await measureUse(port, persistence, use, seconds, signal);
+      for (const use of persistence.uses) yield await measureUse(port, persistence, use, seconds);
     }
   },
 };
@@ -89,11 +89,10 @@ async function measureUse(
   { name, what }: Persistence,
   use: Use,
   seconds: number,
-  signal?: AbortSignal,
 ): Promise<AlternativeResult> {
   const { command, idsPerRequest, connections, pipeline } = use;
   const inFlight = connections * pipeline;
-  const run = (requests: number) => benchmark(port, use, requests, signal);
+  const run = (requests: number) => benchmark(port, use, requests);
 
   // redis-benchmark is told how many requests to make, not for how long: the trial runs say how many that are.
   let requests = inFlight * 10;
@@ -112,11 +111,11 @@ async function measureUse(
   };
 }
 
-async function benchmark(port: number, use: Use, requests: number, signal?: AbortSignal) {
+async function benchmark(port: number, use: Use, requests: number) {
   const { command, idsPerRequest, connections, pipeline } = use;
   const load = ["-c", connections, "-P", pipeline, "-n", requests].map(String);
   const asked = command === "INCR" ? ["INCR", "ids"] : ["INCRBY", "ids", String(idsPerRequest)];
-  const csv = await runProgram(["redis-benchmark", "-p", String(port), ...load, "--csv", ...asked], { signal });
+  const csv = await runProgram(["redis-benchmark", "-p", String(port), ...load, "--csv", ...asked]);
   const [names, values] = csv.trim().split("\n").map((line) => line.slice(1, -1).split('","'));
   const value = (name: string) => Number(values[names.indexOf(name)]);
   return {

@@ -44,8 +44,8 @@ static inline void print_percentiles(const char *name, const struct histogram *h
     printf("\"%s\":null,", name);
     return;
   }
-  printf("\"%s\":{\"p50\":%.2f,\"p99\":%.2f,\"p999\":%.2f,\"max\":%.2f},", name, percentile_us(histogram, 0.5),
-         percentile_us(histogram, 0.99), percentile_us(histogram, 0.999), (double)histogram->max / 1000);
+  printf("\"%s\":{\"p50\":%.2f,\"p99\":%.2f,\"p999\":%.2f},", name, percentile_us(histogram, 0.5),
+         percentile_us(histogram, 0.99), percentile_us(histogram, 0.999));
 }
 
 #endif

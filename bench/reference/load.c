@@ -23,20 +23,35 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "load_options.h"
+#include "options.h"
 #include "recorder.h"
 #include "segments.h"
 #include "system.h"
 #include "tally.h"
 #include "wire.h"
 
-enum { BATCH = 64, RECEIVE_BUFFER_BYTES = 1 << 22 };
+enum { BATCH = 64, MAX_SOCKETS = 1024, MAX_IN_FLIGHT = 4096, RECEIVE_BUFFER_BYTES = 1 << 22 };
 
 #define SECOND_NS INT64_C(1000000000)
 // After so long without an answer, a request counts as lost, and another one may take its place.
 #define LOST_NS INT64_C(100000000)
 // How often to look for such requests; also how long the closed loop waits for anything at most.
 #define LOOK_NS INT64_C(20000000)
+
+// See `LoadOptions` in run_load.ts.
+struct options {
+  int port;
+  int sockets;
+  int in_flight;
+  int cpu;
+  int seconds;
+  double warmup_s;
+  bool range;
+  bool segments;
+  uint32_t count;
+  double rate;
+  const char *ids_path;
+};
 
 struct request {
   bool is_waiting;
@@ -115,8 +130,8 @@ static void connect_client(struct client *client) {
   check(epoll_ctl(epoll_fd, EPOLL_CTL_ADD, client->fd, &event), "epoll_ctl");
 }
 
-static void set_up_client(struct client *client, int port) {
-  client->server = local_address(port);
+static void set_up_client(struct client *client) {
+  client->server = local_address(options.port);
   client->requests = check_memory(calloc((size_t)options.in_flight, sizeof *client->requests));
   client->free = check_memory(calloc((size_t)options.in_flight, sizeof *client->free));
   for (int i = 0; i < options.in_flight; i++) client->free[i] = i;
@@ -135,7 +150,6 @@ static void write_request(struct client *client, int slot, int64_t due_ns, int64
   }
   client->waiting++;
   waiting++;
-  tally->sent++;
 }
 
 static void end_request(struct client *client, struct request *request) {
@@ -200,18 +214,6 @@ static struct second *second_of(int64_t now) {
   return tally == &measured ? &measured.seconds[(now - begin_ns) / SECOND_NS] : &unmeasured_second;
 }
 
-static void count_ok(uint64_t ids, int64_t now) {
-  tally->ok++;
-  tally->ids += ids;
-  second_of(now)->ok++;
-  second_of(now)->ids += ids;
-}
-
-static void count_refused(int64_t now) {
-  tally->refused++;
-  second_of(now)->refused++;
-}
-
 // The request that an answer belongs to; NULL if none is waiting for it.
 static struct request *request_of(const struct client *client, const uint8_t *reply) {
   uint64_t tag = get64(reply + AT_TAG);
@@ -247,18 +249,15 @@ static void take_reply(struct client *client, const uint8_t *reply, size_t lengt
       keep(&recorder, ids);
     }
   }
-  if (request == NULL) {
-    tally->late++;
-    return;
-  }
-  tally->replies++;
+  if (request == NULL) return;
   record(&tally->latency, now - request->due_ns);
   end_request(client, request);
+  struct second *second = second_of(now);
   if (is_ok) {
-    count_ok(ids, now);
+    second->ok++;
+    second->ids += ids;
   } else {
-    count_refused(now);
-    if (options.range) tally->refused_by[reply[AT_STATUS]]++;
+    second->refused++;
   }
 }
 
@@ -371,15 +370,26 @@ static void drain(void) {
 
 int main(int argc, char **argv) {
   (void)argc;
-  options = parse_options(argv);
-  recorder.path = options.ids_path;
+  options = (struct options){
+      .port = integer_option(argv, "--port", 1, 65535),
+      .sockets = integer_option(argv, "--sockets", 1, MAX_SOCKETS),
+      .in_flight = integer_option(argv, "--inFlight", 1, MAX_IN_FLIGHT),
+      .cpu = integer_option(argv, "--cpu", -1, 1023),
+      .seconds = integer_option(argv, "--seconds", 1, MAX_SECONDS),
+      .warmup_s = number_option(argv, "--warmup", 0, MAX_SECONDS),
+      .range = is_option(argv, "--protocol", "range"),
+      .segments = is_option(argv, "--send", "segments"),
+      .count = (uint32_t)number_option(argv, "--count", 1, UINT32_MAX),
+      .rate = number_option(argv, "--rate", 0, 1e9),
+      .ids_path = text_option(argv, "--ids"),
+  };
   if (options.cpu >= 0) pin_to(options.cpu);
   check(prctl(PR_SET_PDEATHSIG, SIGTERM), "prctl");
   set_up_batches();
 
   epoll_fd = check(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
   clients = check_memory(calloc((size_t)options.sockets, sizeof *clients));
-  for (int i = 0; i < options.sockets; i++) set_up_client(&clients[i], options.ports[i % options.port_count]);
+  for (int i = 0; i < options.sockets; i++) set_up_client(&clients[i]);
   int64_t unix_ns = clock_ns(CLOCK_REALTIME);
   first_second = (unix_ns + (int64_t)(options.warmup_s * 1e9) + SECOND_NS - 1) / SECOND_NS;
   begin_ns = now_ns() + first_second * SECOND_NS - unix_ns;
@@ -387,6 +397,6 @@ int main(int argc, char **argv) {
 
   run();
   drain();
-  print_tally(&options, &measured, first_second, cpu_s);
-  write_kept(&recorder);
+  print_tally(&measured, options.seconds, first_second, cpu_s);
+  write_kept(&recorder, options.ids_path);
 }

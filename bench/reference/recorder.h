@@ -10,14 +10,12 @@
 #include "system.h"
 
 struct recorder {
-  const char *path; // NULL: keep nothing
   uint64_t *words;
   size_t length;
   size_t capacity;
 };
 
 static inline void keep(struct recorder *recorder, uint64_t word) {
-  if (recorder->path == NULL) return;
   if (recorder->length == recorder->capacity) {
     // The C library grows so large a block by moving its pages, not by copying it.
     recorder->capacity = recorder->capacity == 0 ? 1 << 20 : recorder->capacity * 2;
@@ -26,12 +24,11 @@ static inline void keep(struct recorder *recorder, uint64_t word) {
   recorder->words[recorder->length++] = htole64(word);
 }
 
-static inline void write_kept(const struct recorder *recorder) {
-  if (recorder->path == NULL) return;
-  FILE *file = fopen(recorder->path, "wb");
+static inline void write_kept(const struct recorder *recorder, const char *path) {
+  FILE *file = fopen(path, "wb");
   if (file == NULL || fwrite(recorder->words, sizeof *recorder->words, recorder->length, file) != recorder->length ||
       fclose(file) != 0) {
-    fail(recorder->path, strerror(errno));
+    fail(path, strerror(errno));
   }
 }
 

@@ -1,17 +1,22 @@
-/** The task of the load generator; the defaults are its own. */
+/** The task of the load generator. */
 export interface LoadOptions {
-  /** The server's ports on 127.0.0.1; the sockets take them in turn. */
-  ports: number[];
+  /** The server's port on 127.0.0.1. */
+  port: number;
+  /** How many whole seconds of the clock to measure. */
+  seconds: number;
+  /** How long to ask before that at least, in s; up to one more, until a second of the clock begins. */
+  warmup: number;
+  /**
+   * The file to write all ids to that were received, those outside of the measured seconds included, in words of 8
+   * bytes, little endian: with `basic` each id, with `range` three words an answer: first id, step, how many.
+   */
+  ids: string;
   /** How many connected sockets, each with a port of its own, 1 to 1024. Default: 1. */
   sockets?: number;
   /** How many requests a socket has in flight at most, 1 to 4096. Default: 1. */
   inFlight?: number;
   /** The CPU to run on. Default: any. */
   cpu?: number;
-  /** How many whole seconds of the clock to measure. Default: 5. */
-  seconds?: number;
-  /** How long to ask before that at least, in s; up to one more, until a second of the clock begins. Default: 1. */
-  warmup?: number;
   /** Default: `"basic"`. */
   protocol?: "basic" | "range";
   /**
@@ -26,17 +31,12 @@ export interface LoadOptions {
    * is followed by the next request (a closed loop).
    */
   rate?: number;
-  /**
-   * The file to write all ids to that were received, those outside of the measured seconds included, in words of 8
-   * bytes, little endian: with `basic` each id, with `range` three words an answer: first id, step, how many.
-   */
-  ids?: string;
 }
 
-/** The answers in the seconds that were measured, as far as they are used here. */
+const DEFAULTS = { sockets: 1, inFlight: 1, cpu: -1, protocol: "basic", send: "datagrams", count: 1, rate: 0 };
+
+/** The answers in the seconds that were measured. */
 export interface LoadResult {
-  protocol: "basic" | "range";
-  rate: number;
   /**
    * Requests that were not answered within 100 ms; another one took their place. With `basic` and several requests in
    * flight a socket, a loss shows only when all of the socket's are lost, or at the end: till then, fewer are.
@@ -69,14 +69,10 @@ export interface Percentiles {
  * Runs the load generator once.
  *
  * @param program The program, from `buildReference`.
- * @param options Its task.
- * @returns The answers that it got.
  * @throws {Error} If it fails; it says why on stderr.
  */
 export async function runLoad(program: string, options: LoadOptions): Promise<LoadResult> {
-  const { ports, inFlight, ...others } = options;
-  const args = Object.entries({ port: ports.join(","), "in-flight": inFlight, ...others })
-    .flatMap(([name, value]) => value === undefined ? [] : [`--${name}`, String(value)]);
+  const args = Object.entries({ ...DEFAULTS, ...options }).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const { success, stdout } = await new Deno.Command(program, { args, stdin: "null", stderr: "inherit" }).output();
   if (!success) throw new Error(`the load generator has failed: ${args.join(" ")}`);
   return JSON.parse(new TextDecoder().decode(stdout));

@@ -19,31 +19,13 @@
 
 enum { BATCH = 64, MAX_WORKERS = 256, MAX_ANSWERS = BATCH * 128 };
 
-enum calls { PLAIN, BATCHES, SEGMENTS };
-
+// See `ReferenceServerOptions` in start_server.ts.
 struct options {
   int workers;
   bool incoming_cpu;
-  enum calls calls;
+  const char *calls;
   int sequence_bits;
 };
-
-static enum calls parse_calls(const char *name) {
-  if (strcmp(name, "plain") == 0) return PLAIN;
-  if (strcmp(name, "batch") == 0) return BATCHES;
-  if (strcmp(name, "segments") == 0) return SEGMENTS;
-  fail("--calls", "is none of plain, batch and segments");
-}
-
-// See `ReferenceServerOptions` in start_server.ts.
-static struct options parse_options(char **argv) {
-  return (struct options){
-      .workers = integer_option(argv, "--workers", 1, 1, MAX_WORKERS),
-      .incoming_cpu = second_option(argv, "--incoming-cpu", "no", "yes"),
-      .calls = parse_calls(text_option(argv, "--calls", "segments")),
-      .sequence_bits = integer_option(argv, "--sequence-bits", 17, 0, MAX_SEQUENCE_BITS),
-  };
-}
 
 static int bind_socket(const struct options *options, int port, int cpu) {
   struct address address = local_address(port);
@@ -175,8 +157,8 @@ static _Noreturn void work(const struct options *options, int fd, int worker, in
   pin_to(cpu);
   struct generator generator = make_generator(options->sequence_bits, 0, (uint32_t)worker,
                                               (uint32_t)options->workers);
-  if (options->calls == SEGMENTS) serve_segments(fd, &generator);
-  if (options->calls == BATCHES) serve_batches(fd, &generator);
+  if (strcmp(options->calls, "segments") == 0) serve_segments(fd, &generator);
+  if (strcmp(options->calls, "batch") == 0) serve_batches(fd, &generator);
   serve_plain(fd, &generator);
 }
 
@@ -187,7 +169,12 @@ static void on_worker_end(int signal) {
 
 int main(int argc, char **argv) {
   (void)argc;
-  struct options options = parse_options(argv);
+  struct options options = {
+      .workers = integer_option(argv, "--workers", 1, MAX_WORKERS),
+      .incoming_cpu = is_option(argv, "--incomingCpu", "true"),
+      .calls = text_option(argv, "--calls"),
+      .sequence_bits = integer_option(argv, "--sequenceBits", 0, MAX_SEQUENCE_BITS),
+  };
   check(prctl(PR_SET_PDEATHSIG, SIGTERM), "prctl");
   signal(SIGCHLD, on_worker_end);
 

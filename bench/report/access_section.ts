@@ -5,12 +5,12 @@ import { RANGE, RANGE_BYTES, SIGNED, SIGNED_BYTES } from "../../lib/wire/protoco
 import { writeRangeRequest } from "../../lib/wire/request.ts";
 import { ServerProcess } from "../../testing/server_process.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
+import { sleep } from "../stop.ts";
 import type { Sample } from "./figures.ts";
 import type { Lab } from "./lab.ts";
 import { cpuSeconds } from "./process_stats.ts";
 import { type Section, subject } from "./section.ts";
 import { tableOf } from "./table.ts";
-import { sleep } from "./unless_stopped.ts";
 
 const IN_FLIGHT = 64;
 const WARM_UP_REQUESTS = 20_000;
@@ -63,7 +63,7 @@ async function measure(lab: Lab, row: string): Promise<Sample> {
   const count = lab.options.seconds * REQUESTS_PER_SECOND;
   ask(socket, requestsOf(WARM_UP_REQUESTS, mac), mac !== undefined);
   // A server that has just started takes signed requests of that time for repeated ones.
-  await sleep(MAX_REQUEST_AHEAD_MS, lab.options.signal);
+  await sleep(MAX_REQUEST_AHEAD_MS);
   const requests = requestsOf(count, mac);
   const before = await cpuSeconds(pids);
   ask(socket, requests, mac !== undefined);

@@ -2,6 +2,7 @@ import type { Alternative } from "../alternatives/alternative.ts";
 import { HTTP } from "../alternatives/http.ts";
 import { POSTGRES } from "../alternatives/postgres.ts";
 import { REDIS } from "../alternatives/redis.ts";
+import { stop } from "../stop.ts";
 import type { Sample } from "./figures.ts";
 import type { Lab } from "./lab.ts";
 import { type LoadShape, PLACEMENT_SECONDS, runLoads } from "./run_loads.ts";
@@ -104,12 +105,11 @@ export const ALTERNATIVES: Section = {
 };
 
 async function measureWays(alternative: Alternative, lab: Lab, maxWays: number): Promise<Record<string, Sample>> {
-  const { seconds, signal } = lab.options;
   const missing = await alternative.missing();
   if (missing !== undefined) throw new LeftOutError(missing);
   const samples: Record<string, Sample> = {};
   try {
-    for await (const result of alternative.measure(seconds, signal)) {
+    for await (const result of alternative.measure(lab.options.seconds)) {
       const { name, what, idsPerSecond, requestsPerSecond, p50Us, p99Us, inFlight } = result;
       const row = `${name}, ${inFlight} in flight`;
       keeps.set(row, what);
@@ -118,7 +118,7 @@ async function measureWays(alternative: Alternative, lab: Lab, maxWays: number):
     }
   } catch (error) {
     // A server of somebody else that does not work here must not cost all other figures.
-    throw signal.aborted ? error : new LeftOutError((error as Error).message);
+    throw stop.aborted ? error : new LeftOutError((error as Error).message);
   }
   return samples;
 }

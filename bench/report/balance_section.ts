@@ -1,4 +1,5 @@
 import { DEFAULT_LAYOUT } from "../../lib/id/presets.ts";
+import { killIfAlive } from "../../testing/server_process.ts";
 import type { Sample } from "./figures.ts";
 import { formatShare } from "./format.ts";
 import type { Lab } from "./lab.ts";
@@ -6,7 +7,6 @@ import { type LoadSecond, type LoadShape, PLACEMENT_SECONDS, runLoads } from "./
 import { type Section, type Subject, subject } from "./section.ts";
 import { tableOf } from "./table.ts";
 import type { OwnTarget } from "./target.ts";
-import { sleep } from "./unless_stopped.ts";
 
 /** Requests in flight in all, however many clients there are: enough to ask for more ids than there are. */
 const IN_FLIGHT = 64;
@@ -110,7 +110,7 @@ function rowOf(server: string, clients: Clients): string {
 async function load(lab: Lab, server: string, clients: Clients): Promise<Sample> {
   const target = server === OWN
     ? await lab.own({ layout: "default", workers: 2 })
-    : await lab.inC({ workers: 2, incomingCpu: server === BY_CPU });
+    : await lab.inC({ workers: 2, incomingCpu: server === BY_CPU, calls: "segments", sequenceBits: 17 });
   const { sample, perSecond } = await runLoads(lab, target, shapesOf(lab, clients), {
     warmUpSeconds: PLACEMENT_SECONDS,
   });
@@ -120,16 +120,15 @@ async function load(lab: Lab, server: string, clients: Clients): Promise<Sample>
 async function loadDeadly(lab: Lab, clients: Clients): Promise<Sample> {
   const seconds = Math.min(lab.options.seconds, MAX_KILLS);
   await using target = await lab.startOwn({ layout: "default", workers: 2 });
-  const isOver = new AbortController();
-  const killing = killInTurn(target, AbortSignal.any([isOver.signal, lab.options.signal]));
+  let kills = 0;
+  const killing = setInterval(() => kills++ < MAX_KILLS && killOldestWorker(target), KILL_INTERVAL_MS);
   try {
     const { sample, perSecond } = await runLoads(lab, target, shapesOf(lab, clients), { seconds });
     // Workers are replaced: their CPU time is nobody's.
     const { workerCpuShare: _, workerUsPerReply: __, ...others } = sample;
     return { wrongShare: wrongShare(perSecond), ...others };
   } finally {
-    isOver.abort();
-    await killing;
+    clearInterval(killing);
   }
 }
 
@@ -138,21 +137,9 @@ function shapesOf(lab: Lab, { sockets, send = "datagrams" }: Clients): LoadShape
   return sockets.map((sockets, i) => ({ cpu: lab.cpu(i), sockets, inFlight, send }));
 }
 
-async function killInTurn({ own }: OwnTarget, signal: AbortSignal): Promise<void> {
-  for (let kills = 0; kills < MAX_KILLS; kills++) {
-    try {
-      await sleep(KILL_INTERVAL_MS, signal);
-    } catch {
-      return;
-    }
-    // They come in the order of their start.
-    const [oldest] = await own.server.workerPids();
-    try {
-      if (oldest !== undefined) Deno.kill(oldest, "SIGKILL");
-    } catch {
-      // It has ended.
-    }
-  }
+async function killOldestWorker({ own }: OwnTarget): Promise<void> {
+  const [oldest] = await own.server.workerPids();
+  if (oldest !== undefined) killIfAlive(oldest);
 }
 
 /** The share of replies that were refusals while there were ids. */

@@ -1,12 +1,12 @@
 import { denoCommand } from "../../testing/deno_process.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
+import { stop, unlessStopped } from "../stop.ts";
 import type { Sample } from "./figures.ts";
 import type { Lab } from "./lab.ts";
 import { runLoads } from "./run_loads.ts";
 import { type Section, subject } from "./section.ts";
 import { tableOf } from "./table.ts";
 import type { OwnTarget } from "./target.ts";
-import { unlessStopped } from "./unless_stopped.ts";
 
 const IN_FLIGHT = 64;
 /** The load generator in C, by how it sends requests that go out together. */
@@ -67,20 +67,20 @@ function serverOf(lab: Lab): Promise<OwnTarget> {
   return lab.own({ layout: "dense", workers: 1 });
 }
 
-async function runClient(lab: Lab, { ports, own: { ledger } }: OwnTarget, { prefetch, callers }: Use): Promise<Sample> {
-  const { seconds, signal } = lab.options;
+async function runClient(lab: Lab, { port, own: { ledger } }: OwnTarget, { prefetch, callers }: Use): Promise<Sample> {
+  const { seconds } = lab.options;
   await using directory = await TempDir.make();
   const path = `${directory.path}/ids`;
   const client = denoCommand({
     deno: ["run", "--quiet", "--unstable-net", "--allow-net", "--allow-ffi", `--allow-write=${path}`],
     program: "bench/report/client_process.ts",
-    args: [...[ports[0], prefetch, callers, seconds, ledger.step].map(String), path],
+    args: [...[port, prefetch, callers, seconds, ledger.step].map(String), path],
     cpu: lab.cpu(1),
     stdin: "null",
     stderr: "inherit",
-    signal,
+    signal: stop,
   });
-  const { success, stdout } = await unlessStopped(client.output(), signal);
+  const { success, stdout } = await unlessStopped(client.output());
   if (!success) throw new Error("the client has failed");
   ledger.addRanges(new BigUint64Array((await Deno.readFile(path)).buffer));
   return JSON.parse(new TextDecoder().decode(stdout));

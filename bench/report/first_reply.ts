@@ -1,6 +1,6 @@
 import { BASIC_REQUEST_BYTES, BASIC_SUCCESS_BYTES } from "../../lib/wire/protocol.ts";
 import { writeBasicRequest } from "../../lib/wire/request.ts";
-import { sleep, unlessStopped } from "./unless_stopped.ts";
+import { sleep, unlessStopped } from "../stop.ts";
 
 /** How often a server is asked, in ms. */
 const INTERVAL_MS = 2;
@@ -8,11 +8,9 @@ const INTERVAL_MS = 2;
 /**
  * Asks a server on this machine until it answers.
  *
- * @param port Its port.
- * @param signal When to stop asking.
  * @returns The id in its answer; `undefined` if it had none.
  */
-export async function firstReply(port: number, signal: AbortSignal): Promise<bigint | undefined> {
+export async function firstReply(port: number): Promise<bigint | undefined> {
   const request = new Uint8Array(BASIC_REQUEST_BYTES);
   writeBasicRequest(new DataView(request.buffer));
   const conn = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
@@ -20,7 +18,7 @@ export async function firstReply(port: number, signal: AbortSignal): Promise<big
   const timer = setInterval(ask, INTERVAL_MS);
   try {
     await ask();
-    const [reply] = await unlessStopped(conn.receive(), signal);
+    const [reply] = await unlessStopped(conn.receive());
     const isId = reply.length === BASIC_SUCCESS_BYTES;
     return isId ? new DataView(reply.buffer, reply.byteOffset).getBigUint64(1) : undefined;
   } finally {
@@ -32,14 +30,12 @@ export async function firstReply(port: number, signal: AbortSignal): Promise<big
 /**
  * Asks a server on this machine until it has an id.
  *
- * @param port Its port.
- * @param signal When to stop asking.
  * @returns The id.
  */
-export async function firstId(port: number, signal: AbortSignal): Promise<bigint> {
+export async function firstId(port: number): Promise<bigint> {
   for (;;) {
-    const id = await firstReply(port, signal);
+    const id = await firstReply(port);
     if (id !== undefined) return id;
-    await sleep(INTERVAL_MS, signal);
+    await sleep(INTERVAL_MS);
   }
 }

@@ -1,3 +1,4 @@
+import { sleep } from "../stop.ts";
 import type { Sample } from "./figures.ts";
 import { firstId, firstReply } from "./first_reply.ts";
 import type { Lab } from "./lab.ts";
@@ -6,7 +7,6 @@ import { loadShapes, runLoads } from "./run_loads.ts";
 import { type Section, subject } from "./section.ts";
 import { tableOf } from "./table.ts";
 import { type OwnOptions, type OwnTarget, startServer } from "./target.ts";
-import { sleep } from "./unless_stopped.ts";
 
 const SERVER: OwnOptions = { layout: "default", workers: 2 };
 const FULL_LOAD_IN_FLIGHT = 64;
@@ -61,36 +61,35 @@ export const IDLE: Section = {
 };
 
 async function measure(lab: Lab): Promise<Sample> {
-  await warmCache(lab);
-  const start = await measureStart(lab);
+  await warmCache();
+  const start = await measureStart();
   await using target = await lab.startOwn(SERVER);
   const idle = await measureIdle(lab, target);
   return { ...start, ...idle, ...await measureLoaded(lab, target) };
 }
 
-async function warmCache(lab: Lab): Promise<void> {
-  await using _server = await startServer(SERVER, lab.options.signal);
+async function warmCache(): Promise<void> {
+  await using _server = await startServer(SERVER);
 }
 
-async function measureStart(lab: Lab): Promise<Sample> {
-  const { signal } = lab.options;
+async function measureStart(): Promise<Sample> {
   const beginMs = performance.now();
-  await using server = await startServer(SERVER, signal);
+  await using server = await startServer(SERVER);
   const readyMs = performance.now() - beginMs;
-  await firstReply(server.ports[0], signal);
+  await firstReply(server.ports[0]);
   const firstReplyMs = performance.now() - beginMs;
-  await firstId(server.ports[0], signal);
+  await firstId(server.ports[0]);
   return { readyMs, firstReplyMs, firstIdMs: performance.now() - beginMs };
 }
 
 async function measureIdle(lab: Lab, target: OwnTarget): Promise<Sample> {
-  const { isQuick, signal } = lab.options;
+  const { isQuick } = lab.options;
   const seconds = isQuick ? lab.options.seconds : Math.max(lab.options.seconds, MIN_IDLE_SECONDS);
   const { server, workerPids } = target.own;
   const pids = [server.pid, ...workerPids];
-  await sleep(SETTLE_MS, signal);
+  await sleep(SETTLE_MS);
   const [beginMs, before] = [performance.now(), await threadSeconds(pids)];
-  await sleep(seconds * 1000, signal);
+  await sleep(seconds * 1000);
   const after = await threadSeconds(pids);
   const used = [...after].reduce((sum, [thread, seconds]) => sum + seconds - (before.get(thread) ?? 0), 0);
   const [supervisor, worker] = [await memoryOf(server.pid), await memoryOf(workerPids[0])];

@@ -1,9 +1,8 @@
 import { denoCommand } from "../../testing/deno_process.ts";
+import { stop, unlessStopped } from "../stop.ts";
 import type { Sample } from "./figures.ts";
-import type { Lab } from "./lab.ts";
 import type { Section } from "./section.ts";
 import { tableOf } from "./table.ts";
-import { unlessStopped } from "./unless_stopped.ts";
 
 /** As many ids an iteration of `peers_bench.ts` takes, and `fill()` and `nextRange()` of `simple_bench.ts`. */
 const BATCH = 1000;
@@ -25,7 +24,7 @@ export const IN_PROCESS: Section = {
   subjects(isQuick) {
     return (isQuick ? [SIMPLE] : [SIMPLE, PEERS]).map((file) => ({
       name: file,
-      measure: (lab) => runBench(lab, file),
+      measure: () => runBench(file),
     }));
   },
 
@@ -69,15 +68,14 @@ interface BenchReport {
   benches: { name: string; results: ({ ok: { p75: number } } | { failed: unknown })[] }[];
 }
 
-async function runBench(lab: Lab, file: string): Promise<Record<string, Sample>> {
-  const { signal } = lab.options;
+async function runBench(file: string): Promise<Record<string, Sample>> {
   const bench = denoCommand({
     deno: ["bench", "--json", "--config", "bench/deno.json", "-P"],
     program: `bench/${file}`,
     stdin: "null",
-    signal,
+    signal: stop,
   });
-  const { success, stdout, stderr } = await unlessStopped(bench.output(), signal);
+  const { success, stdout, stderr } = await unlessStopped(bench.output());
   if (!success) throw new Error(`${file} has failed: ${new TextDecoder().decode(stderr)}`);
   const { benches } = JSON.parse(new TextDecoder().decode(stdout)) as BenchReport;
   return Object.fromEntries(benches.map(({ name, results: [result] }) => {

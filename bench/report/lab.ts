@@ -1,7 +1,8 @@
 import type { Reference } from "../reference/build.ts";
-import type { ReferenceServerOptions } from "../reference/start_server.ts";
+import { type ReferenceServerOptions, startReferenceServer } from "../reference/start_server.ts";
+import { firstId } from "./first_reply.ts";
 import type { IdLedger } from "./id_ledger.ts";
-import { type OwnOptions, type OwnTarget, startOwn, startReference, type Target } from "./target.ts";
+import { type OwnOptions, type OwnTarget, startOwn, type Target } from "./target.ts";
 
 /** The settings that all measurements share. */
 export interface LabOptions {
@@ -13,8 +14,6 @@ export interface LabOptions {
   seconds: number;
   /** Whether a few figures will do. */
   isQuick: boolean;
-  /** When to stop. */
-  signal: AbortSignal;
 }
 
 /** Where the subjects of a section are measured: keeps the servers that they share, until it is disposed of. */
@@ -53,15 +52,15 @@ export class Lab implements AsyncDisposable {
 
   /** A server of this project's for one subject, which must dispose of it. */
   async startOwn(options: OwnOptions): Promise<OwnTarget> {
-    const target = await startOwn(options, this.options.signal);
+    const target = await startOwn(options);
     this.#ledgers.push(target.own.ledger);
     return target;
   }
 
   /** The server in C with these options, the same one every time. */
   inC(options: ReferenceServerOptions): Promise<Target> {
-    const program = this.reference.server;
-    return this.#shared(this.#inC, options, () => startReference(program, options, this.options.signal));
+    const { server } = this.reference;
+    return this.#shared(this.#inC, options, () => startReferenceServer(server, options));
   }
 
   /** How many ids have been received from this project's servers, none of them twice. */
@@ -74,9 +73,10 @@ export class Lab implements AsyncDisposable {
     const known = targets.get(key);
     if (known !== undefined) return known;
     const target = this.#stack.use(await start());
+    await firstId(target.port);
     // Linux may give a port that it has given to another one of this user's servers, if both would share it.
-    if ([...this.#own.values(), ...this.#inC.values()].some(({ ports }) => ports.includes(target.ports[0]))) {
-      throw new Error(`two servers got the port ${target.ports[0]}: try again`);
+    if ([...this.#own.values(), ...this.#inC.values()].some(({ port }) => port === target.port)) {
+      throw new Error(`two servers got the port ${target.port}: try again`);
     }
     targets.set(key, target);
     return target;

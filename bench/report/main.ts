@@ -7,6 +7,7 @@
 import { UsageError } from "../../lib/cli/flags.ts";
 import { allowedCpus } from "../../lib/placement/cpus.ts";
 import { buildReference } from "../reference/build.ts";
+import { stop } from "../stop.ts";
 import { Figures } from "./figures.ts";
 import type { LabOptions } from "./lab.ts";
 import { describeMachine } from "./machine.ts";
@@ -19,7 +20,6 @@ import { tablesOf, writeReport } from "./write_report.ts";
 /** As a shell says that a signal has ended a program. */
 const STOPPED = 130;
 
-const stop = stopSignal();
 try {
   await main(Deno.args);
 } catch (error) {
@@ -46,20 +46,10 @@ async function measureAll(options: ReportOptions, figures: Figures): Promise<Map
     cpus: (await allowedCpus()).cpus ?? [0],
     seconds,
     isQuick,
-    signal: stop,
   };
   const measured = new Map<Section, Measured>();
   for (const section of options.sections) {
     measured.set(section, await measureSection(section, lab, rounds, figures, (line) => console.error(line)));
   }
   return measured;
-}
-
-/** Aborts at the first signal that asks this process to stop, so that all that it has started ends. */
-function stopSignal(): AbortSignal {
-  const controller = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    Deno.addSignalListener(signal, () => controller.abort());
-  }
-  return controller.signal;
 }

@@ -2,7 +2,6 @@ import { killIfAlive, ServerProcess } from "../../testing/server_process.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 import { median, type Sample } from "./figures.ts";
 import { firstId } from "./first_reply.ts";
-import type { Lab } from "./lab.ts";
 import { type Section, subject } from "./section.ts";
 import { tableOf } from "./table.ts";
 
@@ -27,7 +26,7 @@ export const RESTART: Section = {
     `From the start of the next server's process, which is made at once, to its first id, in ms. Two workers, the ` +
     `default policy, a client that asks every 2 ms; of ${RESTARTS} restarts in each round.`,
 
-  subjects: (isQuick) => ROWS.map((row) => subject(row, (lab) => measure(lab, ENDS[row], isQuick ? 1 : RESTARTS))),
+  subjects: (isQuick) => ROWS.map((row) => subject(row, () => measure(ENDS[row], isQuick ? 1 : RESTARTS))),
 
   show: (figures) => ({
     tables: [tableOf(ROWS, {
@@ -46,20 +45,19 @@ export const RESTART: Section = {
   }),
 };
 
-async function measure(lab: Lab, end: (server: ServerProcess) => void | Promise<void>, count: number): Promise<Sample> {
-  const { signal } = lab.options;
+async function measure(end: (server: ServerProcess) => void | Promise<void>, count: number): Promise<Sample> {
   await using state = await TempDir.make();
   let server = await ServerProcess.start({ flags: FLAGS, state });
   try {
     const [port] = server.ports;
-    await firstId(port, signal);
+    await firstId(port);
     const timesMs: number[] = [];
     for (let restart = 0; restart < count; restart++) {
       await end(server);
       await server.ended();
       const beganMs = performance.now();
       server = await ServerProcess.spawn({ flags: FLAGS, state, port });
-      await firstId(port, signal);
+      await firstId(port);
       timesMs.push(performance.now() - beganMs);
       await server.says(/try it/);
     }

@@ -1,11 +1,11 @@
 import { TempDir } from "../../testing/temp_dir.ts";
 import { type LoadOptions, type LoadResult, runLoad } from "../reference/run_load.ts";
+import { sleep, unlessStopped } from "../stop.ts";
 import type { Sample } from "./figures.ts";
 import type { IdLedger } from "./id_ledger.ts";
 import type { Lab } from "./lab.ts";
 import { cpuSeconds } from "./process_stats.ts";
 import type { Target } from "./target.ts";
-import { sleep, unlessStopped } from "./unless_stopped.ts";
 
 /** Load processes that start this early in a second, in ms, all begin to measure with the next one. */
 const LATEST_START_MS = 350;
@@ -26,7 +26,7 @@ const MIN_WARM_UP_SECONDS = 0.5;
 const MAX_IN_FLIGHT_PER_SOCKET = 64;
 
 /** The task of one load process. */
-export type LoadShape = Omit<LoadOptions, "ports" | "seconds" | "warmup" | "ids">;
+export type LoadShape = Omit<LoadOptions, "port" | "seconds" | "warmup" | "ids">;
 
 /** How long load is to run. */
 export interface LoadTimes {
@@ -95,24 +95,23 @@ export async function runLoads(
 }
 
 async function runOnce(lab: Lab, target: Target, shapes: LoadShape[], times: LoadTimes) {
-  const { isQuick, signal } = lab.options;
+  const { isQuick } = lab.options;
   const { seconds = lab.options.seconds } = times;
   const warmUpSeconds = isQuick ? MIN_WARM_UP_SECONDS : times.warmUpSeconds ?? MIN_WARM_UP_SECONDS;
   const program = lab.reference.load;
   await using directory = await TempDir.make();
-  await sleep(msUntilStart(), signal);
+  await sleep(msUntilStart());
   const beginMs = Math.ceil(Date.now() / 1000 + warmUpSeconds) * 1000;
   // The ids of the server in C are kept as well, so that the load generator has the same to do; nobody checks them.
   const runs = shapes.map((shape, i) =>
-    runLoad(program, { ports: target.ports, seconds, warmup: warmUpSeconds, ids: `${directory.path}/${i}`, ...shape })
+    runLoad(program, { port: target.port, seconds, warmup: warmUpSeconds, ids: `${directory.path}/${i}`, ...shape })
   );
   const [cpu, ...results] = await unlessStopped(
-    Promise.all([cpuShares(target, beginMs + MARGIN_MS, beginMs + seconds * 1000 - MARGIN_MS, signal), ...runs]),
-    signal,
+    Promise.all([cpuShares(target, beginMs + MARGIN_MS, beginMs + seconds * 1000 - MARGIN_MS), ...runs]),
   );
-  for (const [i, { protocol, invalid }] of results.entries()) {
+  for (const [i, { invalid }] of results.entries()) {
     if (invalid > 0) throw new Error(`${invalid} answers were none that the protocol allows`);
-    if (target.own !== undefined) await addTo(target.own.ledger, `${directory.path}/${i}`, protocol);
+    if (target.own !== undefined) await addTo(target.own.ledger, `${directory.path}/${i}`, shapes[i].protocol);
   }
   return { results, cpu };
 }
@@ -129,17 +128,12 @@ interface CpuShares {
 }
 
 /** Measures them between two times of the clock; only of this project's server. */
-async function cpuShares(
-  { own }: Target,
-  beginMs: number,
-  endMs: number,
-  signal: AbortSignal,
-): Promise<CpuShares | undefined> {
+async function cpuShares({ own }: Target, beginMs: number, endMs: number): Promise<CpuShares | undefined> {
   if (own === undefined) return undefined;
   const read = () => Promise.all([performance.now() / 1000, cpuSeconds(own.workerPids), cpuSeconds([own.server.pid])]);
-  await sleep(beginMs - Date.now(), signal);
+  await sleep(beginMs - Date.now());
   const before = await read();
-  await sleep(endMs - Date.now(), signal);
+  await sleep(endMs - Date.now());
   const after = await read();
   const [elapsed, workers, supervisor] = after.map((value, i) => value - before[i]);
   // Else the machine was stopped, and this is not about the measured seconds.
@@ -157,10 +151,10 @@ function cpuFigures(shares: CpuShares | undefined, repliesPerSecond: number): Sa
   };
 }
 
-async function addTo(ledger: IdLedger, path: string, protocol: LoadResult["protocol"]): Promise<void> {
+async function addTo(ledger: IdLedger, path: string, protocol: LoadShape["protocol"]): Promise<void> {
   const words = new BigUint64Array((await Deno.readFile(path)).buffer);
-  if (protocol === "basic") ledger.addIds(words);
-  else ledger.addRanges(words);
+  if (protocol === "range") ledger.addRanges(words);
+  else ledger.addIds(words);
 }
 
 /** The sums of the seconds that all of them measured. */
@@ -185,7 +179,8 @@ function loadFigures(results: LoadResult[], perSecond: LoadSecond[]): Sample {
     p99Us: longest(({ latencyUs }) => latencyUs?.p99),
     p999Us: longest(({ latencyUs }) => latencyUs?.p999),
     // How late the load generator was itself, which counts as the server's; only where requests come at a rate.
-    ...results[0].rate > 0 && { sendDelayP99Us: longest(({ sendDelayUs }) => sendDelayUs?.p99) },
+    ...results.some(({ sendDelayUs }) => sendDelayUs !== null) &&
+      { sendDelayP99Us: longest(({ sendDelayUs }) => sendDelayUs?.p99) },
     lost: results.reduce((sum, { lost }) => sum + lost, 0),
     loadCpuShare: longest(({ cpuUtilization }) => cpuUtilization),
   };

@@ -1,13 +1,11 @@
 import { type LayoutName, LAYOUTS } from "../../lib/id/presets.ts";
 import { ServerProcess } from "../../testing/server_process.ts";
-import { type ReferenceServerOptions, startReferenceServer } from "../reference/start_server.ts";
 import { firstId } from "./first_reply.ts";
 import { IdLedger } from "./id_ledger.ts";
-import { unlessStopped } from "./unless_stopped.ts";
 
 /** A server that is measured. Disposing of it ends it. */
 export interface Target extends AsyncDisposable {
-  readonly ports: number[];
+  readonly port: number;
   readonly own?: OwnServer;
 }
 
@@ -31,47 +29,19 @@ export interface OwnOptions {
 }
 
 /** Starts this project's server with a state of its own, as a user does, and waits until it has ids. */
-export async function startOwn(options: OwnOptions, signal: AbortSignal): Promise<OwnTarget> {
-  const server = await startServer(options, signal);
-  return await orDispose(server, async () => {
-    const ledger = new IdLedger(1n << BigInt(LAYOUTS[options.layout].sequenceShift));
-    ledger.addIds(BigUint64Array.of(await firstId(server.ports[0], signal)));
-    const own = { server, workerPids: await server.workerPids(), ledger };
-    return { ports: server.ports, own, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
-  });
+export async function startOwn(options: OwnOptions): Promise<OwnTarget> {
+  await using stack = new AsyncDisposableStack();
+  const server = stack.use(await startServer(options));
+  const port = server.ports[0];
+  const ledger = new IdLedger(1n << BigInt(LAYOUTS[options.layout].sequenceShift));
+  ledger.addIds(BigUint64Array.of(await firstId(port)));
+  const own = { server, workerPids: await server.workerPids(), ledger };
+  const kept = stack.move();
+  return { port, own, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
 /** Starts this project's server, and waits until it says that it serves. */
-export async function startServer({ layout, workers }: OwnOptions, signal: AbortSignal): Promise<ServerProcess> {
-  signal.throwIfAborted();
+export function startServer({ layout, workers }: OwnOptions): Promise<ServerProcess> {
   const flags = ["--layout", layout, ...workers === undefined ? [] : ["--workers", String(workers)]];
-  const server = await ServerProcess.spawn({ flags });
-  return await orDispose(server, async () => {
-    await unlessStopped(server.says(/try it/), signal);
-    return server;
-  });
-}
-
-/** Starts the server in C, and waits until it has ids. */
-export async function startReference(
-  program: string,
-  options: ReferenceServerOptions,
-  signal: AbortSignal,
-): Promise<Target> {
-  signal.throwIfAborted();
-  const server = await startReferenceServer(program, options);
-  return await orDispose(server, async () => {
-    await firstId(server.ports[0], signal);
-    return server;
-  });
-}
-
-/** Does something with a server, and ends the server if that fails. */
-async function orDispose<T>(server: AsyncDisposable, use: () => Promise<T>): Promise<T> {
-  try {
-    return await use();
-  } catch (error) {
-    await server[Symbol.asyncDispose]();
-    throw error;
-  }
+  return ServerProcess.start({ flags });
 }
