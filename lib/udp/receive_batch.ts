@@ -161,9 +161,12 @@ export class ReceiveBatch {
     return messages;
   }
 
-  /** Whether the last {@linkcode receive} failed: the next one should wait a little. */
+  /**
+   * Whether {@linkcode receive} has failed again: the next one should wait a little. (A single failure may be a datagram
+   * that came right after the timeout.)
+   */
   get isFailing(): boolean {
-    return this.#failures > 0;
+    return this.#failures > 1;
   }
 
   /**
