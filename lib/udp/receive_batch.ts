@@ -162,8 +162,8 @@ export class ReceiveBatch {
   }
 
   /**
-   * Whether {@linkcode receive} has failed again: the next one should wait a little. (A single failure may be a datagram
-   * that came right after the timeout.)
+   * Whether {@linkcode receive} has failed again: the next one should wait a little. (A single failure may be a
+   * datagram that came right after the timeout.)
    */
   get isFailing(): boolean {
     return this.#failures > 1;
