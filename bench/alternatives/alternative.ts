@@ -15,20 +15,20 @@ export interface Alternative {
   measure(seconds: number): AsyncIterable<AlternativeResult>;
 }
 
-/** One way to use an alternative, and how fast that was. The name and `inFlight` together tell it from the others. */
-export interface AlternativeResult {
-  /** The request, and the settings of the service. */
+/** One way to use an alternative, and how fast that was. */
+export interface AlternativeResult extends Speed {
+  /** The request, the settings of the service, and how many requests were in flight, over all connections. */
   name: string;
   /** The data that it keeps when it crashes, in one line. */
-  what: string;
-  /** Ids given out a second. */
+  keeps: string;
   idsPerSecond: number;
-  /** Requests answered a second. */
-  requestsPerSecond: number;
-  /** How long half of the requests took at most, in us, as its load generator saw it. */
+}
+
+/** How fast requests were answered, as the load generator of an alternative saw it. */
+export interface Speed {
+  repliesPerSecond: number;
+  /** How long half of the requests took at most, in us. */
   p50Us: number;
   /** How long 99 % of them took at most, in us. */
   p99Us: number;
-  /** How many requests were under way at once, over all connections. */
-  inFlight: number;
 }

@@ -1,6 +1,6 @@
 import { TempDir } from "../../testing/temp_dir.ts";
-import type { Alternative, AlternativeResult } from "./alternative.ts";
-import { missingCommands } from "./find_command.ts";
+import type { Alternative, Speed } from "./alternative.ts";
+import { missingPrograms } from "./missing_programs.ts";
 import { runProgram, ServerProgram } from "./programs.ts";
 
 /** How the service runs, and how it is asked. */
@@ -26,9 +26,7 @@ const WARM_UP_SECONDS = 1;
 export const HTTP: Alternative = {
   name: "HTTP",
 
-  missing() {
-    return missingCommands({ wrk: "wrk" });
-  },
+  missing: () => missingPrograms({ wrk: "wrk" }),
 
   async *measure(seconds) {
     for (const use of USES) {
@@ -37,13 +35,12 @@ export const HTTP: Alternative = {
       const url = server.printed.match(/http:\S+/)?.[0] as string;
       for (const connections of use.connections) {
         await benchmark(url, connections, WARM_UP_SECONDS);
-        const result = await benchmark(url, connections, seconds);
+        const speed = await benchmark(url, connections, seconds);
         yield {
-          name: use.name,
-          what: "reserved seconds, in SQLite: none is repeated",
-          idsPerSecond: result.requestsPerSecond,
-          ...result,
-          inFlight: connections,
+          name: `${use.name}, ${connections} in flight`,
+          keeps: "reserved seconds, in SQLite: none is repeated",
+          idsPerSecond: speed.repliesPerSecond,
+          ...speed,
         };
       }
     }
@@ -63,16 +60,12 @@ function startServer(directory: string, { workers, flags }: Use): Promise<Server
   });
 }
 
-async function benchmark(
-  url: string,
-  connections: number,
-  seconds: number,
-): Promise<Pick<AlternativeResult, "requestsPerSecond" | "p50Us" | "p99Us">> {
+async function benchmark(url: string, connections: number, seconds: number): Promise<Speed> {
   const threads = Math.min(connections, CPUS);
   const script = new URL("./wrk_report.lua", import.meta.url).pathname;
   const load = ["-c", connections, "-t", threads, "-d", seconds].map(String);
   const printed = await runProgram(["wrk", ...load, "-s", script, url]);
   const { requests, durationUs, p50Us, p99Us, errors } = JSON.parse(printed.trim().split("\n").at(-1) ?? "");
   if (errors > 0) throw new Error(`${errors} of ${requests} HTTP requests failed`);
-  return { requestsPerSecond: requests / durationUs * 1e6, p50Us, p99Us };
+  return { repliesPerSecond: requests / durationUs * 1e6, p50Us, p99Us };
 }

@@ -1,12 +1,12 @@
 import { TempDir } from "../../testing/temp_dir.ts";
-import type { Alternative, AlternativeResult } from "./alternative.ts";
-import { findCommand, missingCommands } from "./find_command.ts";
-import { runProgram, ServerProgram, startOnFreePort } from "./programs.ts";
+import type { Alternative, Speed } from "./alternative.ts";
+import { missingPrograms } from "./missing_programs.ts";
+import { freePort, runProgram, ServerProgram } from "./programs.ts";
 
 /** A sequence, and how it is asked for ids. */
 interface Use {
   name: string;
-  what: string;
+  keeps: string;
   /** The options of CREATE SEQUENCE. */
   options: string;
   idsPerRequest: number;
@@ -18,21 +18,22 @@ const LOGGED_AHEAD =
 const USES: Use[] = [
   {
     name: "nextval",
-    what: LOGGED_AHEAD,
+    keeps: LOGGED_AHEAD,
     options: "",
     idsPerRequest: 1,
     connections: [1, 64],
   },
   {
     name: "nextval, cache 100",
-    what: "as without a cache, 100 ids for a connection at once: more are skipped, and they are not given out in order",
+    keeps:
+      "as without a cache, 100 ids for a connection at once: more are skipped, and they are not given out in order",
     options: "CACHE 100",
     idsPerRequest: 1,
     connections: [64],
   },
   {
     name: "nextval, increment by 1000",
-    what: LOGGED_AHEAD,
+    keeps: LOGGED_AHEAD,
     options: "INCREMENT BY 1000",
     idsPerRequest: 1000,
     connections: [64],
@@ -63,52 +64,54 @@ export const POSTGRES: Alternative = {
 
   async missing() {
     const packages = { initdb: "postgresql", postgres: "postgresql", pgbench: "postgresql", psql: "postgresql-client" };
-    return await missingCommands(packages, await debianDirectories());
+    return await missingPrograms(packages, await debianPath());
   },
 
   async *measure(seconds) {
     await using directory = await TempDir.make();
-    const password = crypto.randomUUID();
-    await makeCluster(directory.path, password);
-    const [port, server] = await startServer(directory.path);
-    await using _server = server;
-
+    const { path } = directory;
     const env = {
-      ...{ PGHOST: "127.0.0.1", PGPORT: String(port) },
-      ...{ PGUSER: "postgres", PGPASSWORD: password, PGDATABASE: "postgres" },
+      ...{ ...await debianPath(), PGHOST: "127.0.0.1", PGPORT: freePort() },
+      ...{ PGUSER: "postgres", PGPASSWORD: crypto.randomUUID(), PGDATABASE: "postgres" },
     };
-    for (const [i, use] of USES.entries()) {
-      await runProgram([await command("psql"), "-qc", `CREATE SEQUENCE ids_${i} ${use.options}`], { env });
-      const script = `${directory.path}/${i}.sql`;
+    await makeCluster(path, env);
+    await using _server = await startServer(path, env);
+    for (const [i, { name, keeps, options, idsPerRequest, connections }] of USES.entries()) {
+      await runProgram(["psql", "-qc", `CREATE SEQUENCE ids_${i} ${options}`], { env });
+      const script = `${path}/${i}.sql`;
       await Deno.writeTextFile(script, `SELECT nextval('ids_${i}');\n${READ_CLOCK}\n`);
-      for (const connections of use.connections) {
-        const load = { script, connections, env };
-        await benchmark(directory.path, { ...load, seconds: WARM_UP_SECONDS });
-        yield resultOf(use, connections, await benchmark(directory.path, { ...load, seconds }));
+      for (const count of connections) {
+        await benchmark(path, script, count, WARM_UP_SECONDS, env);
+        const speed = await benchmark(path, script, count, seconds, env);
+        const idsPerSecond = speed.repliesPerSecond * idsPerRequest;
+        yield { name: `PostgreSQL ${name}, ${count} in flight`, keeps, idsPerSecond, ...speed };
       }
     }
   },
 };
 
-async function makeCluster(directory: string, password: string): Promise<void> {
+/** The environment of the programs: where they are, and for the clients how to connect. */
+interface Environment extends Record<string, string> {
+  PGPORT: string;
+  PGPASSWORD: string;
+}
+
+async function makeCluster(directory: string, env: Environment): Promise<void> {
   const passwordFile = `${directory}/password`;
-  await Deno.writeTextFile(passwordFile, password);
+  await Deno.writeTextFile(passwordFile, env.PGPASSWORD);
   const user = serverUser();
   if (user !== undefined) await runProgram(["chown", "--recursive", `${user}:`, directory]);
   const access = ["--username=postgres", "--auth=scram-sha-256", `--pwfile=${passwordFile}`];
-  await runProgram([await command("initdb"), `--pgdata=${directory}/data`, "--no-locale", ...access], { user });
+  await runProgram(["initdb", `--pgdata=${directory}/data`, "--no-locale", ...access], { user, env });
 }
 
-async function startServer(directory: string): Promise<[port: number, server: ServerProgram]> {
-  const postgres = await command("postgres");
-  return await startOnFreePort((port) => {
-    const address = ["-h", "127.0.0.1", "-p", String(port), "-k", ""];
-    const flags = ["-D", `${directory}/data`, "-N", String(MAX_CONNECTIONS), ...address];
-    return ServerProgram.start([postgres, ...flags], {
-      isReady: (printed) => printed.includes("database system is ready to accept connections"),
-      stopSignal: "SIGINT", // a "fast" shutdown: it does not wait for clients
-      user: serverUser(),
-    });
+function startServer(directory: string, env: Environment): Promise<ServerProgram> {
+  const address = ["-h", "127.0.0.1", "-p", env.PGPORT, "-k", ""];
+  return ServerProgram.start(["postgres", "-D", `${directory}/data`, "-N", String(MAX_CONNECTIONS), ...address], {
+    isReady: (printed) => printed.includes("database system is ready to accept connections"),
+    stopSignal: "SIGINT", // a "fast" shutdown: it does not wait for clients
+    user: serverUser(),
+    env,
   });
 }
 
@@ -117,35 +120,25 @@ function serverUser(): string | undefined {
   return Deno.uid() === 0 ? "postgres" : undefined;
 }
 
-/** The task of pgbench. */
-interface Load {
-  script: string;
-  connections: number;
-  seconds: number;
-  env: Record<string, string>;
-}
-
-/** The result of pgbench. */
-interface Found {
-  requestsPerSecond: number;
-  /** In us, ascending. */
-  latencies: Float64Array;
-}
-
-async function benchmark(directory: string, { script, connections, seconds, env }: Load): Promise<Found> {
+async function benchmark(
+  directory: string,
+  script: string,
+  connections: number,
+  seconds: number,
+  env: Environment,
+): Promise<Speed> {
   const logs = await Deno.makeTempDir({ dir: directory });
   const threads = Math.min(connections, navigator.hardwareConcurrency);
   const printed = await runProgram([
-    ...[await command("pgbench"), "--no-vacuum", "--protocol=prepared", `--file=${script}`],
+    ...["pgbench", "--no-vacuum", "--protocol=prepared", `--file=${script}`],
     ...[`--client=${connections}`, `--jobs=${threads}`, `--time=${seconds}`],
     ...["--log", `--log-prefix=${logs}/log`, `--sampling-rate=${SAMPLING_RATE}`],
   ], { env });
-  const requestsPerSecond = Number(printed.match(/^tps = ([0-9.]+)/m)?.[1]);
-  if (!(requestsPerSecond > 0)) throw new Error(`pgbench has measured nothing: ${printed.trim()}`);
-  return {
-    requestsPerSecond,
-    latencies: await readLatencies(logs),
-  };
+  const repliesPerSecond = Number(printed.match(/^tps = ([0-9.]+)/m)?.[1]);
+  if (!(repliesPerSecond > 0)) throw new Error(`pgbench has measured nothing: ${printed.trim()}`);
+  const latencies = await readLatencies(logs);
+  const quantile = (share: number) => latencies[Math.floor(latencies.length * share)];
+  return { repliesPerSecond, p50Us: quantile(0.5), p99Us: quantile(0.99) };
 }
 
 /** Reads pgbench's logs, a file a thread, a request a line; the third column is its latency in us. */
@@ -159,29 +152,10 @@ async function readLatencies(logs: string): Promise<Float64Array> {
   return Float64Array.from(latencies).sort();
 }
 
-function resultOf(use: Use, connections: number, { requestsPerSecond, latencies }: Found): AlternativeResult {
-  return {
-    name: `PostgreSQL ${use.name}`,
-    what: use.what,
-    idsPerSecond: requestsPerSecond * use.idsPerRequest,
-    requestsPerSecond,
-    p50Us: latencies[Math.floor(latencies.length * 0.5)],
-    p99Us: latencies[Math.floor(latencies.length * 0.99)],
-    inFlight: connections,
-  };
-}
-
-async function command(name: string): Promise<string> {
-  return await findCommand(name, await debianDirectories()) ?? name;
-}
-
-/** Where Debian keeps the programs of each version, the newest first: most of them are not in PATH. */
-async function debianDirectories(): Promise<string[]> {
+/** PATH with the directories where Debian keeps the programs of each version, the newest first. */
+async function debianPath(): Promise<{ PATH: string }> {
   const parent = "/usr/lib/postgresql";
-  try {
-    const versions = await Array.fromAsync(Deno.readDir(parent), ({ name }) => name);
-    return versions.sort((a, b) => Number(b) - Number(a)).map((version) => `${parent}/${version}/bin`);
-  } catch {
-    return [];
-  }
+  const versions = await Array.fromAsync(Deno.readDir(parent), ({ name }) => name).catch(() => []);
+  const directories = versions.sort((a, b) => Number(b) - Number(a)).map((version) => `${parent}/${version}/bin`);
+  return { PATH: [...directories, Deno.env.get("PATH") ?? ""].join(":") };
 }

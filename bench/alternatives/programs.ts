@@ -1,11 +1,5 @@
-import { within } from "../../testing/within.ts";
+import { until, within } from "../../testing/within.ts";
 import { stop } from "../stop.ts";
-
-/** How long a server may take to end after its stop signal, in ms, before it is killed. */
-const STOP_LIMIT_MS = 10_000;
-
-/** How often to try a free port: another process may take it between the question and the use. */
-const PORT_ATTEMPTS = 3;
 
 /** How to start a child process. */
 export interface ChildOptions {
@@ -32,7 +26,7 @@ export interface ServerOptions extends ChildOptions {
  */
 export async function runProgram(command: string[], options: ChildOptions = {}): Promise<string> {
   stop.throwIfAborted();
-  const output = await childCommand(command, "SIGKILL", options, stop).output();
+  const output = await childCommand(command, "SIGKILL", { ...options, signal: stop }).output();
   stop.throwIfAborted();
   const [stdout, stderr] = [output.stdout, output.stderr].map((bytes) => new TextDecoder().decode(bytes));
   if (!output.success) throw new Error(`${command[0]} failed: ${(stderr + stdout).trim()}`);
@@ -45,16 +39,14 @@ export class ServerProgram implements AsyncDisposable {
   printed = "";
   readonly #child: Deno.ChildProcess;
   readonly #stopSignal: Deno.Signal;
-  readonly #ready = Promise.withResolvers<void>();
   readonly #read: Promise<unknown>;
+  #isRunning = true;
 
   private constructor(command: string[], options: ServerOptions) {
     this.#child = childCommand(command, options.stopSignal, options).spawn();
     this.#stopSignal = options.stopSignal;
-    const { stdout, stderr } = this.#child;
-    this.#read = Promise.all([stdout, stderr].map((stream) => this.#readFrom(stream, options.isReady)));
-    this.#read.then(() => this.#ready.reject(new Error(`${command[0]} ended: ${this.printed.trim()}`)));
-    this.#ready.promise.catch(() => {}); // Once the server is ready, nobody waits for this promise.
+    this.#read = Promise.all([this.#child.stdout, this.#child.stderr].map((stream) => this.#readFrom(stream)));
+    this.#read.then(() => this.#isRunning = false);
   }
 
   /**
@@ -63,61 +55,32 @@ export class ServerProgram implements AsyncDisposable {
    * @throws {Error} If it ends before; with its output.
    */
   static async start(command: string[], options: ServerOptions): Promise<ServerProgram> {
-    const program = new ServerProgram(command, options);
-    try {
-      await within(`${command[0]} is ready`, program.#ready.promise);
-      return program;
-    } catch (error) {
-      await program[Symbol.asyncDispose]();
-      throw error;
-    }
+    await using stack = new AsyncDisposableStack();
+    const program = stack.use(new ServerProgram(command, options));
+    await until(`${command[0]} is ready`, () => {
+      if (!program.#isRunning) throw new Error(`${command[0]} ended: ${program.printed.trim()}`);
+      return options.isReady(program.printed);
+    });
+    stack.move();
+    return program;
   }
 
   /** Stops it, and waits until it has ended. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#kill(this.#stopSignal);
-    const timer = setTimeout(() => this.#kill("SIGKILL"), STOP_LIMIT_MS);
+    if (this.#isRunning) this.#child.kill(this.#stopSignal);
+    await within("the server ends", this.#read);
     await this.#child.status;
-    clearTimeout(timer);
-    await this.#read;
   }
 
-  #kill(signal: Deno.Signal): void {
-    try {
-      this.#child.kill(signal);
-    } catch {
-      // It has ended.
-    }
-  }
-
-  async #readFrom(stream: ReadableStream<Uint8Array<ArrayBuffer>>, isReady: ServerOptions["isReady"]) {
-    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-      this.printed += text;
-      if (isReady(this.printed)) this.#ready.resolve();
-    }
+  async #readFrom(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) this.printed += text;
   }
 }
 
-/**
- * Starts a server that cannot take port 0 on a TCP port of 127.0.0.1 that the kernel gives.
- *
- * @param start Starts it on that port.
- * @returns The port and the server.
- */
-export async function startOnFreePort<T>(start: (port: number) => Promise<T>): Promise<[port: number, server: T]> {
-  for (let attempt = 1;; attempt++) {
-    try {
-      const port = freePort();
-      return [port, await start(port)];
-    } catch (error) {
-      if (attempt === PORT_ATTEMPTS || !/address already in use/i.test(String(error))) throw error;
-    }
-  }
-}
-
-function freePort(): number {
+/** A TCP port of 127.0.0.1 that is free now, for a server that cannot take port 0. */
+export function freePort(): string {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
+  return String(listener.addr.port);
 }
 
 /**
@@ -127,8 +90,7 @@ function freePort(): number {
 function childCommand(
   [program, ...args]: string[],
   deathSignal: Deno.Signal,
-  { user, env = {} }: ChildOptions,
-  signal?: AbortSignal,
+  { user, env = {}, signal }: ChildOptions & { signal?: AbortSignal },
 ): Deno.Command {
   const identity = user === undefined ? [] : ["--reuid", user, "--regid", user, "--init-groups"];
   return new Deno.Command("setpriv", {

@@ -1,12 +1,12 @@
 import { TempDir } from "../../testing/temp_dir.ts";
-import type { Alternative, AlternativeResult } from "./alternative.ts";
-import { missingCommands } from "./find_command.ts";
-import { runProgram, ServerProgram, startOnFreePort } from "./programs.ts";
+import type { Alternative, Speed } from "./alternative.ts";
+import { missingPrograms } from "./missing_programs.ts";
+import { freePort, runProgram, ServerProgram } from "./programs.ts";
 
 /** How much Redis keeps when it crashes. */
 interface Persistence {
   name: string;
-  what: string;
+  keeps: string;
   flags: string[];
   uses: Use[];
 }
@@ -32,19 +32,19 @@ const USES: Use[] = [
 const PERSISTENCES: Persistence[] = [
   {
     name: "no persistence",
-    what: "nothing: after a restart, all ids are given out again",
+    keeps: "nothing: after a restart, all ids are given out again",
     flags: ["--appendonly", "no"],
     uses: USES,
   },
   {
     name: "appendfsync everysec",
-    what: "all but the last second or two: after a power failure, the ids of those are given out again",
+    keeps: "all but the last second or two: after a power failure, the ids of those are given out again",
     flags: ["--appendonly", "yes", "--appendfsync", "everysec"],
     uses: [INCR_64],
   },
   {
     name: "appendfsync always",
-    what: "all: each id is flushed to the disk before it is given out, with those of all requests that came meanwhile",
+    keeps: "all: each id is flushed to the disk before it is given out, with those of all requests that came meanwhile",
     flags: ["--appendonly", "yes", "--appendfsync", "always"],
     uses: USES,
   },
@@ -60,66 +60,56 @@ const TRIAL_SECONDS = 0.25;
 export const REDIS: Alternative = {
   name: "Redis",
 
-  missing() {
-    return missingCommands({ "redis-server": "redis-server", "redis-benchmark": "redis-tools" });
-  },
+  missing: () => missingPrograms({ "redis-server": "redis-server", "redis-benchmark": "redis-tools" }),
 
   async *measure(seconds) {
-    for (const persistence of PERSISTENCES) {
+    for (const { name, keeps, flags, uses } of PERSISTENCES) {
       await using directory = await TempDir.make();
-      const [port, server] = await startServer(directory.path, persistence.flags);
-      await using _server = server;
-      for (const use of persistence.uses) yield await measureUse(port, persistence, use, seconds);
+      const port = freePort();
+      await using _server = await startServer(directory.path, port, flags);
+      for (const use of uses) {
+        const speed = await measureUse(port, use, seconds);
+        yield { name: `Redis ${nameOf(use)}, ${name}, ${inFlightOf(use)} in flight`, keeps, ...speed };
+      }
     }
   },
 };
 
-function startServer(directory: string, flags: string[]): Promise<[port: number, server: ServerProgram]> {
-  return startOnFreePort((port) => {
-    const place = ["--bind", "127.0.0.1", "--port", String(port), "--dir", directory];
-    return ServerProgram.start(["redis-server", ...place, "--save", "", ...flags], {
-      isReady: (printed) => printed.includes("Ready to accept connections"),
-      stopSignal: "SIGTERM",
-    });
+function startServer(directory: string, port: string, flags: string[]): Promise<ServerProgram> {
+  const place = ["--bind", "127.0.0.1", "--port", port, "--dir", directory];
+  return ServerProgram.start(["redis-server", ...place, "--save", "", ...flags], {
+    isReady: (printed) => printed.includes("Ready to accept connections"),
+    stopSignal: "SIGTERM",
   });
 }
 
-async function measureUse(
-  port: number,
-  { name, what }: Persistence,
-  use: Use,
-  seconds: number,
-): Promise<AlternativeResult> {
-  const { command, idsPerRequest, connections, pipeline } = use;
-  const inFlight = connections * pipeline;
-  const run = (requests: number) => benchmark(port, use, requests);
-
-  // redis-benchmark is told how many requests to make, not for how long: the trial runs say how many that are.
-  let requests = inFlight * 10;
-  let trial = await run(requests);
-  while (!(requests / trial.requestsPerSecond >= TRIAL_SECONDS)) trial = await run(requests *= 4);
-  const result = await run(Math.ceil(trial.requestsPerSecond * seconds));
-
-  const asked = command === "INCR" ? "INCR" : `INCRBY ${idsPerRequest}`;
-  const pipelined = pipeline === 1 ? "" : `, pipelines of ${pipeline}`;
-  return {
-    name: `Redis ${asked}${pipelined}, ${name}`,
-    what,
-    ...result,
-    idsPerSecond: result.requestsPerSecond * idsPerRequest,
-    inFlight,
-  };
+function nameOf({ command, idsPerRequest, pipeline }: Use): string {
+  return (command === "INCR" ? "INCR" : `INCRBY ${idsPerRequest}`) +
+    (pipeline === 1 ? "" : `, pipelines of ${pipeline}`);
 }
 
-async function benchmark(port: number, use: Use, requests: number) {
+function inFlightOf({ connections, pipeline }: Use): number {
+  return connections * pipeline;
+}
+
+async function measureUse(port: string, use: Use, seconds: number): Promise<Speed & { idsPerSecond: number }> {
+  // redis-benchmark is told how many requests to make, not for how long: the trial runs say how many that are.
+  let requests = inFlightOf(use) * 10;
+  let trial = await benchmark(port, use, requests);
+  while (!(requests / trial.repliesPerSecond >= TRIAL_SECONDS)) trial = await benchmark(port, use, requests *= 4);
+  const speed = await benchmark(port, use, Math.ceil(trial.repliesPerSecond * seconds));
+  return { ...speed, idsPerSecond: speed.repliesPerSecond * use.idsPerRequest };
+}
+
+async function benchmark(port: string, use: Use, requests: number): Promise<Speed> {
   const { command, idsPerRequest, connections, pipeline } = use;
   const load = ["-c", connections, "-P", pipeline, "-n", requests].map(String);
   const asked = command === "INCR" ? ["INCR", "ids"] : ["INCRBY", "ids", String(idsPerRequest)];
-  const csv = await runProgram(["redis-benchmark", "-p", String(port), ...load, "--csv", ...asked]);
+  const csv = await runProgram(["redis-benchmark", "-p", port, ...load, "--csv", ...asked]);
   const [names, values] = csv.trim().split("\n").map((line) => line.slice(1, -1).split('","'));
   const value = (name: string) => Number(values[names.indexOf(name)]);
   return {
-    requestsPerSecond: value("rps"),
+    repliesPerSecond: value("rps"),
     p50Us: value("p50_latency_ms") * 1000,
     p99Us: value("p99_latency_ms") * 1000,
   };

@@ -110,10 +110,9 @@ async function measureWays(alternative: Alternative, lab: Lab, maxWays: number):
   const samples: Record<string, Sample> = {};
   try {
     for await (const result of alternative.measure(lab.options.seconds)) {
-      const { name, what, idsPerSecond, requestsPerSecond, p50Us, p99Us, inFlight } = result;
-      const row = `${name}, ${inFlight} in flight`;
-      keeps.set(row, what);
-      samples[row] = { repliesPerSecond: requestsPerSecond, idsPerSecond, p50Us, p99Us };
+      const { name, keeps: kept, ...sample } = result;
+      keeps.set(name, kept);
+      samples[name] = sample;
       if (Object.keys(samples).length === maxWays) break;
     }
   } catch (error) {
