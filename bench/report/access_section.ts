@@ -44,11 +44,7 @@ export const ACCESS: Section = {
       "us a request": (row) => figures.text(row, "usPerRequest"),
       "requests/s of CPU": (row) => figures.text(row, "requestsPerSecond"),
     })],
-    panels: [{
-      title: "CPU time of a worker for a request, in us",
-      categories: ROWS,
-      series: [{ name: "us a request", values: ROWS.map((row) => figures.median(row, "usPerRequest")) }],
-    }],
+    panels: [figures.panel("CPU time of a worker for a request, in us", ROWS, { "us a request": "usPerRequest" })],
   }),
 };
 

@@ -81,11 +81,6 @@ export const ALTERNATIVES: Section = {
   show(figures) {
     const rows = [...OWN_WAYS.map(({ row }) => row), ...OTHERS.flatMap(({ name }) => figures.rowsOf(name))];
     const [single] = OWN_WAYS;
-    const panel = (title: string, name: string) => ({
-      title,
-      categories: rows,
-      series: [{ name: "a second", values: rows.map((row) => figures.median(row, name)) }],
-    });
     return {
       tables: [tableOf(rows, {
         "": (row) => row,
@@ -96,10 +91,10 @@ export const ALTERNATIVES: Section = {
         "p50 us": (row) => figures.text(row, "p50Us"),
         "p99 us": (row) => figures.text(row, "p99Us"),
       }, 2)],
-      panels: [panel("Requests a second", "repliesPerSecond"), {
-        ...panel("Ids a second", "idsPerSecond"),
-        isLogarithmic: true,
-      }],
+      panels: [
+        figures.panel("Requests a second", rows, { "a second": "repliesPerSecond" }),
+        figures.panel("Ids a second", rows, { "a second": "idsPerSecond" }, { isLogarithmic: true }),
+      ],
     };
   },
 };

@@ -54,12 +54,7 @@ export const CLIENT: Section = {
       "ids/s": (row) => figures.text(row, "idsPerSecond"),
       "/ C, segments": (row) => figures.ratio("idsPerSecond", row, IN_C.segments),
     })],
-    panels: [{
-      title: "Ids a second",
-      isLogarithmic: true,
-      categories: ROWS,
-      series: [{ name: "ids/s", values: ROWS.map((row) => figures.median(row, "idsPerSecond")) }],
-    }],
+    panels: [figures.panel("Ids a second", ROWS, { "ids/s": "idsPerSecond" }, { isLogarithmic: true })],
   }),
 };
 

@@ -1,3 +1,4 @@
+import type { Panel } from "./chart.ts";
 import { formatRatio, formatSummary } from "./format.ts";
 
 /** The figures of one measurement by their names, which say their units. */
@@ -47,6 +48,29 @@ export class Figures {
   /** The median of a figure of a row; `undefined` if it was not measured. */
   median(row: string, name: string): number | undefined {
     return this.of(row, name)?.median;
+  }
+
+  /**
+   * A panel of a chart, with the medians of rows.
+   *
+   * @param series The figures of its series, by the names of the series.
+   * @param options The label of a row, by default the row itself; and whether the axis is logarithmic.
+   */
+  panel(
+    title: string,
+    rows: readonly string[],
+    series: Record<string, string>,
+    { label = (row: string) => row, isLogarithmic = false } = {},
+  ): Panel {
+    return {
+      title,
+      isLogarithmic,
+      categories: rows.map(label),
+      series: Object.entries(series).map(([name, figure]) => ({
+        name,
+        values: rows.map((row) => this.median(row, figure)),
+      })),
+    };
   }
 
   /** A figure of a row as the text of a cell; `undefined` if it was not measured. */

@@ -46,18 +46,14 @@ export const IN_PROCESS: Section = {
         }, 2),
       ],
       panels: [
-        {
-          title: "An id, in ns",
+        figures.panel("An id, in ns", peers, { "ns an id": "nsPerId" }, {
+          label: (row) => nameAndGuarantee(row)[0],
           isLogarithmic: true,
-          categories: peers.map((row) => nameAndGuarantee(row)[0]),
-          series: [{ name: "ns an id", values: peers.map((row) => figures.median(row, "nsPerId")) }],
-        },
-        {
-          title: "A call of global-id, in ns",
+        }),
+        figures.panel("A call of global-id, in ns", simple, { "ns a call": "nsPerCall" }, {
+          label: nameOf,
           isLogarithmic: true,
-          categories: simple.map(nameOf),
-          series: [{ name: "ns a call", values: simple.map((row) => figures.median(row, "nsPerCall")) }],
-        },
+        }),
       ],
     };
   },

@@ -51,12 +51,9 @@ export const RANGES: Section = {
         "CPU, workers": (demand) => formatShare(median(demand, "workerCpuShare")),
         "CPU, supervisor": (demand) => formatShare(median(demand, "supervisorCpuShare")),
       })],
-      panels: [{
-        title: "Ids a second",
-        isLogarithmic: true,
-        categories: DEMANDS.map(rowOf),
-        series: [{ name: "global-id", values: DEMANDS.map((demand) => median(demand, "idsPerSecond")) }],
-      }],
+      panels: [
+        figures.panel("Ids a second", DEMANDS.map(rowOf), { "global-id": "idsPerSecond" }, { isLogarithmic: true }),
+      ],
     };
   },
 };

@@ -34,14 +34,7 @@ export const RESTART: Section = {
       "median, ms": (row) => figures.text(row, "medianMs"),
       "longest, ms": (row) => figures.text(row, "longestMs"),
     })],
-    panels: [{
-      title: "From start to first id, in ms",
-      categories: ROWS,
-      series: [
-        { name: "median", values: ROWS.map((row) => figures.median(row, "medianMs")) },
-        { name: "longest", values: ROWS.map((row) => figures.median(row, "longestMs")) },
-      ],
-    }],
+    panels: [figures.panel("From start to first id, in ms", ROWS, { median: "medianMs", longest: "longestMs" })],
   }),
 };
 
