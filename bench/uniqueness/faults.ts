@@ -38,6 +38,8 @@ const EARLIER_MS = INSTANT_MS - 60_000;
 const NODE_ID = 5;
 const HOUR_MS = 3_600_000;
 
+const TEN: Batch = { atMs: INSTANT_MS, count: 10 };
+
 /** How many ids are taken at one instant under load: all of a millisecond of most generators. */
 const LOAD = 4096;
 
@@ -46,10 +48,7 @@ export const FAULTS: readonly Fault[] = [
   {
     name: "restart",
     description: "A process takes 10 ids and dies; at the same instant, the next one takes 10.",
-    scripts: () => [
-      { nodeId: NODE_ID, startMs: EARLIER_MS, batches: [{ atMs: INSTANT_MS, count: 10 }] },
-      { nodeId: NODE_ID, startMs: INSTANT_MS, batches: [{ atMs: INSTANT_MS, count: 10, isAfter: true }] },
-    ],
+    scripts: () => [process([TEN]), process([after(TEN)], { startMs: INSTANT_MS })],
   },
   {
     name: "back 5 ms",
@@ -68,40 +67,31 @@ export const FAULTS: readonly Fault[] = [
     name: "restart, back 1 h",
     description:
       "10 ids in each of 6 instants over 1 h; the process ends, the clock is set back, the next one does the same.",
-    scripts: () => [
-      { nodeId: NODE_ID, startMs: EARLIER_MS, batches: instants(HOUR_MS, 10) },
-      { nodeId: NODE_ID, startMs: EARLIER_MS, batches: instants(HOUR_MS, 10).map(after) },
-    ],
+    scripts: () => [process(instants(HOUR_MS, 10)), process(instants(HOUR_MS, 10).map(after))],
   },
   {
     name: "same node id",
     description: "Two processes with one node id take 10 ids each at the same instant.",
-    scripts: () => [
-      { nodeId: NODE_ID, startMs: EARLIER_MS, batches: [{ atMs: INSTANT_MS, count: 10 }] },
-      { nodeId: NODE_ID, startMs: EARLIER_MS, batches: [{ atMs: INSTANT_MS, count: 10, isAfter: true }] },
-    ],
+    scripts: () => [process([TEN]), process([after(TEN)])],
   },
   {
     name: "no node id",
     description: "Two processes that are told no node id are started, and take 10 ids each, at the same instant.",
-    scripts: () => [
-      { startMs: INSTANT_MS, batches: [{ atMs: INSTANT_MS, count: 10 }] },
-      { startMs: INSTANT_MS, batches: [{ atMs: INSTANT_MS, count: 10, isAfter: true }] },
-    ],
+    scripts: () => [TEN, after(TEN)].map((batch) => ({ startMs: INSTANT_MS, batches: [batch] })),
   },
   {
     name: "more than a tick has",
     description: "1000 ids more, asked for at once, after all that the generator has in a tick (at most 131,072).",
-    scripts: (idsPerTick) => [{
-      nodeId: NODE_ID,
-      startMs: EARLIER_MS,
-      batches: [
-        { atMs: INSTANT_MS, count: Math.min(idsPerTick, 2 ** 17) },
-        { atMs: INSTANT_MS, count: 1000, isAfter: true },
-      ],
-    }],
+    scripts: (idsPerTick) => [
+      process([{ ...TEN, count: Math.min(idsPerTick, 2 ** 17) }, after({ ...TEN, count: 1000 })]),
+    ],
   },
 ];
+
+/** A process with the node id. */
+function process(batches: Batch[], { startMs = EARLIER_MS } = {}): Script {
+  return { nodeId: NODE_ID, startMs, batches };
+}
 
 /** Ids at 6 instants, the first and the last of which are so far apart. */
 function instants(spanMs: number, count: number): Batch[] {
@@ -116,5 +106,5 @@ function after(batch: Batch): Batch {
 function stepBack(spanMs: number, count: number): Script {
   const [first, ...others] = instants(spanMs, count);
   const again = [{ ...first, isSet: true }, ...others].map(after);
-  return { nodeId: NODE_ID, startMs: EARLIER_MS, batches: [first, ...others, ...again] };
+  return process([first, ...others, ...again]);
 }

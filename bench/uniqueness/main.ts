@@ -10,7 +10,7 @@
  */
 import type { BatchResult } from "./process.ts";
 import { type Fault, FAULTS, type Script } from "./faults.ts";
-import { type Subject, SUBJECTS } from "./subjects.ts";
+import { type Subject, SUBJECTS, versionOf } from "./subjects.ts";
 import { runDeno } from "../../testing/deno_process.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 
@@ -23,7 +23,7 @@ await Promise.all(Array.from({ length: navigator.hardwareConcurrency }, async ()
 printTable([
   ["generator", "version", "uniqueness rests on", ...FAULTS.map((fault) => fault.name)],
   ...SUBJECTS.map((subject) => [
-    ...[subject.name, subject.version, subject.guarantee],
+    ...[subject.name, versionOf(subject), subject.guarantee],
     ...cells.filter((cell) => cell.subject === subject).map((cell) => cell.text),
   ]),
 ]);

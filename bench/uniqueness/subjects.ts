@@ -23,9 +23,8 @@ export interface MakeOptions {
 
 /** A generator that is compared. */
 export interface Subject {
-  /** As npm calls it. */
+  /** The package, as npm calls it; its generator, if it has several. */
   name: string;
-  version: string;
   /** The basis of its ids' uniqueness. */
   guarantee: string;
   /** How many ids it has in one tick of its clock; infinite if that cannot be reached. */
@@ -44,7 +43,6 @@ const EPOCH_MS = Date.UTC(2020, 0, 1);
 export const SUBJECTS: readonly Subject[] = [
   {
     name: "global-id, plain",
-    version: own.version,
     guarantee: "node ids kept apart, clock never set back while down",
     idsPerTick: 2 ** 17,
     async make({ nodeId }) {
@@ -54,7 +52,6 @@ export const SUBJECTS: readonly Subject[] = [
   },
   {
     name: "global-id, with a store",
-    version: own.version,
     guarantee: "ticks reserved in a durable store",
     idsPerTick: 2 ** 17,
     async make({ nodeId, stateDir }) {
@@ -66,7 +63,6 @@ export const SUBJECTS: readonly Subject[] = [
   },
   {
     name: "@sapphire/snowflake",
-    version: pinned("@sapphire/snowflake"),
     guarantee: "node id, ms, counter in memory",
     idsPerTick: 2 ** 12,
     async make({ nodeId }) {
@@ -78,7 +74,6 @@ export const SUBJECTS: readonly Subject[] = [
   },
   {
     name: "flake-idgen",
-    version: pinned("flake-idgen"),
     guarantee: "node id, ms, sequence in memory",
     idsPerTick: 2 ** 12,
     async make({ nodeId }) {
@@ -90,7 +85,6 @@ export const SUBJECTS: readonly Subject[] = [
   },
   {
     name: "nodejs-snowflake",
-    version: pinned("nodejs-snowflake"),
     guarantee: "node id (random if none), ms, sequence in memory",
     idsPerTick: 2 ** 10,
     async make({ nodeId }) {
@@ -103,7 +97,6 @@ export const SUBJECTS: readonly Subject[] = [
   },
   {
     name: "bson ObjectId",
-    version: pinned("bson"),
     guarantee: "96 bits: s, 40 random bits a process, counter",
     idsPerTick: 2 ** 24,
     async make() {
@@ -114,7 +107,6 @@ export const SUBJECTS: readonly Subject[] = [
   },
   {
     name: "ulid, monotonicFactory",
-    version: pinned("ulid"),
     guarantee: "128 bits: ms, 80 random bits that are counted up",
     idsPerTick: Infinity,
     async make() {
@@ -125,7 +117,6 @@ export const SUBJECTS: readonly Subject[] = [
   },
   {
     name: "uuid, v7",
-    version: pinned("uuid"),
     guarantee: "128 bits: ms, 74 random bits, some counted up",
     idsPerTick: Infinity,
     async make() {
@@ -135,14 +126,12 @@ export const SUBJECTS: readonly Subject[] = [
   },
   {
     name: "nanoid",
-    version: pinned("nanoid"),
     guarantee: "126 random bits",
     idsPerTick: Infinity,
     make: async () => ({ next: (await import("nanoid")).nanoid }),
   },
   {
     name: "@paralleldrive/cuid2",
-    version: pinned("@paralleldrive/cuid2"),
     guarantee: "124 bits of a hash of ms, counter and random numbers",
     idsPerTick: Infinity,
     make: async () => ({ next: (await import("@paralleldrive/cuid2")).createId }),
@@ -156,9 +145,11 @@ export function subjectNamed(name: string): Subject {
   return subject;
 }
 
-/** The version that bench/deno.json pins. */
-function pinned(name: keyof typeof config.imports): string {
-  return config.imports[name].split("@").at(-1) as string;
+/** The version of a subject that is measured: that of this project, or the one that bench/deno.json pins. */
+export function versionOf({ name }: Subject): string {
+  const [packageName] = name.split(/[, ]/, 1);
+  const pinned: Record<string, string> = config.imports;
+  return packageName === "global-id" ? own.version : pinned[packageName].split("@").at(-1) as string;
 }
 
 /**
