@@ -13,7 +13,7 @@
 
 #define EPOCH_2020_S INT64_C(1577836800)
 
-enum { NODE_BITS = 10, MAX_NODE_ID = (1 << NODE_BITS) - 1, MAX_SEQUENCE_BITS = 24 }; // time: until 2054 at least
+enum { NODE_BITS = 10, MAX_SEQUENCE_BITS = 24 }; // time: until 2054 at least
 
 struct generator {
   int sequence_bits;

@@ -62,7 +62,6 @@ struct request {
 
 struct client {
   int fd;
-  struct address server;
   int waiting;              // how many requests are
   struct request *requests; // basic: a ring, the oldest first; range: in any order, the tag says which
   int oldest;               // basic: where the ring begins
@@ -120,18 +119,18 @@ static void set_up_batches(void) {
 }
 
 static void connect_client(struct client *client) {
-  client->fd = check(socket(client->server.storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
+  struct sockaddr_in server = local_address(options.port);
+  client->fd = check(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
   set_option(client->fd, SO_RCVBUF, RECEIVE_BUFFER_BYTES); // the kernel limits it to what it allows
   struct timeval timeout = {.tv_usec = LOOK_NS / 1000};
   check(setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout), "setsockopt");
   if (options.segments) receive_segments(client->fd);
-  check(connect(client->fd, (struct sockaddr *)&client->server.storage, client->server.length), "connect");
+  check(connect(client->fd, (struct sockaddr *)&server, sizeof server), "connect");
   struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
   check(epoll_ctl(epoll_fd, EPOLL_CTL_ADD, client->fd, &event), "epoll_ctl");
 }
 
 static void set_up_client(struct client *client) {
-  client->server = local_address(options.port);
   client->requests = check_memory(calloc((size_t)options.in_flight, sizeof *client->requests));
   client->free = check_memory(calloc((size_t)options.in_flight, sizeof *client->free));
   for (int i = 0; i < options.in_flight; i++) client->free[i] = i;

@@ -28,20 +28,20 @@ struct options {
 };
 
 static int bind_socket(const struct options *options, int port, int cpu) {
-  struct address address = local_address(port);
-  int fd = check(socket(address.storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
+  struct sockaddr_in address = local_address(port);
+  int fd = check(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
   set_option(fd, SO_REUSEPORT, 1);
   // The kernel chooses a worker by the options that were set before bind.
   if (options->incoming_cpu) set_option(fd, SO_INCOMING_CPU, cpu);
-  check(bind(fd, (struct sockaddr *)&address.storage, address.length), "bind");
+  check(bind(fd, (struct sockaddr *)&address, sizeof address), "bind");
   return fd;
 }
 
 static int port_of(int fd) {
-  struct address address = {.length = sizeof address.storage};
-  check(getsockname(fd, (struct sockaddr *)&address.storage, &address.length), "getsockname");
-  // The port is in the same place for both kinds of address.
-  return ntohs(((struct sockaddr_in *)&address.storage)->sin_port);
+  struct sockaddr_in address;
+  socklen_t length = sizeof address;
+  check(getsockname(fd, (struct sockaddr *)&address, &length), "getsockname");
+  return ntohs(address.sin_port);
 }
 
 static _Noreturn void serve_plain(int fd, struct generator *generator) {

@@ -28,20 +28,13 @@ static inline void *check_memory(void *memory) {
   return memory;
 }
 
-struct address {
-  struct sockaddr_storage storage;
-  socklen_t length;
-};
-
 // A port of 127.0.0.1; 0: the system chooses one when the address is bound.
-static inline struct address local_address(int port) {
-  struct address address = {.length = sizeof(struct sockaddr_in)};
-  *(struct sockaddr_in *)&address.storage = (struct sockaddr_in){
+static inline struct sockaddr_in local_address(int port) {
+  return (struct sockaddr_in){
       .sin_family = AF_INET,
       .sin_port = htons((uint16_t)port),
       .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)},
   };
-  return address;
 }
 
 static inline void set_option(int fd, int option, int value) {
