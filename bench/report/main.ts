@@ -11,10 +11,9 @@ import { stop } from "../stop.ts";
 import { Figures } from "./figures.ts";
 import type { LabOptions } from "./lab.ts";
 import { describeMachine } from "./machine.ts";
-import { type Measured, measureSection } from "./measure_section.ts";
+import { measureSection } from "./measure_section.ts";
 import { parseReportArgs, REPORT_HELP, type ReportOptions } from "./report_options.ts";
-import { resultsOf } from "./results.ts";
-import type { Section } from "./section.ts";
+import { type Results, rowsOf } from "./results.ts";
 import { tablesOf, writeReport } from "./write_report.ts";
 
 /** As a shell says that a signal has ended a program. */
@@ -31,25 +30,21 @@ try {
 async function main(args: string[]): Promise<void> {
   const options = parseReportArgs(args);
   if (options === undefined) return console.log(REPORT_HELP);
-  const machine = await describeMachine();
   const figures = new Figures();
-  const measured = await measureAll(options, figures);
-  const results = resultsOf(machine, options, measured, figures);
+  const results = await measureAll(options, figures);
   if (options.out !== undefined) return await writeReport(options.out, options.sections, results, figures);
   for (const section of options.sections) console.log(tablesOf(section, results, figures));
 }
 
-async function measureAll(options: ReportOptions, figures: Figures): Promise<Map<Section, Measured>> {
-  const { seconds, isQuick, rounds } = options;
-  const lab: LabOptions = {
-    reference: await buildReference(),
-    cpus: (await allowedCpus()).cpus ?? [0],
-    seconds,
-    isQuick,
-  };
-  const measured = new Map<Section, Measured>();
-  for (const section of options.sections) {
-    measured.set(section, await measureSection(section, lab, rounds, figures, (line) => console.error(line)));
+async function measureAll({ rounds, seconds, isQuick, sections }: ReportOptions, figures: Figures): Promise<Results> {
+  const machine = await describeMachine();
+  const results: Results = { machine, rounds, secondsEach: seconds, isQuick, idsChecked: 0, sections: {} };
+  const cpus = (await allowedCpus()).cpus ?? [0];
+  const lab: LabOptions = { reference: await buildReference(), cpus, seconds, isQuick };
+  for (const section of sections) {
+    const { leftOut, idCount } = await measureSection(section, lab, rounds, figures);
+    results.idsChecked += idCount;
+    results.sections[section.name] = { title: section.title, leftOut, rows: rowsOf(section, isQuick, figures) };
   }
-  return measured;
+  return results;
 }

@@ -16,21 +16,19 @@ export interface Measured {
  *
  * @param rounds How often to measure each.
  * @param figures Where the figures go.
- * @param log Where progress goes.
  */
 export async function measureSection(
   section: Section,
   options: LabOptions,
   rounds: number,
   figures: Figures,
-  log: (line: string) => void,
 ): Promise<Measured> {
   await using lab = new Lab(options);
   const leftOut: Record<string, string[]> = {};
   let subjects = section.subjects(options.isQuick);
   for (let round = 1; round <= rounds; round++) {
     for (const subject of subjects) {
-      log(`${section.name}, round ${round} of ${rounds}: ${subject.name}`);
+      console.error(`${section.name}, round ${round} of ${rounds}: ${subject.name}`);
       const missing = await measure(subject, lab, figures);
       if (missing === undefined) continue;
       (leftOut[missing] ??= []).push(subject.name);

@@ -1,3 +1,5 @@
+import { cpuTicks } from "../../testing/server_process.ts";
+
 /** Of the times in /proc/PID/stat, as on every Linux that Deno runs on. */
 const TICKS_PER_SECOND = 100;
 
@@ -5,13 +7,8 @@ const TICKS_PER_SECOND = 100;
  * The CPU time that processes have used so far, in s, the kernel's on their behalf included; 0 for one that has ended.
  */
 export async function cpuSeconds(pids: number[]): Promise<number> {
-  let ticks = 0;
-  for (const line of await read("cat", ...pids.map((pid) => `/proc/${pid}/stat`))) {
-    // The second field is the program's name in parentheses, and may have spaces in it.
-    const fields = line.slice(line.lastIndexOf(")") + 2).split(" ");
-    ticks += Number(fields[11]) + Number(fields[12]);
-  }
-  return ticks / TICKS_PER_SECOND;
+  const ticks = await Promise.all(pids.map(cpuTicks));
+  return ticks.reduce((sum, each) => sum + each, 0) / TICKS_PER_SECOND;
 }
 
 /**

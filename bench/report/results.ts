@@ -1,7 +1,5 @@
 import type { Figures, Summary } from "./figures.ts";
 import type { Machine } from "./machine.ts";
-import type { Measured } from "./measure_section.ts";
-import type { ReportOptions } from "./report_options.ts";
 import type { Section } from "./section.ts";
 
 /** All results, in the form of `results.json`. */
@@ -25,28 +23,8 @@ export interface SectionResults {
   rows: Record<string, Record<string, Summary>>;
 }
 
-/** Puts the results together. */
-export function resultsOf(
-  machine: Machine,
-  { rounds, seconds, isQuick }: ReportOptions,
-  measured: Map<Section, Measured>,
-  figures: Figures,
-): Results {
-  return {
-    machine,
-    rounds,
-    secondsEach: seconds,
-    isQuick,
-    idsChecked: [...measured.values()].reduce((sum, { idCount }) => sum + idCount, 0),
-    sections: Object.fromEntries([...measured].map(([section, { leftOut }]) => [section.name, {
-      title: section.title,
-      leftOut,
-      rows: rowsOf(section, isQuick, figures),
-    }])),
-  };
-}
-
-function rowsOf(section: Section, isQuick: boolean, figures: Figures): SectionResults["rows"] {
+/** The figures of a section. */
+export function rowsOf(section: Section, isQuick: boolean, figures: Figures): SectionResults["rows"] {
   const rows = section.subjects(isQuick).flatMap(({ name }) => figures.rowsOf(name));
   return Object.fromEntries(rows.map((row) => {
     const summaries = figures.namesOf(row).flatMap((name) => {

@@ -88,8 +88,10 @@ export async function runLoads(
     const { results, cpu } = await runOnce(lab, target, shapes, times);
     const perSecond = commonSeconds(results);
     if (sumOf(perSecond, "ids") === 0) continue;
-    const figures = loadFigures(results, perSecond);
-    return { sample: { ...figures, ...cpuFigures(cpu, figures.repliesPerSecond), attempts: attempt }, perSecond };
+    const sample: Sample = { ...loadFigures(results, perSecond), ...cpu, attempts: attempt };
+    const { workerCpuShare, repliesPerSecond } = sample;
+    if (workerCpuShare !== undefined) sample.workerUsPerReply = workerCpuShare / repliesPerSecond * 1e6;
+    return { sample, perSecond };
   }
   throw new Error("the server gives out no ids");
 }
@@ -121,15 +123,9 @@ function msUntilStart(): number {
   return ms <= LATEST_START_MS ? 0 : 1000 - ms;
 }
 
-/** The shares of a CPU that the server's processes use. */
-interface CpuShares {
-  workers: number;
-  supervisor: number;
-}
-
-/** Measures them between two times of the clock; only of this project's server. */
-async function cpuShares({ own }: Target, beginMs: number, endMs: number): Promise<CpuShares | undefined> {
-  if (own === undefined) return undefined;
+/** The shares of a CPU that the server's processes use between two times of the clock; only of this project's. */
+async function cpuShares({ own }: Target, beginMs: number, endMs: number): Promise<Sample> {
+  if (own === undefined) return {};
   const read = () => Promise.all([performance.now() / 1000, cpuSeconds(own.workerPids), cpuSeconds([own.server.pid])]);
   await sleep(beginMs - Date.now());
   const before = await read();
@@ -137,18 +133,8 @@ async function cpuShares({ own }: Target, beginMs: number, endMs: number): Promi
   const after = await read();
   const [elapsed, workers, supervisor] = after.map((value, i) => value - before[i]);
   // Else the machine was stopped, and this is not about the measured seconds.
-  if (elapsed * 1000 < (endMs - beginMs) / 2) return undefined;
-  return { workers: workers / elapsed, supervisor: supervisor / elapsed };
-}
-
-function cpuFigures(shares: CpuShares | undefined, repliesPerSecond: number): Sample {
-  if (shares === undefined) return {};
-  const { workers, supervisor } = shares;
-  return {
-    workerCpuShare: workers,
-    supervisorCpuShare: supervisor,
-    workerUsPerReply: workers / repliesPerSecond * 1e6,
-  };
+  if (elapsed * 1000 < (endMs - beginMs) / 2) return {};
+  return { workerCpuShare: workers / elapsed, supervisorCpuShare: supervisor / elapsed };
 }
 
 async function addTo(ledger: IdLedger, path: string, protocol: LoadShape["protocol"]): Promise<void> {
