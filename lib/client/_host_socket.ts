@@ -1,4 +1,5 @@
 import { lookup } from "node:dns/promises";
+import { checkNetPermission } from "./_check_net_permission.ts";
 import type { RequestSocket, RequestSocketEvents } from "./request_socket.ts";
 
 /**
@@ -97,14 +98,33 @@ export class HostSocket implements RequestSocket {
     this.#address = undefined;
     for (const address of addresses) {
       if (this.#closed || this.#address !== undefined) return;
-      this.#try(address);
-      await this.#delay();
+      if (this.#try(address)) await this.#delay();
     }
     this.#kept = undefined; // whichever of them answers later is kept; the next silence begins a new search
   }
 
-  /** Sends all requests that wait to an address, too. */
-  #try(address: string): void {
+  /**
+   * Sends all requests that wait to an address, too. Returns whether the machine has a socket for the address: without
+   * IPv6, it has none for the first address of many names.
+   */
+  #try(address: string): boolean {
+    const socket = this.#tryOpen(address);
+    if (socket === undefined) return false;
+    this.#sockets.push(socket);
+    for (const { datagram, port } of this.#kept ?? []) socket.send(datagram, datagram.byteLength, port);
+    return true;
+  }
+
+  #tryOpen(address: string): RequestSocket | undefined {
+    try {
+      return this.#open(address);
+    } catch (error) {
+      this.#events.onSendError(error as Error);
+      return undefined;
+    }
+  }
+
+  #open(address: string): RequestSocket {
     const socket = this.#options.open(address, {
       onDatagram: (datagram, length) => {
         if (this.#address === undefined) this.#choose(address, socket);
@@ -117,8 +137,7 @@ export class HostSocket implements RequestSocket {
       },
       isWaiting: () => this.#events.isWaiting(),
     });
-    this.#sockets.push(socket);
-    for (const { datagram, port } of this.#kept ?? []) socket.send(datagram, datagram.byteLength, port);
+    return socket;
   }
 
   /** Keeps the address that has answered, and gives up the others. */
@@ -146,6 +165,7 @@ export class HostSocket implements RequestSocket {
 }
 
 async function resolveName(hostname: string): Promise<string[]> {
+  checkNetPermission(hostname);
   return (await lookup(hostname, { all: true })).map(({ address }) => address);
 }
 

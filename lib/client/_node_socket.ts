@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { createSocket, type Socket } from "node:dgram";
+import { checkNetPermission } from "./_check_net_permission.ts";
 import type { RequestSocket, RequestSocketEvents } from "./request_socket.ts";
 
 /** A socket of `node:dgram`: in Node and Bun, and in Deno without `--unstable-net`. */
@@ -8,11 +9,17 @@ export class NodeSocket implements RequestSocket {
   readonly #events: RequestSocketEvents;
   readonly #socket: Socket;
 
-  /** Opens a socket for requests to an address. */
+  /**
+   * Opens a socket for requests to an address.
+   *
+   * @throws {Deno.errors.NotCapable} If Deno's permission `--allow-net` is missing.
+   */
   constructor(address: string, events: RequestSocketEvents) {
     this.#address = address;
     this.#events = events;
-    this.#socket = createSocket(address.includes(":") ? "udp6" : "udp4");
+    const isIPv6 = address.includes(":");
+    checkNetPermission(isIPv6 ? "[::]:0" : "0.0.0.0:0");
+    this.#socket = createSocket(isIPv6 ? "udp6" : "udp4");
     this.#socket.on("message", (datagram: Uint8Array) => {
       this.#events.onDatagram(new DataView(datagram.buffer, datagram.byteOffset, datagram.byteLength), datagram.length);
     });

@@ -11,9 +11,12 @@ class FakeSockets {
   readonly opened: string[] = [];
   readonly sent: string[] = [];
   readonly closed: string[] = [];
+  /** Addresses for which the machine has no sockets. */
+  readonly unsupported = new Set<string>();
   readonly #events = new Map<string, RequestSocketEvents>();
 
   readonly open = (address: string, events: RequestSocketEvents): RequestSocket => {
+    if (this.unsupported.has(address)) throw new Error(`no sockets for ${address}`);
     this.opened.push(address);
     this.#events.set(address, events);
     return {
@@ -127,6 +130,28 @@ describe("HostSocket", () => {
     await turn();
     assertEquals(sockets.sent, ["1 to 2001:db8::1:9999", "1 to 192.0.2.1:9999"]);
     assertEquals(heard.errors, ["no route to 2001:db8::1"]);
+    socket.close();
+  });
+
+  it("tries the next address at once where the machine has no sockets for one", async () => {
+    using time = new HeldTime();
+    const { sockets, heard, socket, send } = setUp("2001:db8::1", "192.0.2.1", "2001:db8::2", "192.0.2.2");
+    sockets.unsupported.add("2001:db8::1").add("2001:db8::2");
+    await send(1);
+    assertEquals(sockets.sent, ["1 to 192.0.2.1:9999"]);
+    await time.fire();
+    assertEquals(sockets.sent.slice(1), ["1 to 192.0.2.2:9999"]);
+    assertEquals(heard.errors, ["no sockets for 2001:db8::1", "no sockets for 2001:db8::2"]);
+    socket.close();
+  });
+
+  it("looks again with the next request after the machine had sockets for none", async () => {
+    const { sockets, names, socket, send } = setUp("2001:db8::1");
+    sockets.unsupported.add("2001:db8::1");
+    await send(1);
+    sockets.unsupported.clear();
+    await send(2);
+    assertEquals([sockets.sent, names.length], [["2 to 2001:db8::1:9999"], 2]);
     socket.close();
   });
 

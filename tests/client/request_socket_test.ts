@@ -3,7 +3,8 @@ import { describe, it } from "@std/testing/bdd";
 import { setImmediate } from "node:timers";
 import { DenoSocket } from "../../lib/client/_deno_socket.ts";
 import { LibcSocket } from "../../lib/client/_libc_socket.ts";
-import type { RequestSocketEvents } from "../../lib/client/request_socket.ts";
+import { NodeSocket } from "../../lib/client/_node_socket.ts";
+import type { RequestSocket, RequestSocketEvents } from "../../lib/client/request_socket.ts";
 import { until, within } from "../../testing/within.ts";
 import { libcWithErrno, WRONG_ERRNOS } from "../wrong_errno.ts";
 
@@ -48,7 +49,7 @@ class Events implements RequestSocketEvents {
   }
 
   /** Sends so many datagrams, numbered, and waits until as many have come back. */
-  async exchange(socket: DenoSocket | LibcSocket, count: number, ports: number[]): Promise<void> {
+  async exchange(socket: RequestSocket, count: number, ports: number[]): Promise<void> {
     this.#come = Promise.withResolvers();
     const first = this.#wanted;
     this.#wanted += count;
@@ -64,6 +65,7 @@ class Events implements RequestSocketEvents {
 const SOCKETS = [
   { name: "DenoSocket", Socket: DenoSocket, unreachable: "name.invalid" },
   { name: "LibcSocket", Socket: LibcSocket, unreachable: "255.255.255.255" },
+  { name: "NodeSocket", Socket: NodeSocket, unreachable: "255.255.255.255" },
 ];
 
 for (const { name, Socket, unreachable } of SOCKETS) {
