@@ -1,6 +1,6 @@
 import type { Figures } from "./figures.ts";
 import { Lab, type LabOptions, LeftOutError } from "./lab.ts";
-import type { Section, Subject } from "./section.ts";
+import type { Section } from "./section.ts";
 
 /** The outcome of a section, besides its figures. */
 export interface Measured {
@@ -29,22 +29,14 @@ export async function measureSection(
   for (let round = 1; round <= rounds; round++) {
     for (const subject of subjects) {
       console.error(`${section.name}, round ${round} of ${rounds}: ${subject.name}`);
-      const missing = await measure(subject, lab, figures);
-      if (missing === undefined) continue;
-      (leftOut[missing] ??= []).push(subject.name);
-      subjects = subjects.filter((other) => other !== subject);
+      try {
+        figures.add(subject.name, await subject.measure(lab, figures));
+      } catch (error) {
+        if (!(error instanceof LeftOutError)) throw error;
+        (leftOut[error.message] ??= []).push(subject.name);
+        subjects = subjects.filter((other) => other !== subject);
+      }
     }
   }
   return { leftOut, idCount: lab.idCount };
-}
-
-/** @returns The reason, if it cannot be measured here. */
-async function measure(subject: Subject, lab: Lab, figures: Figures): Promise<string | undefined> {
-  try {
-    figures.add(subject.name, await subject.measure(lab, figures));
-    return undefined;
-  } catch (error) {
-    if (error instanceof LeftOutError) return error.message;
-    throw error;
-  }
 }
