@@ -231,7 +231,7 @@ export class ReservationHolder {
       this.#slowestMs = Math.max(this.#slowestMs * SLOWNESS_DECAY, monotonicClock.now() - beganMs);
     }
     this.#renewedMs = beganMs;
-    const jumpMs = (wanted - this.mark) * layout.tickMs;
+    const jumpMs = (wanted - Math.max(mark, this.mark)) * layout.tickMs;
     if (jumpMs > 0) throw new ClockJumpError(jumpMs, Math.ceil(jumpMs / JUMP_MS) * RENEW_MS);
   }
 

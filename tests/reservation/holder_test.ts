@@ -1,6 +1,14 @@
 import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { ClockError, ClockJumpError, IdLayout, LayoutMismatchError, NodeHeldError, OutOfTimeError } from "../../mod.ts";
+import {
+  ClockError,
+  ClockJumpError,
+  IdLayout,
+  LayoutMismatchError,
+  NodeHeldError,
+  OutOfTimeError,
+  type ReservationStore,
+} from "../../mod.ts";
 import { AHEAD_MS, type HolderOptions, ReservationHolder } from "../../lib/reservation/holder.ts";
 import { HandClock } from "../id/hand_clock.ts";
 import { type Fate, FlakyStore } from "./flaky_store.ts";
@@ -300,6 +308,25 @@ describe("ReservationHolder, with a clock that jumps ahead", () => {
     store.isOut = false;
     await holder.renew(-1);
     assertEquals(holder.mark, 100 + 5 * HOUR + AHEAD);
+  });
+
+  it("is not what a renewal reports that another one has overtaken twice", async () => {
+    const { clock, store, options } = setUp();
+    const attempts = new MemoryAttemptLog();
+    const first = await ReservationHolder.claim({ ...options("a"), attempts });
+    const overtaking: ReservationStore = {
+      read: (nodeId) => store.read(nodeId),
+      compareAndSet: async (...args) => {
+        await first.renew(-1);
+        return await store.compareAndSet(...args);
+      },
+    };
+    const second = ReservationHolder.resume(await recordOf(store, 1), {
+      ...{ ...options("b"), store: overtaking, attempts, aheadMs: 15_000 },
+    });
+    await second.renew(-1);
+    clock.ms += TICK_MS;
+    await second.renew(-1);
   });
 
   it("does not concern who goes on after a holder that ended long ago", async () => {
