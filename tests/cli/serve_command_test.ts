@@ -3,22 +3,7 @@ import { describe, it } from "@std/testing/bdd";
 import { UsageError } from "../../lib/cli/flags.ts";
 import { parseServeArgs, SERVE_HELP } from "../../lib/cli/serve_command.ts";
 import type { ServeOptions } from "../../lib/server/serve_options.ts";
-
-const DEFAULTS: ServeOptions = {
-  nodeId: 0,
-  hostnames: ["127.0.0.1"],
-  port: 9999,
-  workers: undefined,
-  backend: undefined,
-  layout: "default",
-  clockPolicy: "refuse",
-  maxDriftMs: undefined,
-  stateDir: undefined,
-  allow: undefined,
-  keyFile: undefined,
-  sourceShare: undefined,
-  isReplacing: false,
-};
+import { DEFAULTS } from "../server/serve_defaults.ts";
 
 describe("parseServeArgs", () => {
   const understood: [string[], Partial<ServeOptions>][] = [

@@ -3,7 +3,7 @@ import { describe, it } from "@std/testing/bdd";
 import { HostSocket } from "../../lib/client/_host_socket.ts";
 import { openAddressSocket } from "../../lib/client/open_address_socket.ts";
 import type { RequestSocket, RequestSocketEvents } from "../../lib/client/request_socket.ts";
-import { HeldTime, turn } from "./held_time.ts";
+import { HeldTime, turn } from "../held_time.ts";
 import { until, within } from "../../testing/within.ts";
 
 /** Sockets of a test's own, by address: what was sent to them, and whether they are closed. */

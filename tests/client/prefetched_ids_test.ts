@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { PrefetchedIds } from "../../lib/client/_prefetched_ids.ts";
 import type { RangeRequester } from "../../lib/client/_range_requester.ts";
-import { HeldTime, turn } from "./held_time.ts";
+import { HeldTime, turn } from "../held_time.ts";
 
 /** A requester that grants at once what is asked for, each range right above the one before. */
 class GrantingRequester {

@@ -1,55 +1,13 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { ClosedError, IdGenerator, IdLayout, MemoryReservationStore, OutOfTimeError } from "../../mod.ts";
+import { HeldTime, turn } from "../held_time.ts";
 import { HandClock } from "./hand_clock.ts";
 
 const EPOCH_MS = 1_000_000;
 const TICK_MS = 100;
 /** 64 ticks of 100 ms, 4 sequence numbers, 4 nodes. */
 const LAYOUT = new IdLayout({ timeBits: 6, sequenceBits: 2, nodeBits: 2, tickMs: TICK_MS, epochMs: EPOCH_MS });
-
-/**
- * The program's timers, as a test wants them to fire: `setTimeout` takes note of the delay, and nothing fires by
- * itself.
- */
-class HeldTimers implements Disposable {
-  readonly #setTimeout = globalThis.setTimeout;
-  readonly #clearTimeout = globalThis.clearTimeout;
-  readonly #held = new Map<number, () => void>();
-  /** The delays of all timers so far, in ms. */
-  readonly delays: number[] = [];
-
-  constructor() {
-    globalThis.setTimeout = ((run: () => void, ms: number) => {
-      this.#held.set(this.delays.push(ms), run);
-      return this.delays.length;
-    }) as typeof setTimeout;
-    globalThis.clearTimeout = (timer) => void this.#held.delete(timer as number);
-  }
-
-  /** How many timers are set. */
-  get count(): number {
-    return this.#held.size;
-  }
-
-  /** Fires all timers that are set, and lets what waits for them go on. */
-  async fire(): Promise<void> {
-    const held = [...this.#held.values()];
-    this.#held.clear();
-    for (const run of held) run();
-    await turn();
-  }
-
-  [Symbol.dispose](): void {
-    globalThis.setTimeout = this.#setTimeout;
-    globalThis.clearTimeout = this.#clearTimeout;
-  }
-}
-
-/** Lets all promises go on that can. */
-async function turn(): Promise<void> {
-  for (let i = 0; i < 20; i++) await Promise.resolve();
-}
 
 /** A generator of node 1 in the tick in which it was made, and its clock. */
 function setUp(tick = 10) {
@@ -69,7 +27,7 @@ describe("IdGenerator.waitForId", () => {
   it("has an id at once, if there is one", async () => {
     const { clock, ids } = setUp();
     clock.ms += TICK_MS;
-    using timers = new HeldTimers();
+    using timers = new HeldTime();
     assertEquals(LAYOUT.unpack(await ids.waitForId()), { tick: 11, sequence: 0, nodeId: 1 });
     assertEquals(timers.delays, []);
   });
@@ -77,7 +35,7 @@ describe("IdGenerator.waitForId", () => {
   it("waits for the next tick, as long as that takes", async () => {
     const { clock, ids } = setUp();
     clock.ms += 40;
-    using timers = new HeldTimers();
+    using timers = new HeldTime();
     const waiting = [ids.waitForId(), ids.waitForId()];
     const watched = watch(waiting[0]);
     clock.ms += 59;
@@ -91,7 +49,7 @@ describe("IdGenerator.waitForId", () => {
   it("waits for a clock that is behind, and looks at it every second, since it may be put right", async () => {
     const { clock, ids } = setUp(60);
     clock.ms -= 5000;
-    using timers = new HeldTimers();
+    using timers = new HeldTime();
     const waiting = ids.waitForId();
     await timers.fire();
     assertEquals(timers.delays, [1000, 1000]);
@@ -112,7 +70,7 @@ describe("IdGenerator.waitForId", () => {
     clock.ms = EPOCH_MS + 64 * TICK_MS;
     await assertRejects(() => ids.waitForId(), OutOfTimeError);
     clock.ms = EPOCH_MS;
-    using timers = new HeldTimers();
+    using timers = new HeldTime();
     const waiting = ids.waitForId();
     await ids.close();
     await timers.fire();
@@ -122,7 +80,7 @@ describe("IdGenerator.waitForId", () => {
 
   it("rejects with the signal's reason, and leaves no timer and no id behind", async () => {
     const { clock, ids } = setUp();
-    using timers = new HeldTimers();
+    using timers = new HeldTime();
     const controller = new AbortController();
     const reason = new Error("enough");
     const waiting = ids.waitForId({ signal: controller.signal });
@@ -147,7 +105,7 @@ describe("IdGenerator[Symbol.asyncIterator]", () => {
   it("gives id after id, over ticks, until the loop is left", async () => {
     const { clock, ids } = setUp();
     clock.ms += TICK_MS;
-    using timers = new HeldTimers();
+    using timers = new HeldTime();
     const got: string[] = [];
     const loop = (async () => {
       for await (const id of ids) {
@@ -175,7 +133,7 @@ describe("IdGenerator[Symbol.asyncIterator]", () => {
 
   it("ends when the generator is closed while the loop waits for an id", async () => {
     const { ids } = setUp();
-    using timers = new HeldTimers();
+    using timers = new HeldTime();
     const loop = (async () => {
       for await (const _id of ids) throw new Error("there is no id in the tick in which a generator is made");
     })();
