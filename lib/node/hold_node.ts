@@ -105,12 +105,13 @@ export async function joinNode(options: HoldNodeOptions): Promise<NodeHold> {
   const { store, nodeId, layout, poolPath, boot = UNKNOWN_BOOT } = options;
   const pool = NodePool.open(poolPath, { boot, nodeId, layout });
   if (pool === undefined) throw new PoolError("it has no pool that others can find");
+  using unlessJoined = new DisposableStack();
+  unlessJoined.use(pool);
   const record = await readOwn(store, nodeId, (record) => isHolderOf(pool, record));
-  if (pool.isClosed || record === undefined) {
-    pool[Symbol.dispose]();
-    throw new PoolError("it does not hold the node any more");
-  }
-  return resumeWith(pool, record, options);
+  if (pool.isClosed || record === undefined) throw new PoolError("it does not hold the node any more");
+  const hold = resumeWith(pool, record, options);
+  unlessJoined.move();
+  return hold;
 }
 
 async function tryToHold(options: HoldNodeOptions): Promise<NodeHold> {

@@ -75,6 +75,7 @@ export class PoolAttempts implements AttemptLog {
 
   /** The number of an attempt that is noted. */
   #find([first, next]: Float64Array, attempt: string): number | undefined {
+    if (attempt === "") return undefined; // as at the place of one that was forgotten
     for (let number = next - 1; number >= first; number--) {
       if (textOf(this.#placeOf(number)) === attempt) return number;
     }

@@ -430,8 +430,8 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "replacing a server: not if it has closed the pool",
     file: HOLD,
-    from: "if (pool.isClosed || record === undefined) {",
-    to: "if (record === undefined) {",
+    from: "if (pool.isClosed || record === undefined) throw",
+    to: "if (record === undefined) throw",
     killer: HOLDS,
   },
   {
