@@ -13,7 +13,8 @@ export class Fleet {
   readonly #ended = Promise.withResolvers<void>();
   readonly #ending = new AbortController();
   readonly #slots: readonly WorkerSlot[];
-  #reload: Promise<void> = Promise.resolve();
+  /** The start, or the last reload: each waits for the one before it. */
+  #change: Promise<unknown> = Promise.resolve();
 
   /**
    * Makes a fleet whose workers have not started.
@@ -42,7 +43,13 @@ export class Fleet {
    *
    * @throws {ServeError} If one of them dies before it serves.
    */
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    const start = this.#startAll();
+    this.#change = start;
+    return start;
+  }
+
+  async #startAll(): Promise<void> {
     const [first, ...others] = this.#slots;
     if (first.config.backend === "reuseport" && first.config.port === 0) {
       await first.start();
@@ -84,15 +91,21 @@ export class Fleet {
   }
 
   /**
-   * Replaces the workers one by one without losing a request. A worker whose successor dies goes on.
+   * Replaces the workers one by one without losing a request, once they have started. A worker whose successor dies goes
+   * on.
    *
    * @param access Which clients get ids from the successors.
+   * @returns Whether all workers were replaced.
    */
-  reload(access: AccessOptions): Promise<void> {
+  reload(access: AccessOptions): Promise<boolean> {
     // Reloads run one after the other. One that failed does not keep the next from running.
-    return this.#reload = this.#reload.catch(() => {}).then(async () => {
-      for (const slot of this.#slots) await slot.replace(access);
+    const reload = this.#change.catch(() => {}).then(async () => {
+      let isComplete = true;
+      for (const slot of this.#slots) isComplete = await slot.replace(access) && isComplete;
+      return isComplete;
     });
+    this.#change = reload;
+    return reload;
   }
 
   /**

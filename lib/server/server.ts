@@ -107,7 +107,7 @@ export class Server {
   async run(): Promise<void> {
     using placers = new DisposableStack();
     for (const hostname of this.#options.hostnames) placers.use(startPlacer(this.#fleet, hostname));
-    await Promise.race([this.#fleet.ended, this.#takenOver.promise]);
+    await this.#over();
   }
 
   /**
@@ -140,8 +140,8 @@ export class Server {
       return;
     }
     try {
-      await this.#fleet.reload(await readAccess(this.#options, configs.length));
-      this.#log.info("the workers have been replaced");
+      const isComplete = await this.#fleet.reload(await readAccess(this.#options, configs.length));
+      if (isComplete) this.#log.info("the workers have been replaced");
     } catch (error) {
       this.#log.warn(`the workers go on as they are: ${messageOf(error)}`);
     }
@@ -169,8 +169,11 @@ export class Server {
       },
       onError: (error) => {
         if (error instanceof TakenOverError) return this.#leave();
-        report.onError(error, holder.mark);
-        if (error instanceof NodeHeldError) this.#fleet.giveUp(new ServeError(error.message, { cause: error }));
+        if (error instanceof NodeHeldError) {
+          this.#fleet.giveUp(new ServeError(error.message, { cause: error }));
+        } else {
+          report.onError(error, holder.mark);
+        }
       },
     });
   }
@@ -180,18 +183,24 @@ export class Server {
     this.#takenOver.resolve();
   }
 
-  /** Waits until the server that was taken over has ended, and warns if that takes long. */
+  /**
+   * Waits until the server that was taken over has ended, and warns if that takes long. The wait ends early if this
+   * server is to stop, is taken over itself, or loses its workers or the node: `run` tells which.
+   */
   async #acquireLock(lock: NodeLock, stop: AbortSignal): Promise<void> {
-    const predecessor = await lock.holder();
-    const timer = setTimeout(
-      () =>
-        this.#log.warn(
-          `this server serves the node, but process ${predecessor}, which did, has not ended: end it with kill -9`,
-        ),
-      LOCK_TIMEOUT_MS,
-    );
-    if (await lock.acquire(stop)) await nameHolder(lock, this.#log);
+    const over = new AbortController();
+    this.#over().finally(() => over.abort()).catch(() => {});
+    const timer = setTimeout(async () => {
+      const predecessor = await lock.holder();
+      this.#log.warn(`this server serves the node, but process ${predecessor}, which did, has not ended`);
+    }, LOCK_TIMEOUT_MS);
+    if (await lock.acquire(AbortSignal.any([stop, over.signal]))) await nameHolder(lock, this.#log);
     clearTimeout(timer);
+  }
+
+  /** Settles when all workers have ended, or another server has taken over. */
+  #over(): Promise<void> {
+    return Promise.race([this.#fleet.ended, this.#takenOver.promise]);
   }
 }
 

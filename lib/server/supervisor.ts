@@ -76,7 +76,7 @@ export async function supervise(
   try {
     if (signals.stop.aborted) await server.endWorkers(); // so that none is started
     await (isTakeover ? server.takeOver(lock, signals.stop) : server.start());
-    if (!signals.stop.aborted) {
+    if (!signals.stop.aborted && !server.isTakenOver) {
       log.info(describeClock(clockSync));
       warnIfOpen(options, log);
       announce(options, configs, log);

@@ -1,5 +1,6 @@
 import type { AccessOptions } from "../access/guarded_responder.ts";
 import { messageOf } from "../base/message_of.ts";
+import { sleep } from "../base/sleep.ts";
 import { LAYOUTS } from "../id/presets.ts";
 import type { Traffic } from "../udp/reuseport.ts";
 import type { WorkerConfig } from "./control_channel.ts";
@@ -67,14 +68,15 @@ export class WorkerSlot {
    * dies.
    *
    * @param access Which clients get ids from the successor.
+   * @returns Whether the worker was replaced.
    */
-  async replace(access: AccessOptions): Promise<void> {
-    if (this.#isEnding) return;
+  async replace(access: AccessOptions): Promise<boolean> {
+    if (this.#isEnding) return false;
     const successor = this.#spawn({ ...this.config, access });
     if (await successor.ready === undefined) {
       const death = await successor.describeDeath();
       this.#context.log.warn(`worker ${this.config.worker} could not be replaced: ${death}; the present one goes on`);
-      return;
+      return false;
     }
     const predecessor = this.#worker;
     this.config.access = access;
@@ -83,6 +85,7 @@ export class WorkerSlot {
     await predecessor?.drain();
     // If the server began to end meanwhile, it may have ended the predecessor instead of the successor.
     if (this.#isEnding) await successor.drain();
+    return !this.#isEnding;
   }
 
   /** Tells a worker without a pool, and those that are started in its place, the mark of the reservation. */
@@ -167,7 +170,7 @@ export class WorkerSlot {
     beginAtMark(this.config);
     const waitMs = Math.max(delayMs, msUntilFirstTick(this.config));
     this.#context.log.warn(`${who} died: ${death}; starting it again in ${waitMs} ms`);
-    await sleep(waitMs, this.#context.ending);
+    await sleep(waitMs, this.#context.ending).catch(() => {}); // the caller looks whether the server is ending
   }
 }
 
@@ -190,15 +193,6 @@ function msUntilFirstTick(config: WorkerConfig): number {
   const { epochMs, tickMs } = LAYOUTS[config.layout];
   const waitMs = epochMs + firstTickOf(config) * tickMs - Date.now();
   return Math.min(Math.max(waitMs, 0), MAX_TICK_WAIT_MS);
-}
-
-/** Waits, or until the signal aborts. */
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
-  });
 }
 
 function explainSpawnError(error: unknown): string {

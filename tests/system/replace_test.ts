@@ -143,6 +143,22 @@ describe("a server that is replaced", () => {
     assertEquals(server.printed.match(/died/), null);
   });
 
+  it("ends when it is replaced itself while it waits for the one before it to end", async () => {
+    await using first = await startServer();
+    const firstWorkers = await first.workerPids();
+    first.kill("SIGSTOP"); // it keeps the lock, and does not notice that another one has taken over
+    await using second = await spawnNext(first);
+    const secondWorkers = await ownWorkers(second, firstWorkers);
+    await until("the second has taken over", async () => (await second.workerPids()).length >= firstWorkers.length + 2);
+    await using third = await spawnNext(first);
+    await ownWorkers(third, [...firstWorkers, ...secondWorkers]);
+    assertEquals((await second.ended()).code, 0, second.printed);
+    assertMatch(second.printed, /another server serves in place of this one/);
+    first.kill("SIGCONT");
+    assertEquals((await first.ended()).code, 0, first.printed);
+    await third.says(/try it/);
+  });
+
   it("goes on when the next one is killed half-way", async () => {
     await using server = await startServer();
     await using load = await RecordedLoad.ask(server.ports[0], LOSSY_LOAD);
