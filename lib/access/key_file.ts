@@ -54,7 +54,7 @@ export function parseKey(text: string, name: string): Uint8Array<ArrayBuffer> {
 /** Returns a message that says why a key cannot be read, and what to do. */
 export function explainKeyFileError(error: unknown, path: string): string {
   if (error instanceof Deno.errors.NotCapable) {
-    return `--key-file ${path} needs the permission --allow-read=${path}: deno task has it for ~/.global-id`;
+    return `--key-file ${path} needs the permission --allow-read=${path}: deno task grants it`;
   }
   if (error instanceof Deno.errors.NotFound) return `--key-file: there is no file ${path}; ${HOW_TO_MAKE_ONE}`;
   return `--key-file: ${error instanceof Error ? error.message : error}`;

@@ -38,7 +38,7 @@ Usage: ${ownCommand("serve")} [flags]
                     default ~/.global-id
   --allow RANGE     let only these addresses in, such as 192.0.2.0/24 or 2001:db8::1; may be given several times
   --key-file FILE   answer only requests that are signed with the key in this file (see --key-file of the id command);
-                    make one with: (umask 077; openssl rand -hex 32 > ~/.global-id/key)
+                    make one: (umask 077; mkdir -p ~/.global-id; openssl rand -hex 32 > ~/.global-id/key)
   --source-share P  let one address have at most P percent of the ids of a tick, 1 to 100
   --replace         take the place of the server that has the node, which then ends; with none, just start
   --help            print this

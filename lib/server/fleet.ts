@@ -91,8 +91,8 @@ export class Fleet {
   }
 
   /**
-   * Replaces the workers one by one without losing a request, once they have started. A worker whose successor dies goes
-   * on.
+   * Replaces the workers one by one without losing a request, once they have started. A worker whose successor dies
+   * goes on.
    *
    * @param access Which clients get ids from the successors.
    * @returns Whether all workers were replaced.
