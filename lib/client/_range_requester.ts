@@ -255,10 +255,8 @@ export class RangeRequester {
   }
 
   #onDue(request: Pending, nowMs: number): void {
-    if (request.isAsking) {
-      request.retransmitMs *= 2;
-      if (nowMs >= request.deadlineMs) return this.#fail(request, this.#noResponse(request));
-    }
+    if (nowMs >= request.deadlineMs) return this.#fail(request, this.#noResponse(request));
+    if (request.isAsking) request.retransmitMs *= 2;
     this.#ask(request, nowMs);
   }
 

@@ -39,8 +39,9 @@ export interface IdClientOptions {
    */
   prefetch?: number;
   /**
-   * For how long the client keeps ids in memory, in ms, 1 to 2^31 - 1: it drops those that came longer ago. So the time
-   * in an id is at most so much older than the call that gets it. Dropped ids are lost, never repeated.
+   * For how long the client keeps ids in memory, in ms, 1 to 2^31 - 1: it drops those that came longer ago, as
+   * soon as the event loop has a turn. So ids do not tell a time long before the call that gets them. Dropped ids are
+   * lost, never repeated.
    *
    * @default {1000}
    */

@@ -129,13 +129,16 @@ export function bindReuseport(options: ReuseportOptions, libc: Libc = openLibc()
 
   async function serve(respond: Respond, listener?: BatchListener): Promise<void> {
     isServing = true;
-    while (!closed) {
-      const turns = answerBatches(respond, listener);
-      if (turns > 0) await turnEventLoop(turns);
-      else if (received.isFailing) await sleep(FAILURE_PAUSE_MS);
-      else await socket.waitForDatagram(IDLE_WAIT_MS);
+    try {
+      while (!closed) {
+        const turns = answerBatches(respond, listener);
+        if (turns > 0) await turnEventLoop(turns);
+        else if (received.isFailing) await sleep(FAILURE_PAUSE_MS);
+        else await socket.waitForDatagram(IDLE_WAIT_MS);
+      }
+    } finally {
+      socket.close(); // or else, after an error, the kernel would go on to deal it datagrams
     }
-    socket.close();
   }
 
   /**
