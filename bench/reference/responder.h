@@ -4,8 +4,6 @@
 #ifndef RESPONDER_H
 #define RESPONDER_H
 
-#include <stdbool.h>
-
 #include "generator.h"
 #include "wire.h"
 
@@ -18,19 +16,11 @@ static inline size_t write_range_error(uint8_t *datagram, enum status status, ui
   return RANGE_BYTES;
 }
 
-// Whether it has the form of a response with a status other than OK: that is never answered.
-static inline bool is_error_response(const uint8_t *datagram) {
-  uint8_t status = datagram[AT_STATUS];
-  return status != STATUS_OK && status <= STATUS_NOT_SERVING && datagram[AT_RESERVED] == 0 &&
-         datagram[AT_RESERVED + 1] == 0 && get32(datagram + AT_COUNT) == 0 && get64(datagram + AT_STEP) == 0;
-}
-
 static inline size_t respond_range(struct generator *generator, uint8_t *datagram) {
   uint32_t count = get32(datagram + AT_COUNT);
   uint64_t reserved = (get32(datagram) & 0x00ffffff) | get64(datagram + AT_FIRST) | get64(datagram + AT_STEP);
-  if (count == 0 || reserved != 0) {
-    return is_error_response(datagram) ? 0 : write_range_error(datagram, STATUS_BAD_REQUEST, 0);
-  }
+  if (reserved != 0) return 0;
+  if (count == 0) return write_range_error(datagram, STATUS_BAD_REQUEST, 0);
   struct grant grant;
   enum status status = take_range(generator, count, &grant);
   if (status != STATUS_OK) return write_range_error(datagram, status, grant.retry_after_ms);
@@ -43,9 +33,9 @@ static inline size_t respond_range(struct generator *generator, uint8_t *datagra
 // Writes the answer over the datagram. Returns its length in bytes; 0: there is to be none.
 static inline size_t respond(struct generator *generator, uint8_t *datagram, size_t length) {
   if (length == RANGE_BYTES && datagram[0] == RANGE) return respond_range(generator, datagram);
-  if (length == BASIC_REQUEST_BYTES && datagram[0] == BASIC_ERROR) return 0;
+  if (length != BASIC_REQUEST_BYTES || datagram[0] != BASIC) return 0;
   struct grant grant;
-  if (length == BASIC_REQUEST_BYTES && datagram[0] == BASIC && take_range(generator, 1, &grant) == STATUS_OK) {
+  if (take_range(generator, 1, &grant) == STATUS_OK) {
     put64(datagram + 1, grant.first);
     return BASIC_SUCCESS_BYTES;
   }

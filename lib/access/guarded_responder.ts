@@ -1,5 +1,6 @@
 import type { IdLayout } from "../id/layout.ts";
 import type { Respond } from "../udp/udp_socket.ts";
+import { omitErrors } from "../wire/omit_errors.ts";
 import { AllowList } from "./allow_list.ts";
 import { createLimitedResponder } from "./limited_responder.ts";
 import { Mac } from "./mac.ts";
@@ -34,6 +35,7 @@ export function createGuardedResponder(respond: Respond, options: AccessOptions,
   if (idsPerSource !== undefined) {
     respond = createLimitedResponder(respond, new SourceLimit({ idsPerWindow: idsPerSource }), layout);
   }
+  respond = omitErrors(respond);
   if (keyHex !== undefined) {
     respond = createSignedResponder(respond, new Mac(Uint8Array.fromHex(keyHex)), new ReplayWindow(Date.now()));
   }

@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { IdLayout } from "../id/layout.ts";
 import type { Respond } from "../udp/udp_socket.ts";
+import { isReservedZero } from "../wire/is_reserved_zero.ts";
 import {
   BASIC,
   BASIC_ERROR,
@@ -50,7 +51,9 @@ export function createLimitedResponder(
 
 /** How many ids a datagram asks for; 0: it is no request for ids. */
 function countOf(datagram: DataView, length: number): number {
-  if (length === RANGE_BYTES && datagram.getUint8(0) === RANGE) return datagram.getUint32(4);
+  if (length === RANGE_BYTES && datagram.getUint8(0) === RANGE) {
+    return isReservedZero(datagram) ? datagram.getUint32(4) : 0;
+  }
   return length === BASIC_REQUEST_BYTES && datagram.getUint8(0) === BASIC ? 1 : 0;
 }
 

@@ -1,3 +1,4 @@
+import { isClientPort } from "./client_port.ts";
 import { SourceAddress } from "./source_address.ts";
 import { type Respond, SLOT_BYTES, type UdpSocket, type UdpSocketOptions } from "./udp_socket.ts";
 
@@ -28,7 +29,9 @@ export function listenDatagram(options: UdpSocketOptions): UdpSocket {
       try {
         const [datagram, sender] = await conn.receive(buffer);
         receivedMs = Date.now();
-        source.readText((sender as Deno.NetAddr).hostname);
+        const { hostname, port } = sender as Deno.NetAddr;
+        if (!isClientPort(port)) continue;
+        source.readText(hostname);
         const length = respond(slot, Math.min(datagram.length, SLOT_BYTES), source);
         if (length > 0) await conn.send(buffer.subarray(0, length), sender);
       } catch {

@@ -1,9 +1,7 @@
 import { errno, type Libc, linux, openLibc, systemError } from "../libc/libc.ts";
 import { IPV4_PACKET_INFO, IPV6_PACKET_INFO, NO_PACKET_INFO, type PacketInfo } from "./_msghdr.ts";
+import { FIRST_UNPRIVILEGED_PORT } from "./client_port.ts";
 import { encodeAddress, isUnspecified, MAX_ADDRESS_BYTES, portOf, withPort } from "./socket_address.ts";
-
-/** The ports below are for privileged processes, as a rule. */
-const FIRST_UNPRIVILEGED_PORT = 1024;
 
 /** A UDP socket of libc's, with the address to bind it or connect it to. */
 export class RawSocket {

@@ -1,9 +1,11 @@
 import { setImmediate } from "node:timers";
 import { sleep } from "../base/sleep.ts";
 import { type Libc, linux, openLibc } from "../libc/libc.ts";
+import { isClientPort } from "./client_port.ts";
 import { RawSocket } from "./raw_socket.ts";
 import { ReceiveBatch } from "./receive_batch.ts";
 import { SendBatch } from "./send_batch.ts";
+import { PORT } from "./socket_address.ts";
 import { SourceAddress } from "./source_address.ts";
 import type { BatchListener, Respond, UdpSocket, UdpSocketOptions } from "./udp_socket.ts";
 
@@ -192,6 +194,7 @@ export function bindReuseport(options: ReuseportOptions, libc: Libc = openLibc()
 
   function answerMessage(message: number, respond: Respond): void {
     const sender = received.senders[message];
+    if (!isClientPort(sender.getUint16(PORT))) return;
     source.readSockaddr(sender);
     let datagrams = received.open(message);
     answers.sendTo(sender, received.localAddress);

@@ -32,7 +32,7 @@ export const WireStatus = {
   OUT_OF_IDS: IdStatus.OUT_OF_IDS,
   CLOCK_BEHIND: IdStatus.CLOCK_BEHIND,
   OUT_OF_TIME: IdStatus.OUT_OF_TIME,
-  /** The count was 0, or bytes that must be zero were not. */
+  /** The count was 0. */
   BAD_REQUEST: 4,
   /** The server has no ids now, since it has no reservation for the tick. */
   NOT_SERVING: IdStatus.NOT_RESERVED,

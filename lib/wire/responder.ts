@@ -1,5 +1,6 @@
 import type { IdSequencer } from "../id/id_sequencer.ts";
 import { IdGrant, IdStatus } from "../id/id_grant.ts";
+import { isReservedZero } from "./is_reserved_zero.ts";
 import {
   BASIC,
   BASIC_ERROR,
@@ -14,7 +15,7 @@ import { writeRangeError } from "./range_error.ts";
 
 /**
  * Makes a function that answers datagrams with a sequencer's ids. The function writes the answer over the request,
- * allocates nothing, and answers all datagrams but a server's own errors.
+ * allocates nothing, and answers requests only.
  *
  * @param sequencer The source of the ids.
  * @param readClock Reads the sequencer's clock anew, if the sequencer does not for every request, and returns whether
@@ -34,13 +35,8 @@ export function createResponder(
 
   return function respond(datagram: DataView, length: number): number {
     if (length === RANGE_BYTES && datagram.getUint8(0) === RANGE) return respondRange(datagram);
-    if (length === BASIC_REQUEST_BYTES) {
-      const first = datagram.getUint8(0);
-      if (first === BASIC) return respondBasic(datagram);
-      if (first === BASIC_ERROR) return 0;
-    }
-    datagram.setUint8(0, BASIC_ERROR);
-    return BASIC_ERROR_BYTES;
+    if (length === BASIC_REQUEST_BYTES && datagram.getUint8(0) === BASIC) return respondBasic(datagram);
+    return 0; // any answer could begin an endless exchange with the service that sent the datagram
   };
 
   /** Asks the sequencer for ids, a second time if it has none and the clock has gone on. */
@@ -61,11 +57,9 @@ export function createResponder(
   }
 
   function respondRange(datagram: DataView): number {
+    if (!isReservedZero(datagram)) return 0; // no request, and maybe a server's response
     const count = datagram.getUint32(4);
-    if (count === 0 || !isReservedZero(datagram)) {
-      if (isErrorResponse(datagram)) return 0;
-      return writeRangeError(datagram, WireStatus.BAD_REQUEST, 0);
-    }
+    if (count === 0) return writeRangeError(datagram, WireStatus.BAD_REQUEST, 0);
     const status = tryRange(count);
     if (status !== IdStatus.OK) return writeRangeError(datagram, status, grant.retryAfterMs);
 
@@ -77,17 +71,4 @@ export function createResponder(
     datagram.setUint32(28, stepLow);
     return RANGE_BYTES;
   }
-}
-
-/** Whether all reserved bytes of a range request are zero. */
-function isReservedZero(request: DataView): boolean {
-  const word = request.getUint32(0) & 0x00ffffff;
-  return (word | request.getUint32(16) | request.getUint32(20) | request.getUint32(24) | request.getUint32(28)) === 0;
-}
-
-/** Whether 32 bytes that begin like a range request have the form of a response with a status other than OK. */
-function isErrorResponse(datagram: DataView): boolean {
-  const status = datagram.getUint8(1);
-  return status !== WireStatus.OK && status <= WireStatus.NOT_SERVING && datagram.getUint16(2) === 0 &&
-    (datagram.getUint32(4) | datagram.getUint32(24) | datagram.getUint32(28)) === 0;
 }

@@ -66,9 +66,12 @@ describe("createLimitedResponder", () => {
     const { view, respond, askRange } = serve();
     askRange(a, 10);
     assertEquals(askRange(a, 0), [4, 0, 0]); // a bad request
-    view.setUint8(0, 0x7f);
-    assertEquals([respond(view, 5, a), view.getUint8(0)], [1, 0x01]);
-    view.setUint8(0, 0x01);
-    assertEquals(respond(view, 1, a), 0);
+    for (const [first, length] of [[0x7f, 5], [0x01, 1]]) {
+      view.setUint8(0, first);
+      assertEquals(respond(view, length, a), 0);
+    }
+    writeRangeRequest(view, 1, 0, 1);
+    view.setUint8(31, 1);
+    assertEquals(respond(view, 32, a), 0, "no request, since a reserved byte is not 0");
   });
 });

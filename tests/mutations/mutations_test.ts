@@ -27,6 +27,9 @@ const HOLD = "lib/node/hold_node.ts";
 const HOLDS = "tests/node/hold_node_test.ts";
 const NODES = "tests/node/node_property_test.ts";
 
+const RESPONDER = "lib/wire/responder.ts";
+const LOOPS = "tests/wire/service_loops_test.ts";
+
 const HOLDER = "lib/reservation/holder.ts";
 const HOLDERS = "tests/reservation/holder_test.ts";
 const PROPERTIES = "tests/reservation/uniqueness_property_test.ts";
@@ -35,6 +38,7 @@ const PROPERTIES = "tests/reservation/uniqueness_property_test.ts";
 const COPIED = [
   ...["deno.json", "deno.lock", "mod.ts", "lib", "links"],
   ...["tests/id", "tests/reservation", "tests/node", "tests/shrinking.ts", "tests/wrong_errno.ts", "testing"],
+  ...["tests/access", "tests/wire", "tests/udp", "tests/settings.ts"],
 ];
 
 interface Mutation {
@@ -573,6 +577,41 @@ const MUTATIONS: Mutation[] = [
     from: 'return { mark, holder: "", layout };',
     to: "return { mark, holder: record.holder, layout };",
     killer: HOLDERS,
+  },
+  {
+    rule: "no answer to what is no request",
+    file: RESPONDER,
+    from: "    return 0; // any answer could",
+    to: "    return 1; // any answer could",
+    killer: LOOPS,
+  },
+  {
+    rule: "no answer to what has the form of a response",
+    file: RESPONDER,
+    from: "if (!isReservedZero(datagram)) return 0;",
+    to: "if (!isReservedZero(datagram)) return 32;",
+    killer: LOOPS,
+  },
+  {
+    rule: "no answer to a response, of a server whose sources have no ids left",
+    file: "lib/access/limited_responder.ts",
+    from: "return isReservedZero(datagram) ? datagram.getUint32(4) : 0;",
+    to: "return datagram.getUint32(4);",
+    killer: LOOPS,
+  },
+  {
+    rule: "errors keep no exchange going",
+    file: "lib/access/guarded_responder.ts",
+    from: "  respond = omitErrors(respond);\n",
+    to: "",
+    killer: LOOPS,
+  },
+  {
+    rule: "no answer to ports of services",
+    file: "lib/udp/client_port.ts",
+    from: "return port >= FIRST_UNPRIVILEGED_PORT;",
+    to: "return port >= 1;",
+    killer: "tests/udp/client_port_test.ts",
   },
 ];
 

@@ -7,6 +7,7 @@ import { SLOT_BYTES } from "../../lib/udp/udp_socket.ts";
 import { sleep } from "../../lib/base/sleep.ts";
 import { until } from "../../testing/within.ts";
 import { libcWithErrno, WRONG_ERRNOS } from "../wrong_errno.ts";
+import { canForgeSenders, ForgedSender } from "./forged_sender.ts";
 import type { Backend, FromEchoWorker, ToEchoWorker } from "./echo_worker.ts";
 
 /** A socket that serves in a thread of its own, on a port given by the kernel. */
@@ -131,6 +132,18 @@ for (const [backend, bind] of Object.entries(BACKENDS) as [Backend, typeof liste
       for (let i = 0; i < 200; i++) await peer.send(1, i);
       server.serve();
       for (let i = 0; i < 200; i++) assertEquals(await peer.receive(), [2, i + 1]);
+    });
+
+    const portTest = `socket_test, ${backend}, ports of services`;
+    (canForgeSenders(portTest) ? it : it.skip)("hands on no datagram from a port that no client has", async () => {
+      await using server = (await EchoServer.bind(backend)).serve();
+      using attacker = ForgedSender.tryOpen();
+      using peer = new Peer(server);
+      assert(attacker !== undefined);
+      for (const port of [0, 1, 7, 19, 1023]) attacker.send(port, server.port, Uint8Array.of(1, 2));
+      await peer.send(1, 2);
+      assertEquals(await peer.receive(), [2, 3]);
+      assertEquals(await server.close(), 1, "datagrams that were handed on");
     });
 
     it("lets the event loop turn under load, so that it can be stopped", async () => {

@@ -197,11 +197,10 @@ export class Fuzzer {
  *
  * - `basic`: a basic request, to be answered with an id or the basic error;
  * - `range`: a range request, to be answered with ids or with the generator's status;
- * - `bad`: a range request that is to be answered with the status of a bad one;
- * - `own`: a server's error answer, which is not to be answered;
- * - `other`: anything else, to be answered with the basic error.
+ * - `bad`: a range request for no ids, to be answered with the status of a bad one;
+ * - `other`: anything else, which is not to be answered.
  */
-export type Verdict = "basic" | "range" | "bad" | "own" | "other";
+export type Verdict = "basic" | "range" | "bad" | "other";
 
 /**
  * Judges how a server must answer a datagram. It is written from the protocol's text, byte by byte, and shares no code
@@ -212,14 +211,8 @@ export type Verdict = "basic" | "range" | "bad" | "own" | "other";
  */
 export function judge(datagram: Uint8Array, length: number): Verdict {
   if (length === 1 && datagram[0] === 0x00) return "basic";
-  if (length === 1 && datagram[0] === 0x01) return "own";
-  if (length !== 32 || datagram[0] !== 0x02) return "other";
-  const isCountZero = areZero(datagram, 4, 8);
-  if (!isCountZero && areZero(datagram, 1, 4) && areZero(datagram, 16, 32)) return "range";
-  // An error response has a status from 1 to 5, granted and step 0, and any tag and milliseconds.
-  const isRefusal = datagram[1] >= 1 && datagram[1] <= 5 && areZero(datagram, 2, 4) && isCountZero &&
-    areZero(datagram, 24, 32);
-  return isRefusal ? "own" : "bad";
+  if (length !== 32 || datagram[0] !== 0x02 || !areZero(datagram, 1, 4) || !areZero(datagram, 16, 32)) return "other";
+  return areZero(datagram, 4, 8) ? "bad" : "range";
 }
 
 /** Whether the bytes from `begin` to before `end` are all zero. */

@@ -1,0 +1,118 @@
+import { assertGreater, assertLessOrEqual } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { type AccessOptions, createGuardedResponder } from "../../lib/access/guarded_responder.ts";
+import { IdSequencer } from "../../lib/id/id_sequencer.ts";
+import { createResponder } from "../../lib/wire/responder.ts";
+import { DEFAULT_LAYOUT } from "../../mod.ts";
+import { source } from "../access/sources.ts";
+import { HandClock } from "../id/hand_clock.ts";
+import { SEED } from "../settings.ts";
+import { bytes } from "./bytes.ts";
+import { Fuzzer } from "./fuzz.ts";
+import { ASKING_SERVICES, type Service, SERVICES } from "./services.ts";
+
+/** More than any exchange with a service makes that sends no requests. */
+const MAX_EXCHANGES = 4;
+/** An exchange that lives on errors ends by chance: 1 of 64 is omitted. Longer ones come once in 10^27 times. */
+const MAX_EXCHANGES_BY_ERRORS = 4000;
+
+const OPENINGS = 2000;
+
+const SENDER = source("192.0.2.1");
+
+/** A server that many datagrams can be put to; it has ids, or none for ever. */
+class Server {
+  readonly #slot = new Uint8Array(64);
+  readonly #view = new DataView(this.#slot.buffer);
+  readonly #respond;
+
+  constructor(hasIds: boolean, access: AccessOptions) {
+    const layout = DEFAULT_LAYOUT;
+    const clock = new HandClock(layout.epochMs);
+    const reservation = { firstTick: 0, mark: hasIds ? layout.maxTick : 0 };
+    const sequencer = new IdSequencer({ nodeId: 1, clock, reservation });
+    this.#respond = createGuardedResponder(
+      createResponder(sequencer, () => hasIds && (clock.ms += layout.tickMs) > 0), // a new tick when one is used up
+      access,
+      layout,
+    );
+  }
+
+  reply(datagram: Uint8Array): Uint8Array | undefined {
+    this.#slot.set(datagram.subarray(0, 64));
+    const length = this.#respond(this.#view, Math.min(datagram.length, 64), SENDER);
+    return length === 0 ? undefined : this.#slot.slice(0, length);
+  }
+}
+
+const SERVERS: { name: string; hasIds: boolean; access: AccessOptions }[] = [
+  { name: "a server", hasIds: true, access: {} },
+  { name: "a server without ids", hasIds: false, access: {} },
+  { name: "a server whose sources have used up theirs", hasIds: true, access: { idsPerSource: 1 } },
+  { name: "a server with a key", hasIds: true, access: { keyHex: "5a".repeat(31) + "01" } },
+];
+
+/** Lets a server and a service answer each other, and returns how many datagrams the server sent. */
+function exchange(server: Server, service: Service, opening: Uint8Array, fuzzer: Fuzzer, most: number): number {
+  let sent = 0;
+  for (let datagram: Uint8Array | undefined = opening; datagram !== undefined && sent <= most;) {
+    const answer = server.reply(datagram);
+    if (answer === undefined) return sent;
+    sent++;
+    datagram = service.reply(answer, fuzzer);
+  }
+  return sent;
+}
+
+/** What may begin an exchange: a request, anything, or what the service sends by itself. */
+function openingOf(service: Service, fuzzer: Fuzzer): Uint8Array {
+  const slot = new Uint8Array(64);
+  const length = fuzzer.next(new DataView(slot.buffer));
+  const datagram = slot.slice(0, length);
+  return fuzzer.below(4) === 0 ? service.reply(datagram, fuzzer) ?? datagram : datagram;
+}
+
+describe("a server and a service that answers everything", () => {
+  for (const { name, hasIds, access } of SERVERS) {
+    for (const service of SERVICES) {
+      it(`${name}: no loop with ${service.name} (seed ${SEED})`, () => {
+        const server = new Server(hasIds, access);
+        const fuzzer = new Fuzzer(SEED);
+        for (let i = 0; i < OPENINGS; i++) {
+          const opening = openingOf(service, fuzzer);
+          assertLessOrEqual(exchange(server, service, opening, fuzzer, MAX_EXCHANGES), MAX_EXCHANGES);
+        }
+      });
+    }
+    if (hasIds && access.idsPerSource === undefined) continue;
+    for (const service of ASKING_SERVICES) {
+      it(`${name}: its errors keep no loop going with ${service.name}`, () => {
+        const server = new Server(hasIds, access);
+        let longest = 0;
+        for (let i = 0; i < 100; i++) {
+          const sent = exchange(server, service, bytes("00"), new Fuzzer(SEED), MAX_EXCHANGES_BY_ERRORS);
+          assertLessOrEqual(sent, MAX_EXCHANGES_BY_ERRORS);
+          longest = Math.max(longest, sent);
+        }
+        assertGreater(longest, 1, "honest clients are told of an error");
+      });
+    }
+  }
+
+  for (const first of SERVERS) {
+    for (const second of SERVERS) {
+      it(`no loop between ${first.name} and ${second.name} (seed ${SEED})`, () => {
+        const server = new Server(first.hasIds, first.access);
+        const other = new Server(second.hasIds, second.access);
+        const fuzzer = new Fuzzer(SEED);
+        const service = { name: second.name, reply: (datagram: Uint8Array) => other.reply(datagram) };
+        for (let i = 0; i < OPENINGS; i++) {
+          assertLessOrEqual(
+            exchange(server, service, openingOf(service, fuzzer), fuzzer, MAX_EXCHANGES),
+            MAX_EXCHANGES,
+          );
+        }
+      });
+    }
+  }
+});
