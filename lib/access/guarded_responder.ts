@@ -1,12 +1,17 @@
 import type { IdLayout } from "../id/layout.ts";
 import type { Respond } from "../udp/udp_socket.ts";
 import { omitErrors } from "../wire/omit_errors.ts";
+import { type AccessCounts, COUNT, createAccessCounts } from "./access_counts.ts";
 import { AllowList } from "./allow_list.ts";
+import { createCountedResponder } from "./counted_responder.ts";
 import { createLimitedResponder } from "./limited_responder.ts";
 import { Mac } from "./mac.ts";
 import { ReplayWindow } from "./replay_window.ts";
 import { createSignedResponder } from "./signed_responder.ts";
 import { SourceLimit } from "./source_limit.ts";
+
+/** As a constant of this module, V8 compiles the index into the code. */
+const { refused: REFUSED } = COUNT;
 
 /** Who gets ids, and how many. It is plain JSON, so that a supervisor can send it to its workers. */
 export interface AccessOptions {
@@ -27,20 +32,33 @@ export interface AccessOptions {
  * @param respond Answers requests: see `createResponder`.
  * @param options Who gets ids, and how many.
  * @param layout The layout, for the length of a tick.
+ * @param counts Where to count what becomes of the datagrams.
  * @returns The function. It needs a view of at least 48 bytes.
  * @throws {SyntaxError | TypeError | RangeError} If an option is wrong.
  */
-export function createGuardedResponder(respond: Respond, options: AccessOptions, layout: IdLayout): Respond {
+export function createGuardedResponder(
+  respond: Respond,
+  options: AccessOptions,
+  layout: IdLayout,
+  counts: AccessCounts = createAccessCounts(),
+): Respond {
   const { allow, keyHex, idsPerSource } = options;
+  respond = createCountedResponder(respond, counts);
   if (idsPerSource !== undefined) {
-    respond = createLimitedResponder(respond, new SourceLimit({ idsPerWindow: idsPerSource }), layout);
+    const limit = new SourceLimit({ idsPerWindow: idsPerSource });
+    respond = createLimitedResponder(respond, limit, layout, Date, counts);
   }
   respond = omitErrors(respond);
   if (keyHex !== undefined) {
-    respond = createSignedResponder(respond, new Mac(Uint8Array.fromHex(keyHex)), new ReplayWindow(Date.now()));
+    const mac = new Mac(Uint8Array.fromHex(keyHex));
+    respond = createSignedResponder(respond, mac, new ReplayWindow(Date.now()), Date, counts);
   }
   if (allow === undefined) return respond;
   const list = AllowList.parse(allow);
   const guarded = respond;
-  return (datagram, length, source) => list.allows(source) ? guarded(datagram, length, source) : 0;
+  return function respondAllowed(datagram, length, source) {
+    if (list.allows(source)) return guarded(datagram, length, source);
+    counts[REFUSED]++;
+    return 0;
+  };
 }

@@ -7,13 +7,17 @@ import {
   BASIC_ERROR,
   BASIC_ERROR_BYTES,
   BASIC_REQUEST_BYTES,
-  BASIC_SUCCESS_BYTES,
   RANGE,
   RANGE_BYTES,
   WireStatus,
 } from "../wire/protocol.ts";
 import { writeRangeError } from "../wire/range_error.ts";
+import { type AccessCounts, COUNT, createAccessCounts } from "./access_counts.ts";
+import { grantedIn } from "./counted_responder.ts";
 import type { SourceLimit } from "./source_limit.ts";
+
+/** As a constant of this module, V8 compiles the index into the code. */
+const { limited: LIMITED } = COUNT;
 
 /**
  * Makes a function that limits the ids of each source in a tick of the clock. It cuts down requests for more ids than
@@ -24,6 +28,7 @@ import type { SourceLimit } from "./source_limit.ts";
  * @param limit The limit of each source.
  * @param layout The layout, for the length of a tick.
  * @param clock The clock. Left out: the system's clock.
+ * @param counts Where to count the requests of sources without ids.
  * @returns The function. It needs a view of at least 32 bytes.
  */
 export function createLimitedResponder(
@@ -31,6 +36,7 @@ export function createLimitedResponder(
   limit: SourceLimit,
   layout: IdLayout,
   clock: Clock = Date,
+  counts: AccessCounts = createAccessCounts(),
 ): Respond {
   const { epochMs, tickMs } = layout;
 
@@ -40,7 +46,10 @@ export function createLimitedResponder(
     const sinceEpochMs = clock.now() - epochMs;
     const tick = Math.floor(sinceEpochMs / tickMs);
     const allowed = limit.spend(source, count, tick);
-    if (allowed === 0) return refuse(datagram, length, (tick + 1) * tickMs - sinceEpochMs);
+    if (allowed === 0) {
+      counts[LIMITED]++;
+      return refuse(datagram, length, (tick + 1) * tickMs - sinceEpochMs);
+    }
     if (length === RANGE_BYTES) datagram.setUint32(4, allowed);
     const answered = respond(datagram, length, source);
     const granted = grantedIn(datagram, answered);
@@ -55,12 +64,6 @@ function countOf(datagram: DataView, length: number): number {
     return isReservedZero(datagram) ? datagram.getUint32(4) : 0;
   }
   return length === BASIC_REQUEST_BYTES && datagram.getUint8(0) === BASIC ? 1 : 0;
-}
-
-/** How many ids an answer grants. */
-function grantedIn(datagram: DataView, length: number): number {
-  if (length === RANGE_BYTES) return datagram.getUint32(4);
-  return length === BASIC_SUCCESS_BYTES ? 1 : 0;
 }
 
 function refuse(datagram: DataView, length: number, waitMs: number): number {

@@ -2,8 +2,12 @@ import type { Clock } from "../base/clock.ts";
 import type { Respond } from "../udp/udp_socket.ts";
 import { RANGE, RANGE_BYTES, WireStatus } from "../wire/protocol.ts";
 import { writeRangeError } from "../wire/range_error.ts";
+import { type AccessCounts, COUNT, createAccessCounts } from "./access_counts.ts";
 import { type Mac, timeOf } from "./mac.ts";
 import { Freshness, MAX_REQUEST_AHEAD_MS, type ReplayWindow } from "./replay_window.ts";
+
+/** As constants of this module, V8 compiles the indices into the code. */
+const { unsigned: UNSIGNED, replayed: REPLAYED, stale: STALE } = COUNT;
 
 /**
  * Makes a function that answers signed requests only. It hands genuine and fresh requests to a function that answers
@@ -13,6 +17,7 @@ import { Freshness, MAX_REQUEST_AHEAD_MS, type ReplayWindow } from "./replay_win
  * @param mac The key.
  * @param window Remembers the requests that were answered.
  * @param clock The clock. Left out: the system's clock.
+ * @param counts Where to count the datagrams that are not genuine and fresh requests.
  * @returns The function. It needs a view of at least 48 bytes.
  */
 export function createSignedResponder(
@@ -20,15 +25,23 @@ export function createSignedResponder(
   mac: Mac,
   window: ReplayWindow,
   clock: Clock = Date,
+  counts: AccessCounts = createAccessCounts(),
 ): Respond {
   return function respondSigned(datagram, length, source) {
-    if (!mac.verifyRequest(datagram, length)) return 0;
+    if (!mac.verifyRequest(datagram, length)) {
+      counts[UNSIGNED]++;
+      return 0;
+    }
     const now = clock.now();
     const macHigh = datagram.getUint32(RANGE_BYTES);
     const macLow = datagram.getUint32(RANGE_BYTES + 4);
     const freshness = window.admit(macHigh, macLow, timeOf(datagram), now);
-    if (freshness === Freshness.SEEN) return 0;
+    if (freshness === Freshness.SEEN) {
+      counts[REPLAYED]++;
+      return 0;
+    }
     if (freshness === Freshness.STALE) {
+      counts[STALE]++;
       writeStale(datagram, window.freshTimeMs(now), now);
     } else {
       datagram.setUint8(0, RANGE);

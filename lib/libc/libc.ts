@@ -2,6 +2,7 @@
 const SYMBOLS = {
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
+  getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
   connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
@@ -66,6 +67,7 @@ export const linux = {
   SO_RCVTIMEO: 20,
   SO_SNDTIMEO: 21,
   SO_INCOMING_CPU: 49,
+  SO_MEMINFO: 55,
   SOL_UDP: 17,
   UDP_SEGMENT: 103,
   UDP_GRO: 104,

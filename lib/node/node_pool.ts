@@ -12,7 +12,7 @@ import {
   writePoolHeader,
 } from "./pool_header.ts";
 import { PoolAttempts } from "./pool_attempts.ts";
-import { mapPoolMemory, POOL_BYTES, type PoolMemory, WORD } from "./pool_memory.ts";
+import { COUNT_WORDS, mapPoolMemory, MAX_WORKERS, POOL_BYTES, type PoolMemory, WORD } from "./pool_memory.ts";
 import type { RobustMutex } from "./robust_mutex.ts";
 
 /**
@@ -263,6 +263,27 @@ export class NodePool implements SequencePool, Disposable {
     if (mayClose) this.#words[MARK] = CLOSED;
     this.#mutex.unlock();
     return mayClose;
+  }
+
+  /**
+   * Adds to the counts of a worker. They outlive the worker, and never fall. A worker and its successor may add to the
+   * same counts.
+   *
+   * @param worker The worker's number. Workers whose numbers differ by {@linkcode MAX_WORKERS} share their counts.
+   * @param counts {@linkcode COUNT_WORDS} numbers, 0 or more.
+   */
+  addCounts(worker: number, counts: ArrayLike<number>): void {
+    this.#lock();
+    const begin = (worker % MAX_WORKERS) * COUNT_WORDS;
+    for (let i = 0; i < COUNT_WORDS; i++) this.#memory.counts[begin + i] += counts[i];
+    this.#mutex.unlock();
+  }
+
+  /** Copies the counts of a worker. */
+  countsOf(worker: number): Float64Array<ArrayBuffer> {
+    if (this.#words.length === 0) throw disposedError();
+    const begin = (worker % MAX_WORKERS) * COUNT_WORDS;
+    return this.#memory.counts.slice(begin, begin + COUNT_WORDS);
   }
 
   /** Unmaps the memory from this process. */

@@ -1,8 +1,8 @@
 /**
- * The header of a pool's memory, version 3: text, padded with zeros, that names everything a pool belongs to. It never
+ * The header of a pool's memory, version 4: text, padded with zeros, that names everything a pool belongs to. It never
  * changes.
  *
- *     global-id pool 3                          the version of the memory, header included
+ *     global-id pool 4                          the version of the memory, header included
  *     boot 4f6b…                                the boot of the system
  *     node 0
  *     layout v1 time=37 sequence=17 …           see `IdLayout.key`
@@ -18,7 +18,7 @@ export const HEADER_BYTES = 1024;
 
 /** The first line, up to the version. */
 const TITLE = "global-id pool ";
-const VERSION = "3";
+const VERSION = "4";
 /** The index of the line that names the holder, and how that line begins. */
 const HOLDER_LINE = 4;
 const HOLDER = "holder ";

@@ -1,5 +1,5 @@
 /**
- * The memory of a pool, version 3, as a C compiler for 64-bit Linux would lay it out:
+ * The memory of a pool, version 4, as a C compiler for 64-bit Linux would lay it out:
  *
  *     struct pool {
  *       char            header[1024];     //    0: text, see pool_header.ts
@@ -11,8 +11,8 @@
  *       double          noted[2];         // 1120: the numbers of the first attempt noted, and of the next one
  *       char            padding[2960];    // 1136
  *       char            attempts[128][32] // 4096: attempt n in place n % 128, see pool_attempts.ts
- *       char            workers[1024][64] // 8192: reserved for counters, a cache line a worker
- *     };                                  // 73728
+ *       double          counts[1024][16]  // 8192: of each worker, what became of its datagrams: see access_counts.ts
+ *     };                                  // 139264
  *
  * Mutex and `taken` fill one cache line. That line moves from CPU to CPU with every lease; the next one, only with
  * every tick.
@@ -32,13 +32,15 @@ const NOTED = WORDS + 6 * 8;
 const ATTEMPTS = 4096;
 /** The length of an attempt, in bytes: see `uniqueToken`. */
 export const ATTEMPT_BYTES = 32;
-const WORKERS = ATTEMPTS + MAX_ATTEMPTS * ATTEMPT_BYTES;
-const MAX_WORKERS = 1024;
-const WORKER_BYTES = 64;
+const COUNTS = ATTEMPTS + MAX_ATTEMPTS * ATTEMPT_BYTES;
 const WORD_COUNT = 6;
+/** How many workers have counts of their own. */
+export const MAX_WORKERS = 1024;
+/** How many counts a worker has: two cache lines. */
+export const COUNT_WORDS = 16;
 
 /** The length of a pool's memory, in bytes. */
-export const POOL_BYTES = WORKERS + MAX_WORKERS * WORKER_BYTES;
+export const POOL_BYTES = COUNTS + MAX_WORKERS * COUNT_WORDS * 8;
 
 /** The index of each field in the pool's words; of `taken` and `tick`, that of slot 0, before that of slot 1. */
 export const WORD = { taken: 0, tick: 2, mark: 4, owner: 5 } as const;
@@ -62,6 +64,8 @@ export interface PoolMemory {
   readonly noted: Float64Array<ArrayBuffer>;
   /** The attempts, {@linkcode ATTEMPT_BYTES} each. */
   readonly attempts: Uint8Array<ArrayBuffer>;
+  /** The counts of all workers, {@linkcode COUNT_WORDS} each. */
+  readonly counts: Float64Array<ArrayBuffer>;
   /** Unmaps the memory. Nothing of it must be used afterwards. */
   unmap(): void;
 }
@@ -85,6 +89,7 @@ export function mapPoolMemory(libc: Libc, fd: number): PoolMemory {
     words: new Float64Array(buffer, WORDS, WORD_COUNT),
     noted: new Float64Array(buffer, NOTED, 2),
     attempts: new Uint8Array(buffer, ATTEMPTS, MAX_ATTEMPTS * ATTEMPT_BYTES),
+    counts: new Float64Array(buffer, COUNTS, MAX_WORKERS * COUNT_WORDS),
     unmap: () => void libc.munmap(memory, BigInt(POOL_BYTES)),
   };
 }

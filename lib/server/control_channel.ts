@@ -5,7 +5,8 @@
  *    `failed`.
  * 2. While the worker serves, the supervisor sends `setIncomingCpu` when other datagrams become the worker's, and, to a
  *    worker without a pool, `mark` after every renewal of the reservation. The worker sends a `report` with the last
- *    tick that it used, and with its traffic if the socket counts it.
+ *    tick that it used, with its traffic if the socket counts it, and with its new counts if it has no pool to add them
+ *    to.
  * 3. On `drain`, the worker gets no new datagrams, answers those it has, and ends. On `stop`, it ends at once. Its last
  *    message is `ended`: it has used no later tick, and never will.
  *
@@ -65,7 +66,7 @@ export type ToWorker =
 export type FromWorker =
   | { type: "hello" }
   | { type: "ready"; port: number }
-  | { type: "report"; usedTick: number; traffic: Traffic | undefined }
+  | { type: "report"; usedTick: number; traffic: Traffic | undefined; counts: number[] | undefined }
   | { type: "ended"; usedTick: number }
   | { type: "failed"; message: string };
 

@@ -1,3 +1,4 @@
+import { type AccessCounts, COUNT, createAccessCounts } from "../access/access_counts.ts";
 import { createGuardedResponder } from "../access/guarded_responder.ts";
 import { messageOf } from "../base/message_of.ts";
 import { IdSequencer } from "../id/id_sequencer.ts";
@@ -70,6 +71,8 @@ function leaveSignalsToSupervisor(): void {
 interface RunningWorker {
   readonly sequencer: IdSequencer;
   readonly socket: WorkerSocket;
+  /** Tells what is new. */
+  readonly report: () => void;
 }
 
 /** A socket of either backend: only those that share a port are dealt datagrams by CPU, and form a group. */
@@ -79,23 +82,26 @@ function start(config: WorkerConfig): RunningWorker {
   const socket = bind(config);
   const { nodeId, clockPolicy } = config;
   const layout = LAYOUTS[config.layout];
-  const { part, pool } = sourceOf(config, layout);
+  const { part, pool, batches } = sourceOf(config, layout);
   const clock = { now: () => socket.receivedMs };
   const sequencer = new IdSequencer({ nodeId, layout, clockPolicy, clock, ...part });
   // The bound socket already queues datagrams. Serving begins with a wait for the first one, so ready is said before.
   say({ type: "ready", port: socket.port });
   const respond = createResponder(sequencer, () => socket.readClock());
-  const batches = pool &&
-    { onBatch: (datagrams: number) => pool.begin(datagrams), onBatchEnd: () => sequencer.releaseLease() };
-  socket.serve(createGuardedResponder(respond, config.access, layout), batches).catch(fail);
-  reportFrom(sequencer, socket);
-  return { sequencer, socket };
+  const listener = batches &&
+    { onBatch: (datagrams: number) => batches.begin(datagrams), onBatchEnd: () => sequencer.releaseLease() };
+  const counts = createAccessCounts();
+  socket.serve(createGuardedResponder(respond, config.access, layout, counts), listener).catch(fail);
+  const report = createReport({ sequencer, socket, counts, worker: config.worker, pool });
+  setInterval(report, REPORT_INTERVAL_MS);
+  return { sequencer, socket, report };
 }
 
 /** Where a worker's sequence numbers come from. A pool wants to know of each batch of datagrams. */
 interface SequenceSource {
   readonly part: SplitSequence | PooledSequence;
-  readonly pool?: BatchedPool;
+  readonly pool?: NodePool;
+  readonly batches?: BatchedPool;
 }
 
 function sourceOf({ share, worker }: WorkerConfig, layout: IdLayout): SequenceSource {
@@ -103,19 +109,42 @@ function sourceOf({ share, worker }: WorkerConfig, layout: IdLayout): SequenceSo
     const { workerCount, reservation } = share;
     return { part: { subnodeId: worker, subnodeCount: workerCount, reservation } };
   }
-  const pool = new BatchedPool(NodePool.join(share.path, layout));
-  return { part: { sequencePool: pool }, pool };
+  const pool = NodePool.join(share.path, layout);
+  const batches = new BatchedPool(pool);
+  return { part: { sequencePool: batches }, pool, batches };
 }
 
-/** Reports the last tick used and the traffic at intervals, as long as they change. */
-function reportFrom(sequencer: IdSequencer, socket: WorkerSocket): void {
+/** What a worker reports. */
+interface Reported {
+  readonly sequencer: IdSequencer;
+  readonly socket: WorkerSocket;
+  readonly counts: AccessCounts;
+  /** The worker's number. */
+  readonly worker: number;
+  /** Takes the counts; `undefined`: the supervisor does. */
+  readonly pool: NodePool | undefined;
+}
+
+/**
+ * Makes a function that tells the supervisor the last tick used and the traffic, and the pool or else the supervisor
+ * the counts, as far as they have changed since the last call. The counts are this process's until then: a worker and
+ * its successor serve side by side for a while, and so cannot count in the same memory without a mutex.
+ */
+function createReport({ sequencer, socket, counts, worker, pool }: Reported): () => void {
   let reportedTick = sequencer.lastTick;
-  setInterval(() => {
+  return function report() {
     const [usedTick, traffic] = [sequencer.lastTick, socket.takeTraffic?.()];
-    if (usedTick === reportedTick && !traffic?.messages) return;
-    say({ type: "report", usedTick, traffic });
+    const { notFromClient, overflowed } = socket.takeDrops();
+    counts[COUNT.noRequest] += notFromClient;
+    counts[COUNT.overflowed] += overflowed;
+    const newCounts = counts.some((count) => count > 0) ? [...counts] : undefined;
+    counts.fill(0);
+    if (pool !== undefined && newCounts !== undefined) pool.addCounts(worker, newCounts);
+    const countsToTell = pool === undefined ? newCounts : undefined;
+    if (usedTick === reportedTick && !traffic?.messages && countsToTell === undefined) return;
+    say({ type: "report", usedTick, traffic, counts: countsToTell });
     reportedTick = usedTick;
-  }, REPORT_INTERVAL_MS);
+  };
 }
 
 /** Lets others get the new datagrams, answers those it has, and ends. */
@@ -132,6 +161,7 @@ function drain(running: RunningWorker | undefined): void {
 /** Ends, and says which ticks the worker has used, and so which it has not. */
 function end(running: RunningWorker | undefined): never {
   if (running !== undefined) {
+    running.report();
     running.socket.close();
     say({ type: "ended", usedTick: running.sequencer.lastTick });
   }

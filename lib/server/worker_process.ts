@@ -1,3 +1,4 @@
+import type { AccessCounts } from "../access/access_counts.ts";
 import { childEnv } from "../base/loader_variables.ts";
 import type { Traffic } from "../udp/reuseport.ts";
 import { encodeMessage, type FromWorker, readMessages, type ToWorker, type WorkerConfig } from "./control_channel.ts";
@@ -33,6 +34,7 @@ export class WorkerProcess {
   /** What the worker reported as received since the last {@linkcode takeTraffic}. */
   #traffic: Traffic = { messages: 0, receives: 0 };
 
+  readonly #counts: AccessCounts;
   readonly #child: Deno.ChildProcess;
   readonly #stdin: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
   /** The mark that the supervisor sent last; 0 as long as the mark of the worker's configuration holds. */
@@ -43,8 +45,10 @@ export class WorkerProcess {
    *
    * @param program How workers are run.
    * @param config The configuration of this one.
+   * @param counts Where to add the counts that the worker reports: it does if it has no pool.
    */
-  constructor(program: WorkerProgram, config: WorkerConfig) {
+  constructor(program: WorkerProgram, config: WorkerConfig, counts: AccessCounts) {
+    this.#counts = counts;
     this.#child = spawn(program, config);
     this.#stdin = this.#child.stdin.getWriter();
     this.pid = this.#child.pid;
@@ -119,6 +123,7 @@ export class WorkerProcess {
           this.usedTick = message.usedTick;
           this.#traffic.messages += message.traffic?.messages ?? 0;
           this.#traffic.receives += message.traffic?.receives ?? 0;
+          message.counts?.forEach((count, i) => this.#counts[i] += count);
           break;
         case "ended":
           this.usedTick = message.usedTick;

@@ -1,3 +1,4 @@
+import { type AccessCounts, createAccessCounts } from "../access/access_counts.ts";
 import type { AccessOptions } from "../access/guarded_responder.ts";
 import { messageOf } from "../base/message_of.ts";
 import { sleep } from "../base/sleep.ts";
@@ -28,6 +29,8 @@ export interface SlotContext {
 export class WorkerSlot {
   /** The worker's configuration: the next process of this slot gets it as it is then. */
   readonly config: WorkerConfig;
+  /** What became of the datagrams of all processes of this slot, if they have no pool: the pool has their counts. */
+  readonly counts: AccessCounts = createAccessCounts();
 
   readonly #context: SlotContext;
   /** The process in this slot; a process that is being replaced has left it. */
@@ -137,7 +140,7 @@ export class WorkerSlot {
 
   #spawn(config: WorkerConfig): WorkerProcess {
     try {
-      return new WorkerProcess(this.#context.program, config);
+      return new WorkerProcess(this.#context.program, config, this.counts);
     } catch (error) {
       throw new ServeError(`a worker cannot be started: ${explainSpawnError(error)}`, { cause: error });
     }

@@ -1,6 +1,6 @@
 import { isClientPort } from "./client_port.ts";
 import { SourceAddress } from "./source_address.ts";
-import { type Respond, SLOT_BYTES, type UdpSocket, type UdpSocketOptions } from "./udp_socket.ts";
+import { type Drops, type Respond, SLOT_BYTES, type UdpSocket, type UdpSocketOptions } from "./udp_socket.ts";
 
 /**
  * Room for the longest datagram that UDP can carry: Windows fails a receive whose buffer is shorter than the datagram.
@@ -19,6 +19,7 @@ export function listenDatagram(options: UdpSocketOptions): UdpSocket {
   const conn = Deno.listenDatagram({ ...options, transport: "udp" });
   const { hostname, port } = conn.addr as Deno.NetAddr;
   let receivedMs = Date.now();
+  let notFromClient = 0;
   let closed = false;
 
   async function serve(respond: Respond): Promise<void> {
@@ -30,7 +31,10 @@ export function listenDatagram(options: UdpSocketOptions): UdpSocket {
         const [datagram, sender] = await conn.receive(buffer);
         receivedMs = Date.now();
         const { hostname, port } = sender as Deno.NetAddr;
-        if (!isClientPort(port)) continue;
+        if (!isClientPort(port)) {
+          notFromClient++;
+          continue;
+        }
         source.readText(hostname);
         const length = respond(slot, Math.min(datagram.length, SLOT_BYTES), source);
         if (length > 0) await conn.send(buffer.subarray(0, length), sender);
@@ -48,6 +52,12 @@ export function listenDatagram(options: UdpSocketOptions): UdpSocket {
     return receivedMs !== beforeMs;
   }
 
+  function takeDrops(): Drops {
+    const drops = { notFromClient, overflowed: 0 };
+    notFromClient = 0;
+    return drops;
+  }
+
   function close(): void {
     closed = true;
     conn.close();
@@ -60,6 +70,7 @@ export function listenDatagram(options: UdpSocketOptions): UdpSocket {
       return receivedMs;
     },
     readClock,
+    takeDrops,
     serve,
     close,
   };

@@ -7,7 +7,7 @@ import { ReceiveBatch } from "./receive_batch.ts";
 import { SendBatch } from "./send_batch.ts";
 import { PORT } from "./socket_address.ts";
 import { SourceAddress } from "./source_address.ts";
-import type { BatchListener, Respond, UdpSocket, UdpSocketOptions } from "./udp_socket.ts";
+import type { BatchListener, Drops, Respond, UdpSocket, UdpSocketOptions } from "./udp_socket.ts";
 
 /** Where to bind a socket that shares its port. */
 export interface ReuseportOptions extends UdpSocketOptions {
@@ -119,6 +119,9 @@ export function bindReuseport(options: ReuseportOptions, libc: Libc = openLibc()
   const answers = new SendBatch(socket);
   const source = new SourceAddress();
   let traffic = { messages: 0, receives: 0 };
+  let notFromClient = 0;
+  /** How many datagrams the kernel had dropped when the drops were last taken, modulo 2^32. */
+  let takenOverflow = 0;
   let receivedMs = Date.now();
   /**
    * When other processes last kept the CPU for longer than {@linkcode MAX_YIELD_MS}, and for how long not to yield from
@@ -194,7 +197,10 @@ export function bindReuseport(options: ReuseportOptions, libc: Libc = openLibc()
 
   function answerMessage(message: number, respond: Respond): void {
     const sender = received.senders[message];
-    if (!isClientPort(sender.getUint16(PORT))) return;
+    if (!isClientPort(sender.getUint16(PORT))) {
+      notFromClient++;
+      return;
+    }
     source.readSockaddr(sender);
     let datagrams = received.open(message);
     answers.sendTo(sender, received.localAddress);
@@ -213,6 +219,14 @@ export function bindReuseport(options: ReuseportOptions, libc: Libc = openLibc()
     const taken = traffic;
     traffic = { messages: 0, receives: 0 };
     return taken;
+  }
+
+  function takeDrops(): Drops {
+    const overflow = socket.drops;
+    const drops = { notFromClient, overflowed: overflow - takenOverflow >>> 0 };
+    takenOverflow = overflow;
+    notFromClient = 0;
+    return drops;
   }
 
   function readClock(): boolean {
@@ -239,6 +253,7 @@ export function bindReuseport(options: ReuseportOptions, libc: Libc = openLibc()
     leaveGroup: () => socket.leaveGroup(),
     setIncomingCpu,
     takeTraffic,
+    takeDrops,
   };
 }
 

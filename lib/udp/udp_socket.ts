@@ -18,6 +18,14 @@ export interface BatchListener {
   onBatchEnd(): void;
 }
 
+/** The datagrams of some time that a socket has not handed on. */
+export interface Drops {
+  /** How many messages came from a port that no client has. */
+  notFromClient: number;
+  /** How many datagrams the kernel dropped, since the socket had no room for them; 0 if the socket cannot tell. */
+  overflowed: number;
+}
+
 /** A UDP socket that answers datagrams. */
 export interface UdpSocket {
   /** The address that the socket is bound to. */
@@ -41,6 +49,9 @@ export interface UdpSocket {
    * @param listener Follows the batches, if the socket receives in batches.
    */
   serve(respond: Respond, listener?: BatchListener): Promise<void>;
+
+  /** Returns what the socket has not handed on since the last call. */
+  takeDrops(): Drops;
 
   /** Closes the socket, and so ends `serve`. */
   close(): void;

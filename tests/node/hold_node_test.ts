@@ -395,14 +395,14 @@ describe("holdNode, without a pool that matches the record", () => {
     await Deno.writeTextFile(world.a.poolPath, "?", { append: true });
     assertEquals(pathless(await world.a.hold()), {
       ...LASTING,
-      whyFromMark: "the pool is damaged, or of another version: it has 73729 bytes, not 73728",
+      whyFromMark: `the pool is damaged, or of another version: it has ${POOL_BYTES + 1} bytes, not ${POOL_BYTES}`,
     });
   });
 
   it("begins at the mark if the pool is damaged, and replaces it", async () => {
     await using world = await setUp();
     const before = await world.a.hold();
-    await Deno.writeFile(world.a.poolPath, new Uint8Array(73_728));
+    await Deno.writeFile(world.a.poolPath, new Uint8Array(POOL_BYTES));
     assertEquals(pathless(await world.a.hold()), {
       ...LASTING,
       whyFromMark: "the pool is damaged: it does not begin as one",

@@ -3,17 +3,18 @@ import { describe, it } from "@std/testing/bdd";
 import { denoCommand } from "../../testing/deno_process.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 import { until } from "../../testing/within.ts";
+import { COUNT_WORDS } from "../../lib/node/pool_memory.ts";
 import { RawPool, WORD } from "./raw_pool.ts";
 import { acquire, FROM_TICK_0, makePool, openPool } from "./pools.ts";
 
 const PROCESS = new URL("./pool_process.ts", import.meta.url).href;
 
 /** Starts a process that has a pool open, and carries out an order once it is told to begin. */
-async function startProcess(path: string, order: "empty" | "once" | "die", ticks = 0) {
+async function startProcess(path: string, order: "empty" | "once" | "count" | "die", number = 0) {
   const process = denoCommand({
     deno: ["run", "--quiet", "--no-check", "--allow-ffi", "--allow-run"],
     program: PROCESS,
-    args: [path, order, ticks],
+    args: [path, order, number],
     stdout: "piped",
     stdin: "piped",
   }).spawn();
@@ -123,6 +124,17 @@ describe("NodePool, with processes side by side", () => {
       at = end === 256 ? [tick + 1, 0] : [tick, end];
     }
     assertEquals(at, [500, 0]);
+  });
+
+  it("counts all that they add", async () => {
+    await using temp = await TempDir.make();
+    using pool = makePool(`${temp.path}/pool`);
+    const times = 100_000;
+    const processes = await Promise.all([1, 2].map(() => startProcess(pool.path, "count", times)));
+    await Promise.all(processes.map((process) => process.begin()));
+    for (const process of processes) assertEquals((await process.status).code, 0);
+    await Promise.all(processes.map(({ leases }) => leases));
+    assertEquals([...pool.countsOf(0)], Array(COUNT_WORDS).fill(2 * times));
   });
 
   it("leases no sequence number twice when processes are killed", async () => {

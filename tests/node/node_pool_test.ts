@@ -5,7 +5,7 @@ import { BatchedPool } from "../../lib/node/batched_pool.ts";
 import { NodePool } from "../../lib/node/node_pool.ts";
 import { PoolError } from "../../lib/node/pool_header.ts";
 import { createUnnamedFile, ForeignFileError } from "../../lib/node/own_file.ts";
-import { POOL_BYTES } from "../../lib/node/pool_memory.ts";
+import { COUNT_WORDS, POOL_BYTES } from "../../lib/node/pool_memory.ts";
 import { openLibc } from "../../lib/libc/libc.ts";
 import { SequenceLease } from "../../lib/id/sequence_pool.ts";
 import { IdSequencer } from "../../lib/id/id_sequencer.ts";
@@ -303,12 +303,51 @@ describe("NodePool.own and NodePool.close", () => {
   });
 });
 
+describe("NodePool.addCounts", () => {
+  /** Counts with these at the beginning. */
+  const counts = (...first: number[]) => Array.from({ length: COUNT_WORDS }, (_, i) => first[i] ?? 0);
+
+  it("adds to the counts of a worker, also from several processes, and keeps them when all of these have ended", async () => {
+    await using temp = await TempDir.make();
+    const path = `${temp.path}/pool`;
+    {
+      using a = makePool(path);
+      using b = NodePool.join(a.path, SONYFLAKE_LAYOUT);
+      assertEquals([...a.countsOf(1)], counts());
+      a.addCounts(1, counts(1, 2, 3));
+      b.addCounts(1, counts(10, 0, 2 ** 40));
+      b.addCounts(2, counts(7));
+      assertEquals([...b.countsOf(1)], counts(11, 2, 2 ** 40 + 3));
+    }
+    using later = openPool(path);
+    assertEquals([...later.countsOf(0), ...later.countsOf(1)], [...counts(), ...counts(11, 2, 2 ** 40 + 3)]);
+    assertEquals([...later.countsOf(2)], counts(7));
+  });
+
+  it("has counts for any number of workers, which they share from 1024 on", async () => {
+    await using temp = await TempDir.make();
+    using pool = makePool(`${temp.path}/pool`);
+    pool.addCounts(1023, counts(1));
+    pool.addCounts(1024 + 1023, counts(1));
+    pool.addCounts(1024, counts(5));
+    assertEquals([pool.countsOf(1023)[0], pool.countsOf(0)[0], pool.countsOf(2048)[0]], [2, 5, 5]);
+  });
+
+  it("fails once the pool is disposed of", async () => {
+    await using temp = await TempDir.make();
+    const pool = makePool(`${temp.path}/pool`);
+    pool[Symbol.dispose]();
+    assertThrows(() => pool.addCounts(0, counts(1)), PoolError, "disposed of");
+    assertThrows(() => pool.countsOf(0), PoolError, "disposed of");
+  });
+});
+
 describe("NodePool.open", () => {
   const changes: [what: string, why: RegExp, change: (memory: RawPool) => void][] = [
     ["no title", /^the pool is damaged: it does not begin as one$/, (memory) => memory.write("G")],
     ["zeros", /^the pool is damaged: it does not begin as one$/, (memory) => memory.bytes.fill(0)],
     ["noise", /^the pool is damaged: it does not begin as one$/, (memory) => memory.bytes.fill(0xe5)],
-    ["another version", /^the pool is of version 7, and this program knows 3$/, (memory) => memory.write("7", 15)],
+    ["another version", /^the pool is of version 7, and this program knows 4$/, (memory) => memory.write("7", 15)],
     ["a boot that was long ago", /^the pool is of boot c-1, and this is boot b-1$/, (memory) => memory.write("c", 22)],
     ["no holder", /^the pool is damaged: it names no holder$/, (memory) => endHeaderAt(memory, "h-1")],
     ["no holder's line", /^the pool is damaged: it names no holder$/, (memory) => endHeaderAt(memory, "holder")],

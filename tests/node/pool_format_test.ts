@@ -9,7 +9,7 @@ import { makePool } from "./pools.ts";
  * fails, the format has changed. Then give it a new version (`VERSION` in lib/node/pool_header.ts), and write down here
  * what it is now.
  */
-const HEADER = "global-id pool 3\n" +
+const HEADER = "global-id pool 4\n" +
   "boot 7f2c8e11-1111-4222-8333-444455556666\n" +
   "node 1023\n" +
   "layout v1 time=37 sequence=17 node=10 order=sequence-node tick_ms=1000 epoch_ms=1577836800000\n" +
@@ -19,7 +19,7 @@ const ATTEMPT = "19abcdef0123456789abcdef01234567";
 
 const LITTLE_ENDIAN = true;
 
-describe("NodePool.create: the format, version 3", () => {
+describe("NodePool.create: the format, version 4", () => {
   const identity = {
     boot: "7f2c8e11-1111-4222-8333-444455556666",
     nodeId: 1023,
@@ -35,8 +35,8 @@ describe("NodePool.create: the format, version 3", () => {
     return await Deno.readFile(path);
   }
 
-  it("has the length of header, mutex, words, 128 attempts, and a cache line for each of 1024 workers", async () => {
-    assertEquals((await readFreshPool()).length, 73_728);
+  it("has the length of header, mutex, words, 128 attempts, and 16 counts for each of 1024 workers", async () => {
+    assertEquals((await readFreshPool()).length, 139_264);
   });
 
   it("begins with the header in text, padded with zeros to 1024 bytes", async () => {
@@ -67,6 +67,18 @@ describe("NodePool.create: the format, version 3", () => {
     const bytes = await readFreshPool();
     assertEquals(bytes.slice(1120, 1136).toHex(), "0000000000000000" + "000000000000f03f"); // 0 and 1
     assertEquals(bytes.slice(4096, 4128).toHex(), new TextEncoder().encode(ATTEMPT).toHex());
+  });
+
+  it("has the counts in floating point from 8192 on, 128 bytes for each worker", async () => {
+    await using temp = await TempDir.make();
+    const path = `${temp.path}/pool`;
+    using pool = makePool(path, identity);
+    const counts = Array.from({ length: 16 }, (_, i) => 100 + i);
+    pool.addCounts(0, counts);
+    pool.addCounts(1023, counts);
+    const { buffer } = await Deno.readFile(path);
+    assertEquals([...new Float64Array(buffer, 8192, 17)], [...counts, 0]);
+    assertEquals([...new Float64Array(buffer, 139_264 - 136)], [0, ...counts]);
   });
 
   it("is zero between and from there to its end", async () => {

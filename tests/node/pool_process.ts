@@ -2,14 +2,16 @@
  * Leases from a pool of the layout sonyflake, and prints every lease as three numbers of 32 bits: tick, first, end. It
  * prints a lease of zeros once it has opened the pool, and begins when its stdin has ended.
  *
- * Arguments: the pool's path, an order, the number of ticks. The orders:
+ * Arguments: the pool's path, an order, a number. The orders:
  *
- * - `empty`: acquires single ids of every tick until there are none.
- * - `once`: acquires a single id of the tick.
+ * - `empty`: acquires single ids of every tick until there are none, for the number of ticks.
+ * - `once`: acquires a single id of the tick of the number.
+ * - `count`: adds 1 to each count of worker 0, as many times as the number says.
  * - `die`: kills itself while it holds the pool's mutex.
  */
 import { SequenceLease } from "../../lib/id/sequence_pool.ts";
 import { NodePool } from "../../lib/node/node_pool.ts";
+import { COUNT_WORDS } from "../../lib/node/pool_memory.ts";
 import { SONYFLAKE_LAYOUT } from "../../mod.ts";
 import { RawPool } from "./raw_pool.ts";
 
@@ -18,7 +20,6 @@ function print(...lease: number[]): void {
 }
 
 const [path, order, number] = Deno.args;
-const ticks = Number(number);
 const pool = NodePool.join(path, SONYFLAKE_LAYOUT);
 const lease = new SequenceLease();
 print(0, 0, 0);
@@ -28,11 +29,15 @@ if (order === "die") {
   Deno.kill(Deno.pid, "SIGKILL");
 }
 if (order === "once") {
-  pool.acquire(ticks, 1, lease);
+  pool.acquire(Number(number), 1, lease);
   print(lease.tick, lease.first, lease.end);
 }
+if (order === "count") {
+  const ones = Array(COUNT_WORDS).fill(1);
+  for (let i = 0; i < Number(number); i++) pool.addCounts(0, ones);
+}
 if (order === "empty") {
-  for (let tick = 0; tick < ticks; tick = Math.max(tick + 1, lease.tick)) {
+  for (let tick = 0; tick < Number(number); tick = Math.max(tick + 1, lease.tick)) {
     // As often as there can be a lease: a pool that never runs out would be wrong, and its test is to end all the same.
     for (let tries = 0; tries <= SONYFLAKE_LAYOUT.maxSequence; tries++) {
       pool.acquire(tick, 1, lease);

@@ -146,6 +146,22 @@ for (const [backend, bind] of Object.entries(BACKENDS) as [Backend, typeof liste
       assertEquals(await server.close(), 1, "datagrams that were handed on");
     });
 
+    (canForgeSenders(portTest) ? it : it.skip)("counts the datagrams from such ports", async () => {
+      const socket = bind({ hostname: "127.0.0.1", port: 0 });
+      let received = 0;
+      const served = socket.serve(() => (received++, 0));
+      using attacker = ForgedSender.tryOpen();
+      using peer = new Peer(socket);
+      assert(attacker !== undefined);
+      for (const port of [0, 1023, 1023]) attacker.send(port, socket.port, Uint8Array.of(1, 2));
+      await peer.send(1, 2);
+      await until("the peer's has come", () => received === 1);
+      assertEquals(socket.takeDrops(), { notFromClient: 3, overflowed: 0 });
+      assertEquals(socket.takeDrops(), { notFromClient: 0, overflowed: 0 });
+      socket.close();
+      await served;
+    });
+
     it("lets the event loop turn under load, so that it can be stopped", async () => {
       const server = (await EchoServer.bind(backend)).serve();
       const peer = new Peer(server);
@@ -268,6 +284,24 @@ if (Deno.build.os === "linux") {
         await peer.send(1);
         await until("it has come", () => socket.takeTraffic().messages === 1);
       }
+      socket.close();
+      await served;
+    });
+
+    it("counts the datagrams that the kernel drops since the socket has no room for them", async () => {
+      const socket = bindReuseport({ hostname: "127.0.0.1", port: 0 });
+      assertEquals(socket.takeDrops(), { notFromClient: 0, overflowed: 0 });
+      using peer = new Peer(socket);
+      let [sent, drops, received] = [0, 0, 0];
+      while (drops === 0) {
+        for (let i = 0; i < 1000; i++) await peer.send(1);
+        sent += 1000;
+        drops = socket.takeDrops().overflowed;
+      }
+      const served = socket.serve(() => (received++, 0));
+      await until("all others are received", () => received + drops === sent);
+      assert(drops < sent, `${drops} of ${sent}`);
+      assertEquals(socket.takeDrops(), { notFromClient: 0, overflowed: 0 });
       socket.close();
       await served;
     });
