@@ -1,4 +1,5 @@
-import { MIN_KEY_BYTES } from "./mac.ts";
+import { messageOf } from "../base/message_of.ts";
+import { checkKey } from "./key.ts";
 
 /** The bits of a file's mode for users who are neither its owner nor in its group. */
 const OTHERS = 0o007;
@@ -28,7 +29,7 @@ export async function readKeyFile(path: string): Promise<Uint8Array<ArrayBuffer>
 }
 
 /**
- * Reads a key: at least 32 bytes, on one line, as hexadecimal digits (with or without 0x) or as base64 (of either
+ * Reads a key: at least 32 random bytes (see {@linkcode checkKey}), on one line, as hexadecimal digits (with or without 0x) or as base64 (of either
  * alphabet, padded or not). A text that can be hexadecimal digits counts as such.
  *
  * @param text The key. Space before and after it is ignored.
@@ -43,12 +44,11 @@ export function parseKey(text: string, name: string): Uint8Array<ArrayBuffer> {
       `a key is one line of hexadecimal digits or base64, and ${name} is something else: ${HOW_TO_MAKE_ONE}`,
     );
   }
-  if (key.length < MIN_KEY_BYTES) {
-    throw new SyntaxError(
-      `a key has at least ${MIN_KEY_BYTES} bytes, and ${name} has ${key.length}: ${HOW_TO_MAKE_ONE}`,
-    );
+  try {
+    return checkKey(key, name);
+  } catch (error) {
+    throw new SyntaxError(`${messageOf(error)}: ${HOW_TO_MAKE_ONE}`, { cause: error });
   }
-  return key;
 }
 
 /** Returns a message that says why a key cannot be read, and what to do. */

@@ -32,9 +32,7 @@
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { RANGE_BYTES, SIGNED, SIGNED_BYTES } from "../wire/protocol.ts";
-
-/** The minimum length of a key in bytes. A shorter key would be weaker than the MAC. */
-export const MIN_KEY_BYTES = 32;
+import { checkKey } from "./key.ts";
 
 const MAC_BYTES = SIGNED_BYTES - RANGE_BYTES;
 // The offsets of the fields that a signed request has in place of zeros.
@@ -65,14 +63,11 @@ export class Mac {
   /**
    * Prepares for a key.
    *
-   * @param key The key that server and clients share, at least 32 bytes.
-   * @throws {RangeError} If the key is shorter.
+   * @param key The key that server and clients share: see {@linkcode checkKey}.
+   * @throws {TypeError | RangeError} If the key is too short, or not random.
    */
   constructor(key: Uint8Array) {
-    if (key.length < MIN_KEY_BYTES) {
-      throw new RangeError(`a key must have at least ${MIN_KEY_BYTES} bytes: got ${key.length}`);
-    }
-    this.#keyed = hmac.create(sha256, key);
+    this.#keyed = hmac.create(sha256, checkKey(key));
     this.#work = this.#keyed.clone();
   }
 

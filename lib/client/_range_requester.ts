@@ -102,7 +102,7 @@ export class RangeRequester {
   /**
    * Opens the socket.
    *
-   * @throws {RangeError} If the key is too short.
+   * @throws {TypeError | RangeError} If the key is too short, or not random.
    * @throws {Deno.errors.NotCapable} If there is no socket: see {@linkcode openRequestSocket}.
    */
   constructor(options: RangeRequesterOptions) {

@@ -60,8 +60,8 @@ export interface IdClientOptions {
    */
   timeoutMs?: number;
   /**
-   * The key that signs the requests, at least 32 bytes, for a server with `--key-file`. Without a key, the requests are
-   * not signed.
+   * The key that signs the requests, at least 32 random bytes, for a server with `--key-file`. Without a key, the
+   * requests are not signed.
    *
    * @default {undefined}
    */
@@ -128,7 +128,7 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
    * Makes a client and opens its socket.
    *
    * @param options Where the server is, and how the client differs from the defaults.
-   * @throws {TypeError | RangeError} If an option is wrong, or the key too short.
+   * @throws {TypeError | RangeError} If an option is wrong, or the key too short or not random.
    * @throws {Deno.errors.NotCapable} If Deno's permission `--allow-net` is missing. Where the host is a name, the first
    * request fails instead.
    */

@@ -1,11 +1,12 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { parseKey, readKeyFile } from "../../lib/access/key_file.ts";
+import { keyOf } from "./keys.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 
-const KEY = Uint8Array.from({ length: 32 }, (_, i) => 255 - 3 * i);
-const HEX = "fffcf9f6f3f0edeae7e4e1dedbd8d5d2cfccc9c6c3c0bdbab7b4b1aeaba8a5a2";
-const BASE64 = "//z59vPw7ern5OHe29jV0s/MycbDwL26t7SxrquopaI=";
+const HEX = "fffc0a5cf1b7264873d0e85b1fa96c42ee2b97065ad4810f38c6bd7214f9a05e";
+const KEY = Uint8Array.fromHex(HEX);
+const BASE64 = "//wKXPG3Jkhz0OhbH6lsQu4rlwZa1IEPOMa9chT5oF4=";
 const HOW = "make one with: (umask 077; openssl rand -hex 32 > FILE)";
 
 describe("parseKey", () => {
@@ -26,7 +27,7 @@ describe("parseKey", () => {
 
   it("takes longer keys", () => {
     assertEquals(parseKey(HEX + HEX, "x"), Uint8Array.of(...KEY, ...KEY));
-    assertEquals(parseKey(btoa("x".repeat(1000)), "x").length, 1000);
+    assertEquals(parseKey(keyOf(1, 1000).toBase64(), "x"), keyOf(1, 1000));
   });
 
   const none = [
@@ -53,6 +54,15 @@ describe("parseKey", () => {
       assertEquals(assertThrows(() => parseKey(text, "k.txt"), SyntaxError).message, message);
     });
   }
+});
+
+describe("parseKey, of a key that is not random", () => {
+  it("refuses it, and does not show it", () => {
+    for (const text of ["00".repeat(32), btoa("correct horse battery staple, and more")]) {
+      const error = assertThrows(() => parseKey(text, "k.txt"), SyntaxError, "a key is random bytes, and k.txt");
+      assert(error.message.endsWith(HOW) && !error.message.includes(text) && !error.message.includes("horse"));
+    }
+  });
 });
 
 describe("readKeyFile", () => {

@@ -10,9 +10,10 @@ import { writeRangeRequest } from "../../lib/wire/request.ts";
 import { createResponder } from "../../lib/wire/responder.ts";
 import { HandClock } from "../id/hand_clock.ts";
 import { bytes, hex } from "../wire/bytes.ts";
+import { keyOf } from "./keys.ts";
 import { Random } from "./random.ts";
 
-const KEY = new Uint8Array(32).fill(7);
+const KEY = keyOf(7);
 const TAG = "89abcdef01234567";
 const START_MS = DEFAULT_LAYOUT.epochMs + 0x1234 * 1000 - 500;
 
@@ -93,7 +94,7 @@ describe("createSignedResponder", () => {
     const { clock, ask, nextId } = serve();
     const unsigned = new Uint8Array(32);
     writeRangeRequest(new DataView(unsigned.buffer), 3, 1, 2);
-    const otherKey = request(clock.ms, 3, new Mac(new Uint8Array(32).fill(8)));
+    const otherKey = request(clock.ms, 3, new Mac(keyOf(8)));
     for (const datagram of [bytes("00"), bytes("01"), unsigned, otherKey]) assertEquals(ask(datagram), "");
     for (let first = 0; first < 256; first++) {
       for (const length of [0, 1, 9, 32, 47, 48, 49, 64, 1500]) {

@@ -8,9 +8,10 @@ import { listenDatagram } from "../../lib/udp/listen_datagram.ts";
 import type { Respond } from "../../lib/udp/udp_socket.ts";
 import { SIGNED_BYTES, WireStatus } from "../../lib/wire/protocol.ts";
 import { writeRangeError } from "../../lib/wire/range_error.ts";
+import { keyOf } from "../access/keys.ts";
 
-const KEY = new Uint8Array(32).fill(7);
-const OTHER_KEY = new Uint8Array(32).fill(8);
+const KEY = keyOf(7);
+const OTHER_KEY = keyOf(8);
 
 /** Long enough for any response on loopback. */
 const PATIENT = { retransmitMs: 60_000, timeoutMs: 120_000 };
@@ -150,7 +151,12 @@ describe("IdClient with a key", () => {
     assertEquals(replays, 0);
   });
 
-  it("refuses a key that is too short", () => {
-    assertThrows(() => new IdClient({ key: new Uint8Array(31) }), RangeError, "a key must have at least 32 bytes");
+  it("refuses a key that is too short, or not random", () => {
+    assertThrows(
+      () => new IdClient({ key: KEY.subarray(1) }),
+      RangeError,
+      "a key has at least 32 bytes, and key has 31",
+    );
+    assertThrows(() => new IdClient({ key: new Uint8Array(32) }), RangeError, "a key is random bytes, and key has");
   });
 });

@@ -9,8 +9,9 @@ import { runDeno } from "../../testing/deno_process.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 import { within } from "../../testing/within.ts";
 import { ServerProcess } from "../../testing/server_process.ts";
+import { keyOf } from "../access/keys.ts";
 
-const KEY = new Uint8Array(32).fill(9);
+const KEY = keyOf(9);
 
 /** For asking a server that is not to answer. */
 const IMPATIENT = { retransmitMs: 20, timeoutMs: 200 };
@@ -78,7 +79,7 @@ for (const backend of ["reuseport", "listen-datagram"]) {
       const keyFile = await writeKey(state);
       await using server = await ServerProcess.start({ state, flags: [...flags, "--key-file", keyFile] });
       const [port] = server.ports;
-      for (const key of [{}, { key: new Uint8Array(32) }]) {
+      for (const key of [{}, { key: keyOf(10) }]) {
         using stranger = new IdClient({ port, ...key, ...IMPATIENT });
         await assertRejects(() => stranger.nextId(), NoResponseError);
       }

@@ -2,6 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { IdClient, NoResponseError } from "../../client.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
+import { keyOf } from "../access/keys.ts";
 import { RecordedLoad } from "./recorded_load.ts";
 import { assertNothingLost, FLAGS, LESS_LOAD, spawnNext, startServer, TIMES } from "./takeover.ts";
 
@@ -41,21 +42,17 @@ describe("a server that is reloaded", () => {
   });
 });
 
-async function writeKey(dir: TempDir, byte: number): Promise<string> {
+async function writeKey(dir: TempDir, number: number): Promise<string> {
   const path = `${dir.path}/key`;
-  await Deno.writeTextFile(path, keyOf(byte).toHex() + "\n", { mode: 0o600 });
+  await Deno.writeTextFile(path, keyOf(number).toHex() + "\n", { mode: 0o600 });
   return path;
 }
 
-function keyOf(byte: number): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(32).fill(byte);
-}
-
 /** Makes sure that this key opens the server, and neither another one nor none does. */
-async function needsKey(port: number, byte: number): Promise<void> {
-  using client = new IdClient({ port, key: keyOf(byte) });
+async function needsKey(port: number, number: number): Promise<void> {
+  using client = new IdClient({ port, key: keyOf(number) });
   await client.nextId();
-  for (const key of [{}, { key: keyOf(3 - byte) }]) {
+  for (const key of [{}, { key: keyOf(3 - number) }]) {
     using stranger = new IdClient({ port, ...key, retransmitMs: 20, timeoutMs: 100 });
     await assertRejects(() => stranger.nextId(), NoResponseError);
   }

@@ -21,14 +21,14 @@ const NOW_MS = DEFAULT_LAYOUT.epochMs + 0x1234 * 1000;
 /** The same time since 1970, which signed requests carry. */
 const NOW = "0000016f5eae0320";
 
-const KEY = bytes("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f");
+const KEY = bytes("dd8ad9f816066dc8c8044c9361628c0305c21f5648eef079f552ec4705db0df8");
 const TAG = "89abcdef01234567";
 const NONCE = "0f1e2d3c4b5a6978";
 const REST = "0000000000000000" + "0000000000000000";
 
 const RANGE_REQUEST = "02" + "00" + "0000" + "00000003" + TAG + REST;
 // The MACs are from Python: hmac.new(KEY, message, "sha256").digest()[:16].hex()
-const REQUEST_MAC = "1421fd0c366b44ebd7f92d8a2b83b683";
+const REQUEST_MAC = "4c7b72d23a5efcb9dd3463e5acde74f2";
 const SIGNED_REQUEST = "03" + "00" + "0000" + "00000003" + TAG + NOW + NONCE + REQUEST_MAC;
 
 /** Node 5, which has reserved the ticks up to this one. */
@@ -120,7 +120,7 @@ describe("the wire format, signed", () => {
     assertEquals(
       answerOf(makeSignedNode(NOW_MS - 60_000), SIGNED_REQUEST),
       "03" + "00" + "0000" + "00000003" + TAG + "00000091a0000005" + "0000000000000400" +
-        "52f39d882f1286412deaeb841952408e",
+        "6b37f47b687ff1b39daa7444d635e77f",
     );
   });
 
@@ -128,7 +128,7 @@ describe("the wire format, signed", () => {
     assertEquals(
       answerOf(makeSignedNode(NOW_MS + 500), SIGNED_REQUEST),
       "03" + "05" + "0000" + "00000000" + TAG + "00000000000001f5" + "0000000000000000" +
-        "e5396a66208b6902389f31f7db219724",
+        "7fb9b7112b00b934f508d116a454dc90",
     );
   });
 
@@ -136,7 +136,7 @@ describe("the wire format, signed", () => {
     assertEquals(
       answerOf(makeSignedNode(NOW_MS - 500), SIGNED_REQUEST),
       "03" + "06" + "0000" + "00000000" + TAG + "0000016f5eae0515" + "0000000000000000" +
-        "e9895da52098017cb1759ede1b989bc5",
+        "18ce8b927f1f90cf9e1ed3e5da8beee9",
     );
   });
 });
