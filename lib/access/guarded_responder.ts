@@ -17,12 +17,18 @@ const { refused: REFUSED } = COUNT;
 export interface AccessOptions {
   /** The ranges of addresses to let in: see `AllowList.parse`. Left out: all addresses. */
   allow?: readonly string[];
-  /**
-   * The key with which clients must sign their requests, as hexadecimal digits. Left out: requests need no signature.
-   */
-  keyHex?: string;
+  /** What clients must sign their requests with. Left out: requests need no signature. */
+  signing?: SigningOptions;
   /** How many ids of a tick one source may have from this worker, at least 1. Left out: all. */
   idsPerSource?: number;
+}
+
+/** What the signatures of requests are made with. */
+export interface SigningOptions {
+  /** The key, as hexadecimal digits. */
+  keyHex: string;
+  /** The name of the cluster: see `checkCluster`. */
+  cluster: string;
 }
 
 /**
@@ -42,15 +48,15 @@ export function createGuardedResponder(
   layout: IdLayout,
   counts: AccessCounts = createAccessCounts(),
 ): Respond {
-  const { allow, keyHex, idsPerSource } = options;
+  const { allow, signing, idsPerSource } = options;
   respond = createCountedResponder(respond, counts);
   if (idsPerSource !== undefined) {
     const limit = new SourceLimit({ idsPerWindow: idsPerSource });
     respond = createLimitedResponder(respond, limit, layout, Date, counts);
   }
   respond = omitErrors(respond);
-  if (keyHex !== undefined) {
-    const mac = new Mac(Uint8Array.fromHex(keyHex));
+  if (signing !== undefined) {
+    const mac = new Mac(Uint8Array.fromHex(signing.keyHex), signing.cluster);
     respond = createSignedResponder(respond, mac, new ReplayWindow(Date.now()), Date, counts);
   }
   if (allow === undefined) return respond;

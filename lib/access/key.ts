@@ -7,11 +7,11 @@ const MIN_DISTINCT = 17;
 /**
  * Checks that a key may be a random one.
  *
- * Refused are keys that somebody typed, or that were meant as an example: text (a password, or the hexadecimal digits of
- * a key that nobody decoded), fewer than 17 different bytes (all zeros, a word and zeros, up to 16 bytes again and
+ * Refused are keys that somebody typed, or that were meant as an example: text (a password, or the hexadecimal digits
+ * of a key that nobody decoded), fewer than 17 different bytes (all zeros, a word and zeros, up to 16 bytes again and
  * again), and fewer than 17 different steps from byte to byte, modulo 256 (00 01 02 ...). Of random keys of 32 bytes,
- * the three rules refuse 4.5e-14, 2.2e-15 and 2.8e-14: less than one in 10 million million. Longer ones are refused less
- * often.
+ * the three rules refuse 4.5e-14, 2.2e-15 and 2.8e-14: less than one in 10 million million. Longer ones are refused
+ * less often.
  *
  * A key that passes may still be a bad one: nobody can tell what the bytes were made from.
  *

@@ -29,8 +29,8 @@ export async function readKeyFile(path: string): Promise<Uint8Array<ArrayBuffer>
 }
 
 /**
- * Reads a key: at least 32 random bytes (see {@linkcode checkKey}), on one line, as hexadecimal digits (with or without 0x) or as base64 (of either
- * alphabet, padded or not). A text that can be hexadecimal digits counts as such.
+ * Reads a key: at least 32 random bytes (see {@linkcode checkKey}), on one line, as hexadecimal digits (with or without
+ * 0x) or as base64 (of either alphabet, padded or not). A text that can be hexadecimal digits counts as such.
  *
  * @param text The key. Space before and after it is ignored.
  * @param name The name of the text in messages, such as the path of its file.

@@ -32,12 +32,18 @@
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { RANGE_BYTES, SIGNED, SIGNED_BYTES } from "../wire/protocol.ts";
+import { checkCluster, DEFAULT_CLUSTER } from "./cluster.ts";
 import { checkKey } from "./key.ts";
 
 const MAC_BYTES = SIGNED_BYTES - RANGE_BYTES;
 // The offsets of the fields that a signed request has in place of zeros.
 const TIME = 16;
 const NONCE = 24;
+
+/** What a context begins with, so that no request passes for a response, nor the other way round. */
+const REQUEST_LABEL = "global-id v1 signed request";
+const RESPONSE_LABEL = "global-id v1 signed response";
+const LABEL_BYTES = 32;
 
 /**
  * Makes and checks the MACs of requests and responses, in place.
@@ -46,8 +52,10 @@ const NONCE = 24;
  * of `@noble/hashes`: WebCrypto's is asynchronous, and Node's takes several times as long for messages this short.
  */
 export class Mac {
-  /** HMAC after the key, and a copy of that state, which computes each MAC. */
-  readonly #keyed;
+  /** HMAC after the key and the context of requests or responses. */
+  readonly #requestState;
+  readonly #responseState;
+  /** A copy of such a state, which computes each MAC. */
   readonly #work;
 
   /**
@@ -61,14 +69,18 @@ export class Mac {
   readonly #digestView = new DataView(this.#digest.buffer);
 
   /**
-   * Prepares for a key.
+   * Prepares for a key and a cluster.
    *
-   * @param key The key that server and clients share: see {@linkcode checkKey}.
-   * @throws {TypeError | RangeError} If the key is too short, or not random.
+   * @param key The key that servers and clients share: see {@linkcode checkKey}.
+   * @param cluster The name of the cluster that they belong to: see {@linkcode checkCluster}.
+   * @throws {TypeError | RangeError} If the key is too short or not random, or the cluster's name is wrong.
    */
-  constructor(key: Uint8Array) {
-    this.#keyed = hmac.create(sha256, checkKey(key));
-    this.#work = this.#keyed.clone();
+  constructor(key: Uint8Array, cluster: string = DEFAULT_CLUSTER) {
+    checkKey(key);
+    checkCluster(cluster);
+    this.#requestState = stateAfter(key, contextOf(REQUEST_LABEL, cluster));
+    this.#responseState = stateAfter(key, contextOf(RESPONSE_LABEL, cluster));
+    this.#work = this.#requestState.clone();
   }
 
   /**
@@ -95,7 +107,7 @@ export class Mac {
    *
    * @param datagram A view that begins with the datagram.
    * @param length The datagram's length in bytes.
-   * @returns Whether it is a signed request, made with this key. Its reserved bytes are not checked.
+   * @returns Whether it is a signed request, made with this key for this cluster. Its reserved bytes are not checked.
    */
   verifyRequest(datagram: DataView, length: number): boolean {
     if (length !== SIGNED_BYTES || datagram.getUint8(0) !== SIGNED) return false;
@@ -121,7 +133,7 @@ export class Mac {
    * @param datagram A view that begins with the datagram.
    * @param length The datagram's length in bytes.
    * @param request The signed request, as the client sent it.
-   * @returns Whether it is the response to this request, made with this key.
+   * @returns Whether it is the response to this request, made with this key for this cluster.
    */
   verifyResponse(datagram: DataView, length: number, request: DataView): boolean {
     if (length !== SIGNED_BYTES || datagram.getUint8(0) !== SIGNED) return false;
@@ -131,17 +143,17 @@ export class Mac {
 
   #digestRequest(request: DataView): void {
     copy(request, this.#messageView, 0, RANGE_BYTES);
-    this.#digestMessage(this.#requestMessage);
+    this.#digestAfter(this.#requestState, this.#requestMessage);
   }
 
   #digestResponse(response: DataView, request: DataView): void {
     copy(response, this.#messageView, 0, RANGE_BYTES);
     copy(request, this.#messageView, RANGE_BYTES, SIGNED_BYTES);
-    this.#digestMessage(this.#message);
+    this.#digestAfter(this.#responseState, this.#message);
   }
 
-  #digestMessage(message: Uint8Array): void {
-    this.#keyed._cloneInto(this.#work);
+  #digestAfter(state: ReturnType<typeof stateAfter>, message: Uint8Array): void {
+    state._cloneInto(this.#work);
     this.#work.update(message);
     this.#work.digestInto(this.#digest);
   }
@@ -159,6 +171,23 @@ export class Mac {
     }
     return difference === 0;
   }
+}
+
+/**
+ * Returns the context of requests or responses. It is one block of SHA-256, so the state after it is computed once, and
+ * costs the messages nothing. Both parts have a fixed length, so no two contexts are the same.
+ */
+function contextOf(label: string, cluster: string): Uint8Array {
+  const encoder = new TextEncoder();
+  const context = new Uint8Array(sha256.blockLen);
+  context.set(encoder.encode(label));
+  context.set(sha256(encoder.encode(cluster)), LABEL_BYTES);
+  return context;
+}
+
+/** Returns HMAC's state after the key and a context. */
+function stateAfter(key: Uint8Array, context: Uint8Array) {
+  return hmac.create(sha256, key).update(context);
 }
 
 /** Reads the time of a signed request, in ms since 1970. Times from 2^53 on are not exact. */

@@ -1,4 +1,6 @@
+import { checkCluster, DEFAULT_CLUSTER } from "../access/cluster.ts";
 import { GlobalIdError } from "../base/errors.ts";
+import { messageOf } from "../base/message_of.ts";
 import { parseArgs } from "@std/cli/parse-args";
 
 /** The command line was wrong; the message says what is allowed. */
@@ -77,4 +79,19 @@ export function wordFlag<W extends string>(name: string, text: string | undefine
   const word = words.find((word) => word === text);
   if (word !== undefined) return word;
   throw new UsageError(`--${name} must be one of ${words.join(", ")}: got ${JSON.stringify(text)}`);
+}
+
+/**
+ * Reads the value of `--cluster`.
+ *
+ * @param text Its value, or `undefined` if the flag was not given.
+ * @returns The name of the cluster; `global-id` if the flag was not given.
+ * @throws {UsageError} If the value is no such name.
+ */
+export function clusterFlag(text: string | undefined): string {
+  try {
+    return checkCluster(text ?? DEFAULT_CLUSTER);
+  } catch (error) {
+    throw new UsageError(`--${messageOf(error)}`, { cause: error });
+  }
 }

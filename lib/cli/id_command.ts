@@ -6,7 +6,7 @@ import { IdClient } from "../client/id_client.ts";
 import { checkId, type IdLayout } from "../id/layout.ts";
 import { type LayoutName, LAYOUTS } from "../id/presets.ts";
 import { formatId, type IdForm, parseId } from "../id/text.ts";
-import { integerFlag, readFlags, UsageError, wordFlag } from "./flags.ts";
+import { clusterFlag, integerFlag, readFlags, UsageError, wordFlag } from "./flags.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -25,6 +25,7 @@ Usage: ${ownCommand("id")} [flags]
   --count N         how many ids; default 1
   --form NAME       how ids are written: ${FORMS.join(", ")}; default decimal
   --key-file FILE   sign the requests with the key in this file, for a server that was started with it
+  --cluster NAME    the cluster that the server is started for, with --key-file; default global-id
   --inspect ID      print the parts of this id instead, in whatever form it is written; if it can be read in
                     several forms, print them for each, unless --form tells which one it is
   --at TIME         print the lowest and the highest id of a time instead, over all nodes: of a day in UTC, such as
@@ -64,6 +65,8 @@ export interface PrintCommand {
   readonly form: IdForm;
   /** The file of the key that signs requests, if the server wants that. */
   readonly keyFile: string | undefined;
+  /** The name of the cluster that signed requests are for. */
+  readonly cluster: string;
 }
 
 /**
@@ -74,7 +77,7 @@ export interface PrintCommand {
  */
 export function parseIdArgs(args: string[]): IdCommand {
   const flags = readFlags(args, {
-    string: ["host", "port", "count", "form", "inspect", "at", "layout", "key-file"],
+    string: ["host", "port", "count", "form", "inspect", "at", "layout", "key-file", "cluster"],
     boolean: ["help", "version"],
   });
   if (flags.help) return { kind: "help" };
@@ -92,6 +95,7 @@ export function parseIdArgs(args: string[]): IdCommand {
     count: integerFlag("count", flags.count, { min: 1, max: 1_000_000_000 }) ?? 1,
     form: form ?? "decimal",
     keyFile: flags["key-file"],
+    cluster: clusterFlag(flags.cluster),
   };
 }
 
@@ -206,9 +210,9 @@ export async function runIdCommand(args: string[]): Promise<number> {
   }
 }
 
-async function printIds({ hostname, ports, count, form, keyFile }: PrintCommand): Promise<void> {
+async function printIds({ hostname, ports, count, form, keyFile, cluster }: PrintCommand): Promise<void> {
   const key = keyFile === undefined ? {} : { key: await readKey(keyFile) };
-  using client = new IdClient({ hostname, port: ports, ...key });
+  using client = new IdClient({ hostname, port: ports, cluster, ...key });
   for (let left = count; left > 0; left -= CHUNK) {
     const ids = await client.nextIds(Math.min(left, CHUNK));
     console.log(ids.map((id) => formatId(id, form)).join("\n"));

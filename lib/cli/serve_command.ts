@@ -8,7 +8,7 @@ import type { ServeLog } from "../server/serve_log.ts";
 import type { Backend, ServeOptions } from "../server/serve_options.ts";
 import { type ServeSignals, supervise } from "../server/supervisor.ts";
 import { hasZone, parseIpAddress } from "../udp/ip_address.ts";
-import { integerFlag, readFlags, UsageError, wordFlag } from "./flags.ts";
+import { clusterFlag, integerFlag, readFlags, UsageError, wordFlag } from "./flags.ts";
 
 /** More than any machine has CPUs. */
 const MAX_WORKERS = 1024;
@@ -39,6 +39,8 @@ Usage: ${ownCommand("serve")} [flags]
   --allow RANGE     let only these addresses in, such as 192.0.2.0/24 or 2001:db8::1; may be given several times
   --key-file FILE   answer only requests that are signed with the key in this file (see --key-file of the id command);
                     make one: (umask 077; mkdir -p ~/.global-id; openssl rand -hex 32 > ~/.global-id/key)
+  --cluster NAME    the cluster that signed requests must be for; default global-id; clients name the same, and systems
+                    that share a key, but not their node ids, have a name each
   --source-share P  let one address have at most P percent of the ids of a tick, 1 to 100
   --replace         take the place of the server that has the node, which then ends; with none, just start
   --help            print this
@@ -67,6 +69,7 @@ export function parseServeArgs(args: string[]): ServeCommand {
       "max-drift",
       "state",
       "key-file",
+      "cluster",
       "source-share",
     ],
     list: ["host", "allow"],
@@ -90,6 +93,7 @@ export function parseServeArgs(args: string[]): ServeCommand {
       stateDir: flags.state,
       allow: flags.allow.length === 0 ? undefined : rangesFlag(flags.allow),
       keyFile: flags["key-file"],
+      cluster: clusterFlag(flags.cluster),
       sourceShare: integerFlag("source-share", flags["source-share"], { min: 1, max: 100 }),
       isReplacing: flags.replace,
     },

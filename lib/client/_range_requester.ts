@@ -21,6 +21,8 @@ export interface RangeRequesterOptions {
   readonly timeoutMs: number;
   /** The key that signs the requests; `undefined`: nothing signs them. */
   readonly key: Uint8Array | undefined;
+  /** The name of the cluster that signed requests are for. */
+  readonly cluster: string;
 }
 
 /** How many times in a row a server may call a request stale: each of its workers can have a clock of its own. */
@@ -107,7 +109,7 @@ export class RangeRequester {
    */
   constructor(options: RangeRequesterOptions) {
     this.#options = options;
-    this.#mac = options.key === undefined ? undefined : new Mac(options.key);
+    this.#mac = options.key === undefined ? undefined : new Mac(options.key, options.cluster);
     this.#socket = openRequestSocket(options.hostname, {
       onDatagram: (datagram, length) => this.#onDatagram(datagram, length),
       onSendError: (error) => this.#onSendError(error),

@@ -1,8 +1,8 @@
 import { GlobalIdError, RetryableError } from "../base/errors.ts";
 
 /**
- * The time-out passed without a response. The server is down, it does not let this client in, or the network lost the
- * datagrams.
+ * The time-out passed without a response. The server is down, it does not let this client in, it has another key or
+ * cluster, or the network lost the datagrams.
  *
  * @example The server is down
  * ```ts
@@ -49,7 +49,7 @@ function explainSilence(server: string, tries: number, cause: unknown): string {
   if (tries === 0) return `the time-out passed before ${server} had granted all ids`;
   const why = cause instanceof Error
     ? `sending failed: ${cause.message}`
-    : "is a server running there, and does it let us in?";
+    : "is a server running there, does it let us in, and do key and cluster match?";
   return `no response from ${server} to ${tries} requests: ${why}`;
 }
 

@@ -1,3 +1,4 @@
+import { checkCluster, DEFAULT_CLUSTER } from "../access/cluster.ts";
 import { abortable } from "../base/abortable.ts";
 import { checkInteger, describe } from "../base/check.ts";
 import { unlessClosed } from "../base/unless_closed.ts";
@@ -66,6 +67,14 @@ export interface IdClientOptions {
    * @default {undefined}
    */
   key?: Uint8Array;
+  /**
+   * The name of the cluster whose ids the client wants, 1 to 64 printable ASCII characters without spaces, as the
+   * server has it from `--cluster`. With a key, servers of other clusters do not answer, even if they have the same
+   * key. Without a key, the name has no effect.
+   *
+   * @default {"global-id"}
+   */
+  cluster?: string;
 }
 
 /**
@@ -134,6 +143,7 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
    */
   constructor(options: IdClientOptions = {}) {
     const { hostname = "127.0.0.1", port = 9999, prefetch = 1, maxAgeMs = 1000, key } = options;
+    const { cluster = DEFAULT_CLUSTER } = options;
     const { retransmitMs = 200, timeoutMs = 5000 } = options;
     checkInteger("prefetch", prefetch, 1, MAX_COUNT);
     checkInteger("maxAgeMs", maxAgeMs, 1, MAX_MS);
@@ -143,6 +153,7 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
       retransmitMs: checkInteger("retransmitMs", retransmitMs, 1, MAX_MS),
       timeoutMs: checkInteger("timeoutMs", timeoutMs, 1, MAX_MS),
       key,
+      cluster: checkCluster(cluster),
     });
     this.#prefetched = prefetch === 1 ? undefined : new PrefetchedIds(this.#requester, { prefetch, maxAgeMs });
   }

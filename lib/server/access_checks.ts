@@ -14,11 +14,11 @@ import type { ServeOptions } from "./serve_options.ts";
  * @throws {ServeError} If the key file cannot be read, or holds no key.
  */
 export async function readAccess(options: ServeOptions, workers: number): Promise<AccessOptions> {
-  const { allow, keyFile, sourceShare, layout } = options;
+  const { allow, keyFile, cluster, sourceShare, layout } = options;
   const idsPerWorker = (LAYOUTS[layout].maxSequence + 1) / workers;
   return {
     ...(allow === undefined ? {} : { allow }),
-    ...(keyFile === undefined ? {} : { keyHex: await readKeyHex(keyFile) }),
+    ...(keyFile === undefined ? {} : { signing: { keyHex: await readKeyHex(keyFile), cluster } }),
     ...(sourceShare === undefined ? {} : { idsPerSource: Math.max(Math.floor(idsPerWorker * sourceShare / 100), 1) }),
   };
 }

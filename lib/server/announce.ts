@@ -1,3 +1,4 @@
+import { DEFAULT_CLUSTER } from "../access/cluster.ts";
 import { ownCommand } from "../base/own_command.ts";
 import { LAYOUTS } from "../id/presets.ts";
 import type { WorkerConfig } from "./control_channel.ts";
@@ -32,12 +33,18 @@ function describeCpus(configs: readonly WorkerConfig[]): string {
 }
 
 /** A command line that asks this server for an id. */
-function tryCommand({ hostnames, keyFile }: ServeOptions, ports: number[]): string {
+function tryCommand({ hostnames, keyFile, cluster }: ServeOptions, ports: number[]): string {
   const isReachedByDefault = hostnames.some((hostname) => ["127.0.0.1", "0.0.0.0", "::"].includes(hostname));
   const flags = [
     ...(isReachedByDefault ? [] : ["--host", hostnames[0]]),
     ...["--port", ports.join(",")],
-    ...(keyFile === undefined ? [] : ["--key-file", /^[\w./~-]+$/.test(keyFile) ? keyFile : `'${keyFile}'`]),
+    ...(keyFile === undefined ? [] : ["--key-file", quoted(keyFile)]),
+    ...(keyFile === undefined || cluster === DEFAULT_CLUSTER ? [] : ["--cluster", quoted(cluster)]),
   ];
   return `${ownCommand("id")} ${flags.join(" ")}`;
+}
+
+/** A word as a shell takes it. */
+function quoted(word: string): string {
+  return /^[\w./~-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -28,6 +28,8 @@ export interface ServeOptions {
   allow: string[] | undefined;
   /** The file of the key that requests must be signed with; `undefined`: requests need no signature. */
   keyFile: string | undefined;
+  /** The name of the cluster that signed requests must be for. */
+  cluster: string;
   /** How many of a worker's ids of a tick one address may get, in percent; `undefined`: all. */
   sourceShare: number | undefined;
   /** Whether to take over from a running server of the node. */

@@ -65,7 +65,7 @@ describe("createGuardedResponder", () => {
   });
 
   it("counts datagrams without a valid MAC", () => {
-    const { view, respond, askBasic, askRange, counted } = serve({ keyHex: KEY.toHex() });
+    const { view, respond, askBasic, askRange, counted } = serve({ signing: { keyHex: KEY.toHex(), cluster: "c" } });
     assertEquals([askBasic(), askRange(1)], [0, 0]);
     writeRangeRequest(view, 3, 0, 1);
     new Mac(new Random(9).bytes(32)).signRequest(view, Date.now(), 5, 6);

@@ -24,11 +24,11 @@ const mac = new Mac(KEY);
 const random = new Random(5);
 
 /** A server with the key, two seconds after it was started. */
-function serve(key = KEY) {
+function serve(cluster?: string) {
   const clock = new HandClock(START_MS);
   const respondUnsigned = createResponder(new IdSequencer({ nodeId: 5, clock }));
   const window = new ReplayWindow(clock.ms);
-  const respond = createSignedResponder(respondUnsigned, new Mac(key), window, clock);
+  const respond = createSignedResponder(respondUnsigned, new Mac(KEY, cluster), window, clock);
   clock.ms += 2000;
 
   /** What comes back for a datagram: "" if nothing does. */
@@ -110,6 +110,14 @@ describe("createSignedResponder", () => {
       assertEquals(ask(datagram), "");
     }
     assertEquals(nextId(), FIRST_ID);
+  });
+
+  it("answers requests for its own cluster only, also beside a server with the same key and node", () => {
+    const { clock, ask, nextId } = serve("a");
+    const other = serve("b");
+    const asked = request(clock.ms, 1, new Mac(KEY, "a"));
+    assertEquals([ask(asked) === "", other.ask(asked)], [false, ""]);
+    assertEquals([nextId(), other.nextId()], ["00" + "00000091a8000405", FIRST_ID]);
   });
 
   it("answers a request once, and spends ids on it once", () => {

@@ -27,14 +27,16 @@ describe("parseIdArgs", () => {
       count: 1,
       form: "decimal",
       keyFile: undefined,
+      cluster: "global-id",
     });
-    assertEquals(parseIdArgs("--host h --port 1,2 --count 10 --form hex --key-file k".split(" ")), {
+    assertEquals(parseIdArgs("--host h --port 1,2 --count 10 --form hex --key-file k --cluster c".split(" ")), {
       kind: "print",
       hostname: "h",
       ports: [1, 2],
       count: 10,
       form: "hex",
       keyFile: "k",
+      cluster: "c",
     });
     assertEquals(parseIdArgs(["--help"]), { kind: "help" });
     assertEquals(parseIdArgs(["--version"]), { kind: "version" });

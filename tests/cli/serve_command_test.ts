@@ -17,6 +17,7 @@ describe("parseServeArgs", () => {
     [["--clock", "logical"], { clockPolicy: "logical" }],
     [["--allow", "10.0.0.0/8", "--allow=2001:db8::1"], { allow: ["10.0.0.0/8", "2001:db8::1"] }],
     [["--key-file", "/k", "--source-share", "25"], { keyFile: "/k", sourceShare: 25 }],
+    [["--key-file", "/k", "--cluster", "eu-1"], { keyFile: "/k", cluster: "eu-1" }],
     [["--replace"], { isReplacing: true }],
     [["--backend=reuseport", "--state=/x"], { backend: "reuseport", stateDir: "/x" }],
   ];
@@ -37,6 +38,7 @@ describe("parseServeArgs", () => {
     [["--source-share", "0"], "--source-share must be an integer from 1 to 100"],
     [["--node-id", "1024"], '--node-id must be an integer from 0 to 1023: got "1024"'],
     [["--node-id", "256", "--layout", "number"], '--node-id must be an integer from 0 to 255: got "256"'],
+    [["--cluster", "a b"], '--cluster must be 1 to 64 printable ASCII characters without spaces: got "a b"'],
     [["--port", "65536"], '--port must be an integer from 0 to 65535: got "65536"'],
     [["--workers", "0"], '--workers must be an integer from 1 to 1024: got "0"'],
     [["--backend", "tcp"], '--backend must be one of reuseport, listen-datagram: got "tcp"'],

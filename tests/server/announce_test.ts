@@ -44,6 +44,16 @@ describe("announce", () => {
 
   it("quotes a key file whose path a shell would split", () => {
     assertEquals(linesOf({ keyFile: "/a key" }, 1, [3])[1], "try it: deno task id --port 9999 --key-file '/a key'");
+    assertEquals(linesOf({ keyFile: "/a'key" }, 1, [3])[1].split(" ").at(-1), `'/a'\\''key'`);
     assertEquals(linesOf({ keyFile: "~/.global-id/key" }, 1, [3])[1].split(" ").at(-1), "~/.global-id/key");
+  });
+
+  it("tells the cluster that signed requests are for, unless it is the default", () => {
+    const cluster = "a&b";
+    assertEquals(linesOf({ cluster }, 1, [3])[1], "try it: deno task id --port 9999");
+    assertEquals(
+      linesOf({ keyFile: "/k", cluster }, 1, [3])[1],
+      "try it: deno task id --port 9999 --key-file /k --cluster 'a&b'",
+    );
   });
 });

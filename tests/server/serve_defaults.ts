@@ -13,6 +13,7 @@ export const DEFAULTS: ServeOptions = {
   stateDir: undefined,
   allow: undefined,
   keyFile: undefined,
+  cluster: "global-id",
   sourceShare: undefined,
   isReplacing: false,
 };

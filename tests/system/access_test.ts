@@ -2,7 +2,8 @@ import { assert, assertEquals, assertMatch, assertNotMatch, assertRejects } from
 import { describe, it } from "@std/testing/bdd";
 import { IdClient, NoResponseError } from "../../client.ts";
 import { DEFAULT_LAYOUT } from "../../mod.ts";
-import { RANGE_BYTES } from "../../lib/wire/protocol.ts";
+import { Mac } from "../../lib/access/mac.ts";
+import { RANGE_BYTES, SIGNED_BYTES } from "../../lib/wire/protocol.ts";
 import { writeRangeRequest } from "../../lib/wire/request.ts";
 import { type RangeResponse, readRangeResponse } from "../../lib/wire/response.ts";
 import { runDeno } from "../../testing/deno_process.ts";
@@ -10,6 +11,7 @@ import { TempDir } from "../../testing/temp_dir.ts";
 import { within } from "../../testing/within.ts";
 import { ServerProcess } from "../../testing/server_process.ts";
 import { keyOf } from "../access/keys.ts";
+import { hex } from "../wire/bytes.ts";
 
 const KEY = keyOf(9);
 
@@ -51,6 +53,15 @@ class Source implements Disposable {
   }
 }
 
+function signedRequest(tag: number, cluster: string): Uint8Array<ArrayBuffer> {
+  const request = new Uint8Array(SIGNED_BYTES);
+  const view = new DataView(request.buffer);
+  writeRangeRequest(view, 1, 0, tag);
+  const [high, low] = crypto.getRandomValues(new Uint32Array(2));
+  new Mac(KEY, cluster).signRequest(view, Date.now(), high, low);
+  return request;
+}
+
 async function writeKey(dir: TempDir, mode = 0o600): Promise<string> {
   const path = `${dir.path}/key`;
   await Deno.writeTextFile(path, KEY.toHex() + "\n", { mode });
@@ -67,7 +78,7 @@ for (const backend of ["reuseport", "listen-datagram"]) {
       });
       const [port] = server.ports;
       using stranger = new IdClient({ port, ...IMPATIENT });
-      await assertRejects(() => stranger.nextId(), NoResponseError, "does it let us in?");
+      await assertRejects(() => stranger.nextId(), NoResponseError, "does it let us in, and do key and cluster match?");
       for (const hostname of ["127.0.0.2", "127.0.1.77"]) {
         using source = new Source(hostname, port);
         await source.granted(5);
@@ -112,6 +123,34 @@ for (const backend of ["reuseport", "listen-datagram"]) {
     });
   });
 }
+
+describe("access to servers with one key and one node id, but different clusters", () => {
+  it("lets one request have one answer", async () => {
+    const clusters = ["orders", "orders-test"];
+    await using servers = new AsyncDisposableStack();
+    const ports: number[] = [];
+    for (const cluster of clusters) {
+      const state = servers.use(await TempDir.make());
+      const flags = ["--workers", "1", "--key-file", await writeKey(state), "--cluster", cluster];
+      const [port] = servers.use(await ServerProcess.start({ state, flags })).ports;
+      ports.push(port);
+      // The client gets its id when the server has ids, and knows which requests are new.
+      using client = new IdClient({ port, key: KEY, cluster });
+      await client.nextId();
+    }
+    const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+    servers.defer(() => socket.close());
+    const answeredBy = async (port: number, requests: Uint8Array<ArrayBuffer>[]) => {
+      for (const request of requests) await socket.send(request, { transport: "udp", hostname: "127.0.0.1", port });
+      const [response] = await within("a response", socket.receive());
+      return requests.findIndex((request) => hex(request.subarray(8, 16)) === hex(response.subarray(8, 16)));
+    };
+    // A worker answers its socket's requests in turn: who answers the last one only has passed over the first.
+    const captured = signedRequest(1, clusters[0]);
+    assertEquals(await answeredBy(ports[1], [captured, signedRequest(2, clusters[1])]), 1);
+    assertEquals(await answeredBy(ports[0], [captured]), 0);
+  });
+});
 
 describe("access, what the server says of it", () => {
   it("warns if every client that reaches it gets ids", async () => {

@@ -33,7 +33,7 @@ describe("a server and a client", () => {
     assertEquals(refused.code, 1);
     assertMatch(
       refused.stderr,
-      /global-id: no response from 127.0.0.1:[0-9]+ to [0-9]+ requests: is a server running there, and does it let us in\?/,
+      /global-id: no response from 127.0.0.1:[0-9]+ to [0-9]+ requests: is a server running there, does it let us in, and do key and cluster match\?/,
     );
   });
 });

@@ -4,6 +4,7 @@ import { type AccessOptions, createGuardedResponder } from "../../lib/access/gua
 import { IdSequencer } from "../../lib/id/id_sequencer.ts";
 import { createResponder } from "../../lib/wire/responder.ts";
 import { DEFAULT_LAYOUT } from "../../mod.ts";
+import { keyOf } from "../access/keys.ts";
 import { source } from "../access/sources.ts";
 import { HandClock } from "../id/hand_clock.ts";
 import { SEED } from "../settings.ts";
@@ -49,7 +50,11 @@ const SERVERS: { name: string; hasIds: boolean; access: AccessOptions }[] = [
   { name: "a server", hasIds: true, access: {} },
   { name: "a server without ids", hasIds: false, access: {} },
   { name: "a server whose sources have used up theirs", hasIds: true, access: { idsPerSource: 1 } },
-  { name: "a server with a key", hasIds: true, access: { keyHex: "5a".repeat(31) + "01" } },
+  {
+    name: "a server with a key",
+    hasIds: true,
+    access: { signing: { keyHex: keyOf(1).toHex(), cluster: "global-id" } },
+  },
 ];
 
 /** Lets a server and a service answer each other, and returns how many datagrams the server sent. */

@@ -27,8 +27,8 @@ const NONCE = "0f1e2d3c4b5a6978";
 const REST = "0000000000000000" + "0000000000000000";
 
 const RANGE_REQUEST = "02" + "00" + "0000" + "00000003" + TAG + REST;
-// The MACs are from Python: hmac.new(KEY, message, "sha256").digest()[:16].hex()
-const REQUEST_MAC = "4c7b72d23a5efcb9dd3463e5acde74f2";
+// The MACs are from Python: hmac.new(KEY, context + message, "sha256").digest()[:16].hex()
+const REQUEST_MAC = "2235a85e973c59fc13c8ea1fdd5bef28";
 const SIGNED_REQUEST = "03" + "00" + "0000" + "00000003" + TAG + NOW + NONCE + REQUEST_MAC;
 
 /** Node 5, which has reserved the ticks up to this one. */
@@ -120,7 +120,7 @@ describe("the wire format, signed", () => {
     assertEquals(
       answerOf(makeSignedNode(NOW_MS - 60_000), SIGNED_REQUEST),
       "03" + "00" + "0000" + "00000003" + TAG + "00000091a0000005" + "0000000000000400" +
-        "6b37f47b687ff1b39daa7444d635e77f",
+        "3385a0fce0c71a1c0efaa395b2c83d9f",
     );
   });
 
@@ -128,7 +128,7 @@ describe("the wire format, signed", () => {
     assertEquals(
       answerOf(makeSignedNode(NOW_MS + 500), SIGNED_REQUEST),
       "03" + "05" + "0000" + "00000000" + TAG + "00000000000001f5" + "0000000000000000" +
-        "7fb9b7112b00b934f508d116a454dc90",
+        "31b613cb5a9aadbea8eb0a303943919e",
     );
   });
 
@@ -136,7 +136,7 @@ describe("the wire format, signed", () => {
     assertEquals(
       answerOf(makeSignedNode(NOW_MS - 500), SIGNED_REQUEST),
       "03" + "06" + "0000" + "00000000" + TAG + "0000016f5eae0515" + "0000000000000000" +
-        "18ce8b927f1f90cf9e1ed3e5da8beee9",
+        "606124e70e52f415bc0e60957787f489",
     );
   });
 });
