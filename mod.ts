@@ -33,7 +33,7 @@ export type {
 export { IdGrant, IdStatus } from "./lib/id/id_grant.ts";
 export { ClockJumpError, LayoutMismatchError, NodeHeldError, StoreError } from "./lib/reservation/errors.ts";
 export { MemoryReservationStore } from "./lib/reservation/stores/memory_store.ts";
-export type { Reservation, ReservationStore } from "./lib/reservation/store.ts";
+export type { ReservationStore, StoreHistory } from "./lib/reservation/store.ts";
 export { IdRange } from "./lib/id/id_range.ts";
 export { IdLayout, type IdLayoutOptions, type IdOrder, type IdParts } from "./lib/id/layout.ts";
 export {

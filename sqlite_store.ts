@@ -8,5 +8,5 @@
  */
 export { GlobalIdError } from "./lib/base/errors.ts";
 export { StoreError } from "./lib/reservation/errors.ts";
-export type { Reservation, ReservationStore } from "./lib/reservation/store.ts";
+export type { ReservationStore, StoreHistory } from "./lib/reservation/store.ts";
 export { SqliteReservationStore } from "./lib/reservation/stores/sqlite_store.ts";

@@ -3,7 +3,6 @@ import { ClockError, ClosedError, type GlobalIdError, OutOfTimeError, RetryableE
 import { sleep } from "../base/sleep.ts";
 import { unlessClosed } from "../base/unless_closed.ts";
 import { uniqueToken } from "../base/unique_token.ts";
-import { CheckedStore } from "../reservation/checked_store.ts";
 import { claimNode } from "../reservation/claim.ts";
 import { ReservationKeeper } from "../reservation/keeper.ts";
 import { NotReservedError, OutOfIdsError } from "./errors.ts";
@@ -132,8 +131,7 @@ export class IdGenerator implements AsyncDisposable, AsyncIterable<bigint> {
    * ```
    */
   static async open(options: IdGeneratorOpenOptions): Promise<IdGenerator> {
-    const { nodeId, onError, signal } = options;
-    const store = new CheckedStore(options.store);
+    const { store, nodeId, onError, signal } = options;
     const settings = checkSettings(options);
     const { layout, clock, clockPolicy, monotonicClock } = settings;
     if (nodeId !== undefined) checkInteger("nodeId", nodeId, 0, layout.maxNodeId);

@@ -5,7 +5,8 @@ import { NodeHeldError } from "../reservation/errors.ts";
 import { AHEAD_MS, type HolderOptions, ReservationHolder } from "../reservation/holder.ts";
 import { parseHolder } from "../reservation/holder_on_record.ts";
 import { readOwn } from "../reservation/read_own.ts";
-import type { Reservation } from "../reservation/store.ts";
+import { CheckedStore, type FoundRecord } from "../reservation/checked_store.ts";
+import type { Reservation } from "../reservation/reservation.ts";
 import { NodePool } from "./node_pool.ts";
 import { createOwnFile, createUnnamedFile, ForeignFileError, type NewFile } from "./own_file.ts";
 import { PoolError } from "./pool_header.ts";
@@ -102,12 +103,12 @@ export async function holdNode(options: HoldNodeOptions): Promise<NodeHold> {
  * @throws {unknown} What the store throws.
  */
 export async function joinNode(options: HoldNodeOptions): Promise<NodeHold> {
-  const { store, nodeId, layout, poolPath, boot = UNKNOWN_BOOT } = options;
+  const { nodeId, layout, poolPath, boot = UNKNOWN_BOOT } = options;
   const pool = NodePool.open(poolPath, { boot, nodeId, layout });
   if (pool === undefined) throw new PoolError("it has no pool that others can find");
   using unlessJoined = new DisposableStack();
   unlessJoined.use(pool);
-  const record = await readOwn(store, nodeId, (record) => isHolderOf(pool, record));
+  const record = await readOwn(CheckedStore.of(options.store), nodeId, (record) => isHolderOf(pool, record));
   if (pool.isClosed || record === undefined) throw new PoolError("it does not hold the node any more");
   const hold = resumeWith(pool, record, options);
   unlessJoined.move();
@@ -115,7 +116,7 @@ export async function joinNode(options: HoldNodeOptions): Promise<NodeHold> {
 }
 
 async function tryToHold(options: HoldNodeOptions): Promise<NodeHold> {
-  const record = await options.store.read(options.nodeId);
+  const record = await CheckedStore.of(options.store).read(options.nodeId);
   const found = findPool(record, options);
   return tryToResume(found.pool, record, options) ?? await claim(found, record, options);
 }
@@ -123,16 +124,16 @@ async function tryToHold(options: HoldNodeOptions): Promise<NodeHold> {
 /** Goes on from a pool whose holder is on record; `undefined` if the pool is another holder's, or closed. */
 function tryToResume(
   pool: NodePool | undefined,
-  record: Reservation | undefined,
+  record: FoundRecord | undefined,
   options: HoldNodeOptions,
 ): NodeHold | undefined {
-  if (pool === undefined || record === undefined || !isHolderOf(pool, record) || !pool.own()) return undefined;
+  if (pool === undefined || record === undefined || !isHolderOf(pool, record.record) || !pool.own()) return undefined;
   const hold = resumeWith(pool, record, options);
   pool.extend(hold.holder.mark);
   return hold;
 }
 
-function resumeWith(pool: NodePool, record: Reservation, options: HoldNodeOptions): NodeHold {
+function resumeWith(pool: NodePool, record: FoundRecord, options: HoldNodeOptions): NodeHold {
   const { attempts } = pool;
   const holder = ReservationHolder.resume(record, { ...options, attempts, aheadMs: LASTING_AHEAD_MS });
   return { holder, pool, whyFromMark: undefined, whyNotLasting: undefined };
@@ -144,7 +145,7 @@ function resumeWith(pool: NodePool, record: Reservation, options: HoldNodeOption
  */
 async function claim(
   found: FoundPool,
-  record: Reservation | undefined,
+  record: FoundRecord | undefined,
   options: HoldNodeOptions,
 ): Promise<NodeHold> {
   const { nodeId, layout, name, boot = UNKNOWN_BOOT } = options;
@@ -170,7 +171,7 @@ async function claim(
 
 /** Finds the pool of this machine, and whether it counts the ids taken of the ticks on record. */
 function findPool(
-  record: Reservation | undefined,
+  record: FoundRecord | undefined,
   { boot, poolPath, nodeId, layout }: HoldNodeOptions,
 ): FoundPool {
   if (boot === undefined) {
@@ -197,8 +198,9 @@ function findPool(
 /**
  * Whether a pool counts the ticks on record: those of its holder, or those that it released and nobody has used since.
  */
-function isOf(record: Reservation | undefined, pool: NodePool): boolean {
-  if (record === undefined) return false;
+function isOf(found: FoundRecord | undefined, pool: NodePool): boolean {
+  if (found === undefined) return false;
+  const { record } = found;
   const isReleased = record.holder === "" && pool.isClosed && record.mark === pool.firstUnusedTick;
   return isHolderOf(pool, record) || isReleased;
 }

@@ -1,7 +1,7 @@
 import { abortable } from "../base/abortable.ts";
 import { NodeHeldError } from "./errors.ts";
 import { type HolderOptions, ReservationHolder } from "./holder.ts";
-import type { Reservation } from "./store.ts";
+import { CheckedStore, type FoundRecord } from "./checked_store.ts";
 
 /**
  * How long a record must stay the same for its holder to count as gone, in ms: a holder changes its record about once a
@@ -49,13 +49,14 @@ function unlessAborted<Result>(promise: Promise<Result>, signal: AbortSignal | u
 }
 
 async function claimFreeNode(options: ClaimOptions): Promise<ReservationHolder> {
-  const { store, nodeId: wanted, maxNodeId, signal, sleep } = options;
+  const store = CheckedStore.of(options.store);
+  const { nodeId: wanted, maxNodeId, signal, sleep } = options;
   const candidates = wanted === undefined ? nodeIdsFromRandomStart(maxNodeId) : [wanted];
-  const held: [nodeId: number, found: Reservation][] = [];
+  const held: [nodeId: number, found: FoundRecord][] = [];
   for (const nodeId of candidates) {
     const found = await store.read(nodeId);
     signal?.throwIfAborted();
-    if (found !== undefined && found.holder !== "") {
+    if (found !== undefined && found.record.holder !== "") {
       held.push([nodeId, found]);
       continue;
     }
@@ -66,7 +67,7 @@ async function claimFreeNode(options: ClaimOptions): Promise<ReservationHolder> 
   for (const [nodeId, before] of held) {
     const found = await store.read(nodeId);
     signal?.throwIfAborted();
-    if (found?.mark !== before.mark || found.holder !== before.holder) continue;
+    if (found?.text !== before.text) continue;
     const holder = await claimUnlessOvertaken(found, { ...options, nodeId });
     if (holder !== undefined) return holder;
   }
@@ -79,7 +80,7 @@ async function claimFreeNode(options: ClaimOptions): Promise<ReservationHolder> 
 
 /** The holder of a node, if its record still is as it was found; `undefined` if another replica was faster. */
 async function claimUnlessOvertaken(
-  found: Reservation | undefined,
+  found: FoundRecord | undefined,
   options: HolderOptions,
 ): Promise<ReservationHolder | undefined> {
   try {

@@ -4,7 +4,9 @@ import { type AttemptLog, MemoryAttemptLog } from "./attempt_log.ts";
 import { ClockJumpError, LayoutMismatchError, NodeHeldError } from "./errors.ts";
 import { formatHolder, parseHolder } from "./holder_on_record.ts";
 import { readOwn } from "./read_own.ts";
-import type { Reservation, ReservationStore } from "./store.ts";
+import { CheckedStore, type FoundRecord } from "./checked_store.ts";
+import type { HolderInfo, Reservation } from "./reservation.ts";
+import type { ReservationStore } from "./store.ts";
 
 /** The part of a layout that a reservation depends on. */
 export interface TickScale {
@@ -46,6 +48,12 @@ export interface HolderOptions {
    * @default {crypto.getRandomValues}
    */
   readonly fillRandom?: FillRandom;
+  /**
+   * Who the holder is, for people.
+   *
+   * @default {{}}
+   */
+  readonly info?: HolderInfo;
   /**
    * Whether a claim reserves ticks past the mark although the clock is behind the mark (the policy `logical`).
    *
@@ -89,6 +97,9 @@ const SLOWNESS_DECAY = 0.995;
  */
 const JUMP_MS = 3_600_000;
 
+/** The holder on record of a node that was given back. */
+const RELEASE = "";
+
 /** How often a holder is to be renewed, in ms. */
 export const RENEW_MS = 1000;
 
@@ -110,6 +121,7 @@ export class ReservationHolder {
   readonly firstTick: number;
 
   readonly #options: HolderOptions;
+  readonly #store: CheckedStore;
   #attempts: AttemptLog;
   /**
    * When the last renewal succeeded, on the monotonic clock, in ms; `undefined` before the first one of a holder that
@@ -119,14 +131,18 @@ export class ReservationHolder {
   /** How long the slowest change of late took, in ms. */
   #slowestMs = 0;
   /** The record as this holder last read or wrote it. */
-  #record: Reservation;
+  #found: FoundRecord | undefined;
+  /** The first tick that this holder does not own. */
+  #mark: number;
 
-  private constructor(options: HolderOptions, firstTick: number, record: Reservation) {
+  private constructor(options: HolderOptions, firstTick: number, found: FoundRecord | undefined) {
     this.nodeId = options.nodeId;
     this.firstTick = firstTick;
     this.#options = options;
+    this.#store = CheckedStore.of(options.store);
     this.#attempts = options.attempts ?? new MemoryAttemptLog();
-    this.#record = record;
+    this.#found = found;
+    this.#mark = found?.record.mark ?? firstTick;
   }
 
   /**
@@ -141,7 +157,8 @@ export class ReservationHolder {
    * @throws {OutOfTimeError} If the clock is past the layout's last tick.
    */
   static async claim(options: HolderOptions): Promise<ReservationHolder> {
-    return await ReservationHolder.claimFrom(await options.store.read(options.nodeId), options);
+    const found = await CheckedStore.of(options.store).read(options.nodeId);
+    return await ReservationHolder.claimFrom(found, options);
   }
 
   /**
@@ -155,16 +172,16 @@ export class ReservationHolder {
    * @throws {ClockError} If the clock does not give a time.
    * @throws {OutOfTimeError} If the clock is past the layout's last tick.
    */
-  static async claimFrom(found: Reservation | undefined, options: HolderOptions): Promise<ReservationHolder> {
+  static async claimFrom(found: FoundRecord | undefined, options: HolderOptions): Promise<ReservationHolder> {
     const { layout, clock, monotonicClock, isBehindAllowed = false, minTick = 0 } = options;
-    if (found !== undefined) checkLayout(found, options);
+    if (found !== undefined) checkLayout(found.record, options);
     const nowTick = tickAt(clock.now(), layout);
     // With nothing on record, a generator without a store may have used part of the clock's tick.
-    const firstTick = Math.max(found?.mark ?? nowTick + 1, minTick);
+    const firstTick = Math.max(found?.record.mark ?? nowTick + 1, minTick);
     const wanted = Math.max(nowTick, isBehindAllowed ? firstTick : 0) + aheadTicks(options);
     const mark = Math.max(firstTick, within(wanted, layout));
-    const holder = new ReservationHolder(options, firstTick, { mark: firstTick, holder: "", layout: layout.key });
-    if (!await holder.#tryToChange(found, (own) => ({ mark, holder: own, layout: layout.key }))) {
+    const holder = new ReservationHolder(options, firstTick, found);
+    if (!await holder.#tryToChange(() => mark)) {
       throw new NodeHeldError(`node ${options.nodeId} was taken by another holder at the same moment`);
     }
     holder.#renewedMs = monotonicClock.now();
@@ -179,14 +196,15 @@ export class ReservationHolder {
    * @returns The node's holder. It owns no ticks until it renews.
    * @throws {LayoutMismatchError} If the record was written with another layout.
    */
-  static resume(found: Reservation, options: HolderOptions): ReservationHolder {
-    checkLayout(found, options);
-    return new ReservationHolder({ ...options, name: parseHolder(found.holder).name }, found.mark, found);
+  static resume(found: FoundRecord, options: HolderOptions): ReservationHolder {
+    const { record } = found;
+    checkLayout(record, options);
+    return new ReservationHolder({ ...options, name: parseHolder(record.holder).name }, record.mark, found);
   }
 
   /** The attempt by which this holder wrote the record. */
   get attempt(): string {
-    return parseHolder(this.#record.holder).attempt;
+    return parseHolder(this.#found?.record.holder ?? "").attempt;
   }
 
   /** From now on, notes attempts in this log, which has the attempt on record already. No change must be under way. */
@@ -196,7 +214,7 @@ export class ReservationHolder {
 
   /** The first tick that this holder does not own. */
   get mark(): number {
-    return this.#record.mark;
+    return this.#mark;
   }
 
   /** How far ahead of the clock it reserves now, in ms. */
@@ -226,7 +244,7 @@ export class ReservationHolder {
     const passedMs = beganMs - (this.#renewedMs ?? -Infinity);
     const mark = Math.min(wanted, this.mark + Math.ceil((passedMs + JUMP_MS) / layout.tickMs));
     try {
-      await this.#change((record, holder) => ({ mark: Math.max(mark, record.mark), holder, layout: layout.key }));
+      await this.#change((before) => Math.max(mark, before));
     } finally {
       this.#slowestMs = Math.max(this.#slowestMs * SLOWNESS_DECAY, monotonicClock.now() - beganMs);
     }
@@ -245,54 +263,56 @@ export class ReservationHolder {
    * @throws {unknown} What the store throws.
    */
   async release(firstUnusedTick: number = Infinity): Promise<void> {
-    const layout = this.#options.layout.key;
-    await this.#change((record) => {
-      const mark = Math.min(record.mark, firstUnusedTick);
-      return { mark, holder: "", layout };
-    });
+    await this.#change((before) => Math.min(before, firstUnusedTick), RELEASE);
   }
 
   /**
    * Replaces the record. If the store had made an earlier change of this holder without a reply, replaces that one.
    *
-   * @param nextOf Makes the next record from the present one, and the holder as this attempt puts it on record.
+   * @param markOf Makes the next mark from the present one.
+   * @param release Whether the node is given back.
    */
-  async #change(nextOf: (record: Reservation, holder: string) => Reservation): Promise<void> {
+  async #change(markOf: (before: number) => number, release?: typeof RELEASE): Promise<void> {
     if (this.#attempts.isFull) {
       await this.#adoptOwn();
       this.#attempts.keepOnly(this.attempt);
     }
-    if (await this.#tryToChange(this.#record, (holder) => nextOf(this.#record, holder))) return;
+    if (await this.#tryToChange(markOf, release)) return;
     await this.#adoptOwn();
-    await this.#tryToChange(this.#record, (holder) => nextOf(this.#record, holder));
+    await this.#tryToChange(markOf, release);
   }
 
-  /** Replaces the record if it is as expected, and returns whether it was. */
-  async #tryToChange(
-    expected: Reservation | undefined,
-    nextOf: (holder: string) => Reservation,
-  ): Promise<boolean> {
-    const { store, nodeId, name, fillRandom } = this.#options;
+  /** Replaces the record if it is as this holder knows it, and returns whether it was. */
+  async #tryToChange(markOf: (before: number) => number, release?: typeof RELEASE): Promise<boolean> {
+    const { nodeId, name, fillRandom, layout, info = {} } = this.#options;
+    const expected = this.#found;
     const attempt = uniqueToken(fillRandom);
-    const next = nextOf(formatHolder({ name, attempt }));
+    const next: Reservation = {
+      mark: markOf(this.#mark),
+      beat: (expected?.record.beat ?? 0) + 1,
+      holder: release ?? formatHolder({ name, attempt }),
+      layout: layout.key,
+      info,
+    };
     this.#attempts.note(attempt);
-    if (!await store.compareAndSet(nodeId, expected, next)) {
+    const made = await this.#store.compareAndSet(nodeId, expected, next);
+    if (made === undefined) {
       this.#attempts.forget(attempt);
       return false;
     }
     this.#attempts.settle(attempt);
-    this.#adopt(next);
+    this.#adopt(made);
     return true;
   }
 
   /** Adopts the record as it is now, which an earlier change of this holder may have made whose reply got lost. */
   async #adoptOwn(): Promise<void> {
-    const { store, nodeId } = this.#options;
-    const found = await readOwn(store, nodeId, (record) => this.#isOwn(record));
+    const { nodeId } = this.#options;
+    const found = await readOwn(this.#store, nodeId, (record) => this.#isOwn(record));
     if (found === undefined) {
       throw new NodeHeldError(`node ${nodeId} was taken by another holder: there can be only one at a time`);
     }
-    this.#attempts.settle(parseHolder(found.holder).attempt);
+    this.#attempts.settle(parseHolder(found.record.holder).attempt);
     this.#adopt(found);
   }
 
@@ -302,8 +322,10 @@ export class ReservationHolder {
   }
 
   /** Notes what is on record, unless the reply that says so was slower than that to a later change. */
-  #adopt(record: Reservation): void {
-    if (record.mark >= this.#record.mark) this.#record = record;
+  #adopt(found: FoundRecord): void {
+    if (this.#found !== undefined && found.record.beat <= this.#found.record.beat) return;
+    this.#found = found;
+    this.#mark = found.record.mark;
   }
 }
 

@@ -1,4 +1,5 @@
-import type { Reservation, ReservationStore } from "./store.ts";
+import type { CheckedStore, FoundRecord } from "./checked_store.ts";
+import type { Reservation } from "./reservation.ts";
 
 /**
  * Reads a node's record if its holder's attempt is noted here.
@@ -14,16 +15,16 @@ import type { Reservation, ReservationStore } from "./store.ts";
  * @throws {unknown} What the store throws.
  */
 export async function readOwn(
-  store: ReservationStore,
+  store: CheckedStore,
   nodeId: number,
   isOwn: (record: Reservation) => boolean,
-): Promise<Reservation | undefined> {
+): Promise<FoundRecord | undefined> {
   let before: string | undefined;
   while (true) {
     const found = await store.read(nodeId);
     if (found === undefined) return undefined;
-    if (isOwn(found)) return found;
-    if (found.holder === before) return undefined;
-    before = found.holder;
+    if (isOwn(found.record)) return found;
+    if (found.text === before) return undefined;
+    before = found.text;
   }
 }

@@ -1,35 +1,7 @@
 /**
- * The record of a node.
- *
- * A store keeps one record for each node id. A node's uniqueness rests on nothing else, so a store must be durable: no
- * crash undoes a change that the store has acknowledged.
- *
- * @example A node that was given back, with all ticks before 217,633,249 spoken for
- * ```ts
- * import { DEFAULT_LAYOUT, type Reservation } from "@global-id/global-id";
- *
- * const reservation: Reservation = { mark: 217_633_249, holder: "", layout: DEFAULT_LAYOUT.key };
- * ```
- */
-export interface Reservation {
-  /**
-   * The first tick that is not reserved: all ticks below are spoken for. It only grows, except that a holder that gives
-   * its node back may bring it down to its first unused tick.
-   */
-  readonly mark: number;
-  /**
-   * The node's holder and its attempt by which it wrote this record, as `NAME/ATTEMPT`: a text that comes on record
-   * only once. It is `""` once the node was given back.
-   */
-  readonly holder: string;
-  /** The key of the layout that the ticks are counted in (`IdLayout.key`): a mark means nothing in another layout. */
-  readonly layout: string;
-}
-
-/**
- * Keeps the records of all nodes, which change by compare-and-set only. A record fits a row of PostgreSQL (`UPDATE …
- * WHERE node_id = $1 AND mark = $2 AND holder = $3 AND layout = $4`), a key of etcd (a transaction on its value), or a
- * file.
+ * Keeps a text for each node id, the node's record, and changes it by compare-and-set only: a row of PostgreSQL
+ * (`UPDATE … SET record = $3 WHERE node_id = $1 AND record = $2`), a key of etcd (a transaction on its value), a file.
+ * What the texts say is no concern of the store's.
  *
  * **The invariant**: the ticks between two successive marks of a node belong to the holder that wrote the second mark,
  * and to nobody else, for ever; a holder may only give back ticks that it never uses. The invariant holds if
@@ -37,41 +9,81 @@ export interface Reservation {
  * what their clocks say.
  *
  * Any call may fail by throwing. After a `compareAndSet` that threw, nobody knows whether the store made the change, or
- * still will: the holder learns of it with its next change.
+ * still will: the holder learns of it with its next change. A call that never settles is given up after some seconds.
+ *
+ * A store that other machines share may go back: it is restored from a backup, or fails over to a standby that lagged.
+ * So whoever takes a node there waits until all that an earlier holder can have reserved is over (see `isLocal`).
  *
  * @example A store of one's own: the records in a map
  * ```ts
- * import { IdGenerator, type Reservation, type ReservationStore } from "@global-id/global-id";
+ * import { IdGenerator, type ReservationStore } from "@global-id/global-id";
  *
- * const records = new Map<number, Reservation>();
- * const isSame = (a?: Reservation, b?: Reservation) =>
- *   a?.mark === b?.mark && a?.holder === b?.holder && a?.layout === b?.layout;
+ * const records = new Map<number, string>();
  * const store: ReservationStore = {
+ *   isLocal: true,
  *   read: (nodeId) => Promise.resolve(records.get(nodeId)),
  *   compareAndSet(nodeId, expected, next) {
- *     if (!isSame(records.get(nodeId), expected)) return Promise.resolve(false);
+ *     if (records.get(nodeId) !== expected) return Promise.resolve(false);
  *     records.set(nodeId, next);
  *     return Promise.resolve(true);
  *   },
+ *   list: () => Promise.resolve(records),
  * };
  * await using ids = await IdGenerator.open({ store });
  * ```
  */
 export interface ReservationStore {
   /**
-   * Reads the record of a node.
+   * Reads the record of a node: what was written last, never what a replica still has.
    *
-   * @returns The record; `undefined` if there never was one.
+   * @returns The record, exactly as it was written; `undefined` (or `null`) if there never was one.
    */
-  read(nodeId: number): Promise<Reservation | undefined>;
+  read(nodeId: number): Promise<string | undefined>;
 
   /**
-   * Replaces the record of a node, atomically and durably, if all fields of the present record are as expected.
+   * Replaces the record of a node, atomically and durably, if the present one is as expected, character by character.
    *
    * @param nodeId The node.
    * @param expected The record that is to be replaced; `undefined` if there is to be none.
-   * @param next The record that takes its place.
-   * @returns Whether the record was as expected, and is replaced.
+   * @param next The record that takes its place. It has less than 16,384 characters.
+   * @returns Whether the record was as expected, and is replaced. If the present record is `next` already, it may say
+   * either: no two changes have the same `next`.
    */
-  compareAndSet(nodeId: number, expected: Reservation | undefined, next: Reservation): Promise<boolean>;
+  compareAndSet(nodeId: number, expected: string | undefined, next: string): Promise<boolean>;
+
+  /**
+   * Reads all records at once. Left out: a claim of any free node reads one record after the other.
+   *
+   * @returns The records by node id. The caller does not change them.
+   */
+  list?(): Promise<ReadonlyMap<number, string>>;
+
+  /**
+   * Tells the store's own time, in ms since the Unix epoch: no earlier than when it was asked, no later than when it
+   * answered, and off by a second at most. Machines whose clocks do not agree with it get no node. Left out: the
+   * clocks of all machines that share the store are taken at their word.
+   */
+  now?(): Promise<number>;
+
+  /**
+   * What the latest answer said about the history of the data, if the store knows: a holder reports when it changes, or
+   * falls back.
+   */
+  readonly history?: StoreHistory | undefined;
+
+  /**
+   * Whether the store is of this machine alone, and goes back only with the machine: a file on its disk, or memory.
+   * Then a new holder begins at once.
+   *
+   * @default {false}
+   */
+  readonly isLocal?: boolean;
+}
+
+/** What a store knows about the history of its data. */
+export interface StoreHistory {
+  /** Names the history: another one if the data was restored, or another server took over (a cluster, a timeline). */
+  readonly id: string;
+  /** Grows with every change of the data. */
+  readonly revision: number;
 }

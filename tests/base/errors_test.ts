@@ -4,6 +4,7 @@ import * as client from "../../client.ts";
 import * as stores from "../../sqlite_store.ts";
 import * as main from "../../mod.ts";
 import { FlakyStore } from "../reservation/flaky_store.ts";
+import { overwrite } from "../reservation/record_of.ts";
 import { HandClock } from "../id/hand_clock.ts";
 
 const { ClosedError, GlobalIdError, IdGenerator, IdLayout, RetryableError } = main;
@@ -72,7 +73,7 @@ describe("GlobalIdError", () => {
 
   it("is the base of what IdGenerator.open throws", async () => {
     const store = new FlakyStore();
-    await store.compareAndSet(1, undefined, { mark: 5, holder: "", layout: "another" });
+    await overwrite(store, 1, { mark: 5, layout: "another" });
     const clock = new HandClock(1_001_000);
     const open = (nodeId: number) => IdGenerator.open({ store, layout: LAYOUT, clock, nodeId });
     assertInstanceOf(await assertRejects(() => open(1), main.LayoutMismatchError), GlobalIdError);

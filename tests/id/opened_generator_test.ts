@@ -12,7 +12,7 @@ import {
   OutOfIdsError,
 } from "../../mod.ts";
 import { FlakyStore } from "../reservation/flaky_store.ts";
-import { recordOf } from "../reservation/record_of.ts";
+import { holderNameOf, markOf, namedRecordOf, overwrite } from "../reservation/record_of.ts";
 import { until } from "../../testing/within.ts";
 import { HandClock } from "./hand_clock.ts";
 
@@ -30,7 +30,7 @@ describe("IdGenerator.close", () => {
     clock.ms += TICK_MS;
     assertEquals(LAYOUT.unpack(first.nextId()), { tick: 11, sequence: 0, nodeId: 1 });
     await first.close();
-    assertEquals(await store.read(1), { mark: 12, holder: "", layout: LAYOUT.key });
+    assertEquals(await namedRecordOf(store, 1), { mark: 12, holder: "", layout: LAYOUT.key });
     const second = await open();
     // It cannot know what the one before has used of tick 11.
     clock.ms += assertThrows(() => second.nextId(), OutOfIdsError).retryAfterMs;
@@ -69,7 +69,7 @@ describe("IdGenerator.close", () => {
     clock.ms += TICK_MS;
     assertThrows(() => ids.nextId(), ClosedError);
     await closing;
-    assertEquals((await store.read(1))?.mark, 12);
+    assertEquals(await markOf(store, 1), 12);
   });
 
   it("gives no ids once it is closed", async () => {
@@ -147,8 +147,7 @@ describe("IdGenerator.open", () => {
     const errors: unknown[] = [];
     const open = { store, layout: LAYOUT, clock, nodeId: 1, onError: (error: unknown) => errors.push(error) };
     await using ids = await IdGenerator.open(open);
-    const record = await recordOf(store, 1);
-    await store.compareAndSet(1, record, { ...record, holder: "another", mark: 50 });
+    await overwrite(store, 1, { holder: "another", mark: 50 });
     clock.ms += 40 * TICK_MS;
     await until("it has noticed", () => errors.length > 0);
     assert(errors[0] instanceof NodeHeldError);
@@ -176,7 +175,7 @@ describe("IdGenerator.open", () => {
     const store = new MemoryReservationStore();
     const wrong = { store, nodeId: 1, clockPolicy: "ignore" as unknown as "refuse" };
     await assertRejects(() => IdGenerator.open(wrong), TypeError, 'clockPolicy must be "refuse" or "logical"');
-    assertEquals((await store.read(1))?.holder ?? "", "");
+    assertEquals(await holderNameOf(store, 1) ?? "", "");
   });
 
   it("fails as its store does", async () => {

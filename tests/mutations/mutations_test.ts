@@ -399,8 +399,8 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "holding a node: a closed pool only under a new record",
     file: HOLD,
-    from: "!isHolderOf(pool, record) || !pool.own()) return",
-    to: "!isHolderOf(pool, record) || !(pool.own() || true)) return",
+    from: "!isHolderOf(pool, record.record) || !pool.own()) return",
+    to: "!isHolderOf(pool, record.record) || !(pool.own() || true)) return",
     killer: HOLDS,
   },
   {
@@ -455,15 +455,15 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "a new holder begins at the mark",
     file: HOLDER,
-    from: "Math.max(found?.mark ?? nowTick + 1, minTick)",
-    to: "Math.max((found?.mark ?? nowTick + 2) - 1, minTick)",
+    from: "Math.max(found?.record.mark ?? nowTick + 1, minTick)",
+    to: "Math.max((found?.record.mark ?? nowTick + 2) - 1, minTick)",
     killer: PROPERTIES,
   },
   {
     rule: "a new holder begins behind the pool of a record that is gone",
     file: HOLDER,
-    from: "Math.max(found?.mark ?? nowTick + 1, minTick)",
-    to: "Math.max(found?.mark ?? nowTick + 1, 0)",
+    from: "Math.max(found?.record.mark ?? nowTick + 1, minTick)",
+    to: "Math.max(found?.record.mark ?? nowTick + 1, 0)",
     killer: HOLDS,
   },
   {
@@ -476,15 +476,15 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "a renewal never lowers the mark",
     file: HOLDER,
-    from: "({ mark: Math.max(mark, record.mark), holder, layout: layout.key })",
-    to: "({ mark, holder, layout: layout.key })",
+    from: "(before) => Math.max(mark, before)",
+    to: "() => mark",
     killer: HOLDERS,
   },
   {
     rule: "a late reply does not lower the mark",
     file: HOLDER,
-    from: "if (record.mark >= this.#record.mark) this.#record = record;",
-    to: "this.#record = record;",
+    from: "if (this.#found !== undefined && found.record.beat <= this.#found.record.beat) return;",
+    to: "",
     killer: HOLDERS,
   },
   {
@@ -497,8 +497,8 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "a mark counts only once it has been written",
     file: HOLDER,
-    from: "    if (!await store.compareAndSet(nodeId, expected, next)) {",
-    to: "    this.#adopt(next);\n    if (!await store.compareAndSet(nodeId, expected, next)) {",
+    from: "    const made = await this.#store.compareAndSet(nodeId, expected, next);",
+    to: "    this.#mark = next.mark;\n    const made = await this.#store.compareAndSet(nodeId, expected, next);",
     killer: PROPERTIES,
   },
   {
@@ -553,29 +553,29 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "who goes on for another goes on under the name on record",
     file: HOLDER,
-    from: "new ReservationHolder({ ...options, name: parseHolder(found.holder).name }, found.mark, found)",
-    to: "new ReservationHolder(options, found.mark, found)",
+    from: "new ReservationHolder({ ...options, name: parseHolder(record.holder).name }, record.mark, found)",
+    to: "new ReservationHolder(options, record.mark, found)",
     killer: HOLDERS,
   },
   {
     rule: "what is given back begins with the first unused tick",
     file: HOLDER,
-    from: "Math.min(record.mark, firstUnusedTick)",
-    to: "Math.min(record.mark, firstUnusedTick - 1)",
+    from: "Math.min(before, firstUnusedTick)",
+    to: "Math.min(before, firstUnusedTick - 1)",
     killer: NODES,
   },
   {
     rule: "to give a node back does not raise the mark",
     file: HOLDER,
-    from: "Math.min(record.mark, firstUnusedTick)",
-    to: "(record.mark, firstUnusedTick)",
+    from: "Math.min(before, firstUnusedTick)",
+    to: "(before, firstUnusedTick)",
     killer: HOLDERS,
   },
   {
     rule: "it gives the node back, too",
     file: HOLDER,
-    from: 'return { mark, holder: "", layout };',
-    to: "return { mark, holder: record.holder, layout };",
+    from: "holder: release ?? formatHolder({ name, attempt })",
+    to: "holder: formatHolder({ name, attempt })",
     killer: HOLDERS,
   },
   {

@@ -2,12 +2,12 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { cString, openLibc } from "../../lib/libc/libc.ts";
 import type { NodeHold } from "../../lib/node/hold_node.ts";
-import { parseHolder } from "../../lib/reservation/holder_on_record.ts";
 import { PoolError } from "../../lib/node/pool_header.ts";
 import { ForeignFileError } from "../../lib/node/own_file.ts";
 import { POOL_BYTES } from "../../lib/node/pool_memory.ts";
-import { IdLayout, LayoutMismatchError, NodeHeldError, type Reservation, type ReservationStore } from "../../mod.ts";
+import { IdLayout, LayoutMismatchError, NodeHeldError, type ReservationStore } from "../../mod.ts";
 import { FlakyStore } from "../reservation/flaky_store.ts";
+import { namedRecordOf, overwrite } from "../reservation/record_of.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 import { Machine } from "./machine.ts";
 import { acquire } from "./pools.ts";
@@ -29,10 +29,8 @@ async function setUp({ wrap = (store: ReservationStore) => store, isBehindAllowe
   return {
     ...{ dir: temp.path, store, a, b },
     record: async () => {
-      const record = await store.read(NODE);
-      assert(record !== undefined);
-      const { mark, holder } = record;
-      return [mark, parseHolder(holder).name];
+      const { mark, holder } = await namedRecordOf(store, NODE);
+      return [mark, holder];
     },
     [Symbol.asyncDispose]: async () => {
       a[Symbol.dispose]();
@@ -499,10 +497,9 @@ describe("holdNode, while other holders claim the node", () => {
     await using world = await setUp({
       wrap: (store) =>
         new Interrupted(store, () => async () => {
-          const found = await store.read(NODE);
           const holder = `other ${names.length}`;
           names.push(holder);
-          await store.compareAndSet(NODE, found, { mark: 200, layout, holder });
+          await overwrite(store, NODE, { mark: 200, layout, holder });
         }),
     });
     await assertRejects(() => world.a.hold(), NodeHeldError, "node 7 was taken by another holder at the same moment");
@@ -622,6 +619,7 @@ describe("holdNode and joinNode", () => {
 
 /** A store in which something happens before a change is made. */
 class Interrupted implements ReservationStore {
+  readonly isLocal = true;
   private readonly store: ReservationStore;
   private readonly next: () => (() => Promise<unknown>) | undefined;
 
@@ -630,7 +628,7 @@ class Interrupted implements ReservationStore {
     this.next = next;
   }
 
-  read(nodeId: number): Promise<Reservation | undefined> {
+  read(nodeId: number): Promise<string | undefined> {
     return this.store.read(nodeId);
   }
 

@@ -11,6 +11,7 @@ import { cString, openLibc } from "../../lib/libc/libc.ts";
 import { createOwnFile } from "../../lib/node/own_file.ts";
 import { IdSequencer } from "../../lib/id/id_sequencer.ts";
 import { type ClockPolicy, IdGrant, IdLayout, IdStatus, NodeHeldError } from "../../mod.ts";
+import { recordOf } from "../reservation/record_of.ts";
 import { type Fate, FlakyStore } from "../reservation/flaky_store.ts";
 import { endOnFailure } from "../shrinking.ts";
 import { Machine } from "./machine.ts";
@@ -155,6 +156,7 @@ async function run(
   const store = new FlakyStore();
   let meanwhile: (() => Promise<void>) | undefined;
   const interrupted = {
+    isLocal: true,
     read: (nodeId: number) => store.read(nodeId),
     async compareAndSet(...change: Parameters<FlakyStore["compareAndSet"]>) {
       const first = meanwhile;
@@ -357,9 +359,7 @@ async function run(
     }
     for (const reply of replies) await reply();
     while (!isLateLost && store.lateCount > 0) await store.arrive();
-    const record = await store.read(layout.maxNodeId);
-    assert(record !== undefined);
-    const { mark } = record;
+    const { mark } = await recordOf(store, layout.maxNodeId);
     for (const { machine } of sites) machine.clock.ms = mark * TICK_MS;
     const hasIds = async (site: Site) => {
       await start(site);

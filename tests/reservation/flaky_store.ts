@@ -1,4 +1,5 @@
-import { MemoryReservationStore, type Reservation, type ReservationStore } from "../../mod.ts";
+import { decodeReservation, type Reservation } from "../../lib/reservation/reservation.ts";
+import { MemoryReservationStore, type ReservationStore } from "../../mod.ts";
 
 /**
  * What is to happen to the next change: it fails before it is made, after it is made, or not at all; or it fails, and
@@ -8,6 +9,7 @@ export type Fate = "before" | "after" | "late" | "well";
 
 /** A store whose changes fail as a test wants them to. */
 export class FlakyStore implements ReservationStore {
+  readonly isLocal: boolean = true;
   readonly #store = new MemoryReservationStore();
   readonly fates: Fate[] = [];
   #heldReply: Promise<void> | undefined;
@@ -43,18 +45,23 @@ export class FlakyStore implements ReservationStore {
     return await change();
   }
 
-  async read(nodeId: number): Promise<Reservation | undefined> {
+  async read(nodeId: number): Promise<string | undefined> {
     if (this.isOut) throw new Error("out of reach");
     return await this.#store.read(nodeId);
   }
 
-  async compareAndSet(nodeId: number, expected: Reservation | undefined, next: Reservation): Promise<boolean> {
+  async list(): Promise<ReadonlyMap<number, string>> {
+    if (this.isOut) throw new Error("out of reach");
+    return await this.#store.list();
+  }
+
+  async compareAndSet(nodeId: number, expected: string | undefined, next: string): Promise<boolean> {
     const fate = this.fates.shift() ?? "well";
     const change = async () => {
       const isSet = await this.#store.compareAndSet(nodeId, expected, next);
       if (!isSet) return false;
       this.changes++;
-      this.onChange(next);
+      this.onChange(decodeReservation(next));
       return true;
     };
     if (!this.isOut && fate === "late") this.#late.push(change);

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertExists, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import {
   ClockError,
@@ -9,11 +9,12 @@ import {
   OutOfTimeError,
   type ReservationStore,
 } from "../../mod.ts";
+import type { FoundRecord } from "../../lib/reservation/checked_store.ts";
 import { AHEAD_MS, type HolderOptions, ReservationHolder } from "../../lib/reservation/holder.ts";
 import { HandClock } from "../id/hand_clock.ts";
 import { type Fate, FlakyStore } from "./flaky_store.ts";
 import { MemoryAttemptLog } from "../../lib/reservation/attempt_log.ts";
-import { namedRecordOf, recordOf } from "./record_of.ts";
+import { foundOf, foundRecord, markOf, namedRecordOf, overwrite, recordOf } from "./record_of.ts";
 
 const EPOCH_MS = 1_000_000;
 const TICK_MS = 1000;
@@ -28,6 +29,13 @@ function setUp(layout = LAYOUT) {
   const store = new FlakyStore();
   const options = (name: string): HolderOptions => ({ store, nodeId: 1, layout, clock, monotonicClock, name });
   return { clock, monotonicClock, store, options };
+}
+
+/** The record of node 1, as a holder finds it. */
+async function theFound(store: ReservationStore): Promise<FoundRecord> {
+  const found = await foundOf(store, 1);
+  assertExists(found);
+  return found;
 }
 
 describe("ReservationHolder.claim", () => {
@@ -113,12 +121,12 @@ describe("ReservationHolder.claim", () => {
     const record = { mark: 104, holder: "old", layout: sentence };
     for (const change of ["claim", "renew", "release"]) {
       const { clock, store, options } = setUp();
-      await store.compareAndSet(1, undefined, record);
+      await overwrite(store, 1, record);
       clock.ms += TICK_MS;
       if (change === "claim") await ReservationHolder.claim(options("a"));
-      if (change === "renew") await ReservationHolder.resume(record, options("a")).renew(-1);
-      if (change === "release") await ReservationHolder.resume(record, options("a")).release();
-      assertEquals((await store.read(1))?.layout, key, change);
+      if (change === "renew") await ReservationHolder.resume(await theFound(store), options("a")).renew(-1);
+      if (change === "release") await ReservationHolder.resume(await theFound(store), options("a")).release();
+      assertEquals((await recordOf(store, 1)).layout, key, change);
     }
   });
 
@@ -175,10 +183,10 @@ describe("ReservationHolder.renew", () => {
       await assertRejects(() => holder.renew(-1));
       assertEquals(holder.mark, 100 + AHEAD);
       await holder.renew(-1);
-      assertEquals([holder.mark, (await store.read(1))?.mark], [101 + AHEAD, 101 + AHEAD]);
+      assertEquals([holder.mark, await markOf(store, 1)], [101 + AHEAD, 101 + AHEAD]);
       clock.ms += TICK_MS;
       await holder.renew(-1);
-      assertEquals([holder.mark, (await store.read(1))?.mark], [102 + AHEAD, 102 + AHEAD]);
+      assertEquals([holder.mark, await markOf(store, 1)], [102 + AHEAD, 102 + AHEAD]);
     });
   }
 });
@@ -243,14 +251,17 @@ describe("ReservationHolder with another distance", () => {
     clock.ms += TICK_MS;
     await holder.renew(-1);
     assertEquals(holder.mark, 117);
-    const { mark } = ReservationHolder.resume({ mark: 117, holder: "a", layout: LAYOUT.key }, options("b"));
+    const { mark } = ReservationHolder.resume(
+      foundRecord({ mark: 117, holder: "a", layout: LAYOUT.key }),
+      options("b"),
+    );
     assertEquals(mark, 117);
   });
 
   it("does not lower its mark where the one before it went further", async () => {
     const { store, options } = setUp();
     await ReservationHolder.claim({ ...options("a"), aheadMs: 15_000 });
-    const resumed = ReservationHolder.resume(await recordOf(store, 1), options("b"));
+    const resumed = ReservationHolder.resume(await theFound(store), options("b"));
     await resumed.renew(-1);
     assertEquals([resumed.mark, (await recordOf(store, 1)).mark, store.changes], [116, 116, 2]);
   });
@@ -321,7 +332,7 @@ describe("ReservationHolder, with a clock that jumps ahead", () => {
         return await store.compareAndSet(...args);
       },
     };
-    const second = ReservationHolder.resume(await recordOf(store, 1), {
+    const second = ReservationHolder.resume(await theFound(store), {
       ...{ ...options("b"), store: overtaking, attempts, aheadMs: 15_000 },
     });
     await second.renew(-1);
@@ -334,7 +345,7 @@ describe("ReservationHolder, with a clock that jumps ahead", () => {
     const attempts = new MemoryAttemptLog();
     await ReservationHolder.claim({ ...options("a"), attempts });
     clock.ms += 30 * HOUR * TICK_MS;
-    const resumed = ReservationHolder.resume(await recordOf(store, 1), { ...options("b"), attempts });
+    const resumed = ReservationHolder.resume(await theFound(store), { ...options("b"), attempts });
     await resumed.renew(-1);
     assertEquals(resumed.mark, 100 + 30 * HOUR + AHEAD);
   });
@@ -362,7 +373,7 @@ describe("ReservationHolder, whose memory is copied", () => {
     const world = setUp();
     const attempts = new CopiedLog();
     const original = await ReservationHolder.claim({ ...world.options("a"), attempts });
-    const seen = await recordOf(world.store, 1);
+    const seen = await theFound(world.store);
     world.clock.ms += TICK_MS;
     if (fate !== undefined) {
       world.store.fates.push(fate);
@@ -398,7 +409,7 @@ describe("ReservationHolder, whose memory is copied", () => {
     const fillRandom = (bytes: Uint8Array) => void bytes.fill(7);
     const original = await ReservationHolder.claim({ ...options("a"), attempts, fillRandom });
     const known = { ...options("a"), attempts: attempts.copy(), fillRandom };
-    const copy = ReservationHolder.resume(await recordOf(store, 1), known);
+    const copy = ReservationHolder.resume(await theFound(store), known);
     clock.ms += TICK_MS;
     const [now, monotonicNow] = [Date.now, performance.now];
     [Date.now, performance.now] = [() => 1_900_000_000_000, () => 5];
@@ -468,7 +479,7 @@ describe("ReservationHolder.resume", () => {
   it("goes on under the name on record, and writes nothing", async () => {
     const { clock, store, options } = setUp();
     await ReservationHolder.claim(options("a"));
-    const resumed = ReservationHolder.resume(await recordOf(store, 1), options("b"));
+    const resumed = ReservationHolder.resume(await theFound(store), options("b"));
     assertEquals([resumed.nodeId, resumed.firstTick, resumed.mark], [1, 100 + AHEAD, 100 + AHEAD]);
     assertEquals(store.changes, 1);
     clock.ms += TICK_MS;
@@ -483,23 +494,23 @@ describe("ReservationHolder.resume", () => {
     clock.ms += TICK_MS;
     store.fates.push("late");
     await assertRejects(() => first.renew(-1));
-    const resumed = ReservationHolder.resume(await recordOf(store, 1), { ...options("b"), attempts });
+    const resumed = ReservationHolder.resume(await theFound(store), { ...options("b"), attempts });
     assert(await store.arrive());
     clock.ms += TICK_MS;
     await resumed.renew(-1);
-    assertEquals([resumed.mark, (await store.read(1))?.mark], [102 + AHEAD, 102 + AHEAD]);
+    assertEquals([resumed.mark, await markOf(store, 1)], [102 + AHEAD, 102 + AHEAD]);
   });
 
   it("is one of two that renew, as long as the one before it does: both keep up", async () => {
     const { clock, store, options } = setUp();
     const attempts = new MemoryAttemptLog();
     const first = await ReservationHolder.claim({ ...options("a"), attempts });
-    const resumed = ReservationHolder.resume(await recordOf(store, 1), { ...options("b"), attempts });
+    const resumed = ReservationHolder.resume(await theFound(store), { ...options("b"), attempts });
     for (let tick = 101; tick < 104; tick++) {
       clock.ms += TICK_MS;
       for (const holder of [first, resumed]) {
         await holder.renew(-1);
-        assertEquals([holder.mark, (await store.read(1))?.mark], [tick + AHEAD, tick + AHEAD]);
+        assertEquals([holder.mark, await markOf(store, 1)], [tick + AHEAD, tick + AHEAD]);
       }
     }
   });
@@ -507,7 +518,7 @@ describe("ReservationHolder.resume", () => {
   it("refuses a record of another layout", () => {
     const { options } = setUp();
     assertThrows(
-      () => ReservationHolder.resume({ mark: 117, holder: "a", layout: "another" }, options("b")),
+      () => ReservationHolder.resume(foundRecord({ mark: 117, holder: "a", layout: "another" }), options("b")),
       LayoutMismatchError,
       "node 1 is on record with the layout another, and was asked for with v1 time=20 sequence=2 node=2",
     );
@@ -548,7 +559,7 @@ describe("ReservationHolder.release", () => {
     const { store, options } = setUp();
     const holder = await ReservationHolder.claim(options("a"));
     await holder.release(1000);
-    assertEquals((await store.read(1))?.mark, 100 + AHEAD);
+    assertEquals(await markOf(store, 1), 100 + AHEAD);
   });
 
   for (const fate of ["before", "after", "late"] as const) {
@@ -570,7 +581,7 @@ describe("ReservationHolder.release", () => {
     const first = await ReservationHolder.claim(options("a"));
     const second = await ReservationHolder.claim(options("b"));
     await assertRejects(() => first.release(101), NodeHeldError);
-    assertEquals((await store.read(1))?.mark, second.mark);
+    assertEquals(await markOf(store, 1), second.mark);
   });
 
   it("gives nothing back late of a node that another has taken since", async () => {

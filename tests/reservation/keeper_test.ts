@@ -6,7 +6,7 @@ import { type KeeperOptions, ReservationKeeper } from "../../lib/reservation/kee
 import { HandClock } from "../id/hand_clock.ts";
 import { until } from "../../testing/within.ts";
 import { FlakyStore } from "./flaky_store.ts";
-import { holderNameOf, namedRecordOf, recordOf } from "./record_of.ts";
+import { holderNameOf, namedRecordOf, overwrite, recordOf } from "./record_of.ts";
 
 const LAYOUT = new IdLayout({ timeBits: 20, sequenceBits: 2, nodeBits: 2, tickMs: 1000, epochMs: 0 });
 
@@ -78,14 +78,14 @@ describe("ReservationKeeper", () => {
 
   it("gives up when another holder has taken the node, and has nothing to give back then", async () => {
     const { clock, store, errors, keep } = await setUp();
+    await overwrite(store, 1, { holder: "b" });
     const record = await recordOf(store, 1);
-    await store.compareAndSet(1, record, { ...record, holder: "b" });
     clock.ms += 1000;
     const keeper = keep();
     await until("it has noticed", () => errors.length === 1);
     assertInstanceOf(errors[0], NodeHeldError);
     await keeper.release(101);
-    assertEquals(await store.read(1), { ...record, holder: "b" });
+    assertEquals(await recordOf(store, 1), record);
   });
 
   it("stop: renews no more once that is over, and gives nothing back", async () => {

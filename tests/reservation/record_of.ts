@@ -1,22 +1,55 @@
-import { assertExists } from "@std/assert";
+import { assert, assertExists } from "@std/assert";
+import { CheckedStore, type FoundRecord } from "../../lib/reservation/checked_store.ts";
 import { parseHolder } from "../../lib/reservation/holder_on_record.ts";
-import type { Reservation, ReservationStore } from "../../mod.ts";
+import { decodeReservation, encodeReservation, type Reservation } from "../../lib/reservation/reservation.ts";
+import type { ReservationStore } from "../../mod.ts";
+
+/** The record of a node, and its text; `undefined` if there is none. */
+export async function foundOf(store: ReservationStore, nodeId: number): Promise<FoundRecord | undefined> {
+  return await CheckedStore.of(store).read(nodeId);
+}
+
+/** A record as it would be found, of which only this much matters. */
+export function foundRecord(record: Partial<Reservation>): FoundRecord {
+  const whole = { mark: 0, beat: 0, holder: "", layout: "", info: {}, ...record };
+  return { record: whole, text: encodeReservation(whole) };
+}
 
 /** The record of a node that has one. */
 export async function recordOf(store: ReservationStore, nodeId: number): Promise<Reservation> {
-  const record = await store.read(nodeId);
-  assertExists(record, `node ${nodeId} has no record`);
-  return record;
+  const text = await store.read(nodeId);
+  assertExists(text, `node ${nodeId} has no record`);
+  return decodeReservation(text);
 }
 
-/** The record with the name of the holder alone, without the attempt, which is never the same. */
-export async function namedRecordOf(store: ReservationStore, nodeId: number): Promise<Reservation> {
-  const record = await recordOf(store, nodeId);
-  return { ...record, holder: parseHolder(record.holder).name };
+/** The mark on record for a node; `undefined` if there is no record. */
+export async function markOf(store: ReservationStore, nodeId: number): Promise<number | undefined> {
+  return (await foundOf(store, nodeId))?.record.mark;
+}
+
+/** What bears on uniqueness, with the name of the holder alone, without the attempt, which is never the same. */
+export async function namedRecordOf(
+  store: ReservationStore,
+  nodeId: number,
+): Promise<Pick<Reservation, "mark" | "holder" | "layout">> {
+  const { mark, holder, layout } = await recordOf(store, nodeId);
+  return { mark, holder: parseHolder(holder).name, layout };
 }
 
 /** The name of the node's holder: `undefined` if there is no record, `""` if the node was given back. */
 export async function holderNameOf(store: ReservationStore, nodeId: number): Promise<string | undefined> {
-  const record = await store.read(nodeId);
-  return record && parseHolder(record.holder).name;
+  const found = await foundOf(store, nodeId);
+  return found && parseHolder(found.record.holder).name;
+}
+
+/** Writes a record that differs from the present one, or from an empty one, as given, whoever has the node. */
+export async function overwrite(store: ReservationStore, nodeId: number, change: Partial<Reservation>): Promise<void> {
+  const found = await foundOf(store, nodeId);
+  const { record } = found ?? foundRecord({});
+  const isMade = await store.compareAndSet(
+    nodeId,
+    found?.text,
+    encodeReservation({ ...record, beat: record.beat + 1, ...change }),
+  );
+  assert(isMade);
 }

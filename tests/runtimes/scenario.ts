@@ -10,7 +10,8 @@ const DURATION_MS = 6000;
 const store = new MemoryReservationStore();
 const ids = await IdGenerator.open({ store });
 const { nodeId } = ids;
-const firstMark = (await store.read(nodeId))?.mark ?? Infinity;
+const record = async () => JSON.parse(await store.read(nodeId) ?? "{}");
+const firstMark = (await record()).mark ?? Infinity;
 const endMs = performance.now() + DURATION_MS;
 let last = -1n;
 let count = 0;
@@ -28,5 +29,5 @@ if (parts.tick < firstMark) {
 if (parts.nodeId !== nodeId) throw new Error(`the last id is of node ${parts.nodeId}, not ${nodeId}`);
 if (parseId(formatId(last, "base32"), "base32") !== last) throw new Error("its text form is another id's");
 await ids.close();
-if ((await store.read(nodeId))?.holder !== "") throw new Error("the node was not given back");
+if ((await record()).holder !== "") throw new Error("the node was not given back");
 console.log(`ok ${count}`);

@@ -1,7 +1,8 @@
 import { parseHolder } from "../../lib/reservation/holder_on_record.ts";
 import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
-import type { Reservation, ReservationStore } from "../../mod.ts";
+import { decodeReservation } from "../../lib/reservation/reservation.ts";
+import type { ReservationStore } from "../../mod.ts";
 
 /** What all of a simulation shares: one seed, one time, and what is to happen when. */
 export class World {
@@ -67,7 +68,7 @@ export class SimulatedStore {
   /** Whether nothing gets through. */
   isOut = false;
 
-  readonly #records = new Map<number, Reservation>();
+  readonly #records = new Map<number, string>();
   /** The holders of each node that came on record, in their order. */
   readonly #holders = new Map<number, string[]>();
 
@@ -80,13 +81,13 @@ export class SimulatedStore {
   /** The store for a process, which gets no replies any more once it is dead. */
   asSeenBy(process: { readonly isAlive: boolean }): ReservationStore {
     return {
+      isLocal: true,
       read: (nodeId) => this.#request(process, () => this.#records.get(nodeId)),
       compareAndSet: (nodeId, expected, next) =>
         this.#request(process, () => {
-          const found = this.#records.get(nodeId);
-          if (found?.mark !== expected?.mark || found?.holder !== expected?.holder) return false;
+          if (this.#records.get(nodeId) !== expected) return false;
           this.#records.set(nodeId, next);
-          const { name } = parseHolder(next.holder);
+          const { name } = parseHolder(decodeReservation(next).holder);
           const holders = this.#holdersOf(nodeId);
           if (name !== "" && !holders.includes(name)) holders.push(name);
           return true;
@@ -101,7 +102,8 @@ export class SimulatedStore {
 
   /** The mark on record for a node. */
   markOf(nodeId: number): number {
-    return this.#records.get(nodeId)?.mark ?? 0;
+    const record = this.#records.get(nodeId);
+    return record === undefined ? 0 : decodeReservation(record).mark;
   }
 
   #holdersOf(nodeId: number): string[] {

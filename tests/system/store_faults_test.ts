@@ -17,7 +17,7 @@ async function tickOf(client: IdClient): Promise<number> {
 
 function markIn(path: string): number {
   const database = new DatabaseSync(path, { readOnly: true });
-  const { mark } = database.prepare("SELECT mark FROM reservation").get() as { mark: number };
+  const { mark } = database.prepare("SELECT record ->> 'mark' AS mark FROM reservation").get() as { mark: number };
   database.close();
   return mark;
 }

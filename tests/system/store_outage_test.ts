@@ -100,7 +100,7 @@ class Asker implements Disposable {
 /** What is on record. */
 function readMark({ path }: TempDir): number {
   using database = new DatabaseSync(`${path}/reservations.sqlite`, { readOnly: true });
-  return (database.prepare("SELECT mark FROM reservation").get() as { mark: number }).mark;
+  return (database.prepare("SELECT record ->> 'mark' AS mark FROM reservation").get() as { mark: number }).mark;
 }
 
 /**

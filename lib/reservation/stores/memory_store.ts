@@ -1,4 +1,4 @@
-import type { Reservation, ReservationStore } from "../store.ts";
+import type { ReservationStore } from "../store.ts";
 
 /**
  * Keeps reservations in memory, for tests, and for generators that only have to be kept apart within one process. The
@@ -16,21 +16,25 @@ import type { Reservation, ReservationStore } from "../store.ts";
  * ```
  */
 export class MemoryReservationStore implements ReservationStore {
-  readonly #reservations = new Map<number, Reservation>();
+  /** No other machine uses the store. */
+  readonly isLocal = true;
+
+  readonly #records = new Map<number, string>();
 
   /** Reads the record of a node; `undefined` if there never was one. */
-  read(nodeId: number): Promise<Reservation | undefined> {
-    return Promise.resolve(this.#reservations.get(nodeId));
+  read(nodeId: number): Promise<string | undefined> {
+    return Promise.resolve(this.#records.get(nodeId));
   }
 
   /** Replaces the record of a node, if it is as expected, and tells whether it did. */
-  compareAndSet(nodeId: number, expected: Reservation | undefined, next: Reservation): Promise<boolean> {
-    const isExpected = isSame(this.#reservations.get(nodeId), expected);
-    if (isExpected) this.#reservations.set(nodeId, { ...next });
+  compareAndSet(nodeId: number, expected: string | undefined, next: string): Promise<boolean> {
+    const isExpected = this.#records.get(nodeId) === expected;
+    if (isExpected) this.#records.set(nodeId, next);
     return Promise.resolve(isExpected);
   }
-}
 
-function isSame(a: Reservation | undefined, b: Reservation | undefined): boolean {
-  return a?.mark === b?.mark && a?.holder === b?.holder && a?.layout === b?.layout;
+  /** Reads all records. */
+  list(): Promise<ReadonlyMap<number, string>> {
+    return Promise.resolve(new Map(this.#records));
+  }
 }

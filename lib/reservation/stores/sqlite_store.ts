@@ -1,6 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { StoreError } from "../errors.ts";
-import type { Reservation, ReservationStore } from "../store.ts";
+import type { ReservationStore } from "../store.ts";
 import { type OpenReservations, openReservations } from "./_open_reservations.ts";
 import { storeFailure } from "./_store_failure.ts";
 
@@ -25,6 +25,9 @@ const BUSY_TIMEOUT_MS = 1000;
  * ```
  */
 export class SqliteReservationStore implements ReservationStore, Disposable {
+  /** No other machine uses the store. */
+  readonly isLocal = true;
+
   readonly #path: string;
   readonly #reservations: OpenReservations;
   #isClosed = false;
@@ -51,7 +54,7 @@ export class SqliteReservationStore implements ReservationStore, Disposable {
    * @returns The record; `undefined` if there never was one.
    * @throws {StoreError} If the database does not work, or is closed.
    */
-  async read(nodeId: number): Promise<Reservation | undefined> {
+  async read(nodeId: number): Promise<string | undefined> {
     return await this.#perform(() => this.#reservations.read(nodeId));
   }
 
@@ -61,8 +64,18 @@ export class SqliteReservationStore implements ReservationStore, Disposable {
    * @returns Whether the record was as expected, and is replaced.
    * @throws {StoreError} If the database does not work, or is closed.
    */
-  async compareAndSet(nodeId: number, expected: Reservation | undefined, next: Reservation): Promise<boolean> {
+  async compareAndSet(nodeId: number, expected: string | undefined, next: string): Promise<boolean> {
     return await this.#perform(() => this.#reservations.compareAndSet(nodeId, expected, next));
+  }
+
+  /**
+   * Reads all records.
+   *
+   * @returns The records by node id.
+   * @throws {StoreError} If the database does not work, or is closed.
+   */
+  async list(): Promise<ReadonlyMap<number, string>> {
+    return await this.#perform(() => this.#reservations.list());
   }
 
   /** Closes the database. A second call has no effect. */

@@ -1,5 +1,5 @@
 import { StoreError } from "../errors.ts";
-import type { Reservation, ReservationStore } from "../store.ts";
+import type { ReservationStore } from "../store.ts";
 import { type OpenReservations, openReservations } from "./_open_reservations.ts";
 import { storeFailure } from "./_store_failure.ts";
 
@@ -46,6 +46,9 @@ interface StoreAnswer {
  * unanswered request, or may still do so. The thread keeps the process alive until the store is closed.
  */
 export class SqliteThreadStore implements ReservationStore, AsyncDisposable {
+  /** No other machine uses the store. */
+  readonly isLocal = true;
+
   readonly #path: string;
   readonly #thread: Worker;
   readonly #pending = new Map<number, PromiseWithResolvers<unknown>>();
@@ -90,7 +93,7 @@ export class SqliteThreadStore implements ReservationStore, AsyncDisposable {
   }
 
   /** Reads the record of a node; `undefined` if there never was one. */
-  async read(nodeId: number): Promise<Reservation | undefined> {
+  async read(nodeId: number): Promise<string | undefined> {
     return await this.#request("read", nodeId);
   }
 
@@ -98,8 +101,13 @@ export class SqliteThreadStore implements ReservationStore, AsyncDisposable {
    * Replaces the record of a node, if it is as expected, waits until the change is on the disk, and tells whether it
    * did.
    */
-  async compareAndSet(nodeId: number, expected: Reservation | undefined, next: Reservation): Promise<boolean> {
+  async compareAndSet(nodeId: number, expected: string | undefined, next: string): Promise<boolean> {
     return await this.#request("compareAndSet", nodeId, expected, next);
+  }
+
+  /** Reads all records. */
+  async list(): Promise<ReadonlyMap<number, string>> {
+    return await this.#request("list");
   }
 
   /**
