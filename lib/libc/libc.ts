@@ -62,6 +62,7 @@ export const linux = {
   IPV6_RECVPKTINFO: 49,
   IPV6_PKTINFO: 50,
   SOL_SOCKET: 1,
+  SO_SNDBUF: 7,
   SO_RCVBUF: 8,
   SO_REUSEPORT: 15,
   SO_RCVTIMEO: 20,

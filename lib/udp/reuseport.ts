@@ -87,6 +87,14 @@ const IDLE_WAIT_MS = 60_000;
 const RECEIVE_BUFFER_BYTES = 4 * 2 ** 20;
 
 /**
+ * Room for the answers that wait in the kernel, for the network card or for the address of a neighbour. The kernel lets
+ * answers to one neighbour that does not resolve fill 212,992 bytes, for 3 s: all of the default room. Spoofed senders
+ * can bring that about. The kernel grants twice net.core.wmem_max at most. An answer without room is lost: if the worker
+ * waited, every other client would wait, too.
+ */
+const SEND_BUFFER_BYTES = 4 * 2 ** 20;
+
+/**
  * For how many ms of answering the event loop gets a turn. A turn takes 4 us, and more where clients want the CPU: 20
  * turns in a row made them wait for 1 to 2 ms.
  */
@@ -112,11 +120,12 @@ export function bindReuseport(options: ReuseportOptions, libc: Libc = openLibc()
   const socket = new RawSocket(hostname, options.port, RECEIVE_TIMEOUT_MS, libc);
   socket.setOption(linux.SO_REUSEPORT, Int32Array.of(1));
   socket.setOption(linux.SO_RCVBUF, Int32Array.of(RECEIVE_BUFFER_BYTES));
+  socket.setOption(linux.SO_SNDBUF, Int32Array.of(SEND_BUFFER_BYTES));
   if (incomingCpu !== undefined) setIncomingCpu(incomingCpu);
   socket.useLocalAddresses();
   socket.bind();
   const received = new ReceiveBatch(socket);
-  const answers = new SendBatch(socket);
+  const answers = new SendBatch(socket, { mayWait: false });
   const source = new SourceAddress();
   let traffic = { messages: 0, receives: 0 };
   let notFromClient = 0;

@@ -45,6 +45,23 @@ const NO_RECEIVER = new DataView(new ArrayBuffer(ADDRESS_STRIDE));
 /** The address to send from of a batch that was told none: the kernel chooses it. */
 const ANY_ADDRESS = new Uint32Array(4);
 
+/** How a {@linkcode SendBatch} differs from the defaults. */
+export interface SendBatchOptions {
+  /**
+   * Whether the socket is connected, and so has one receiver only.
+   *
+   * @default {false}
+   */
+  isConnected?: boolean;
+  /**
+   * Whether to wait for room in the kernel's buffer, at most for the socket's timeout. Otherwise, datagrams without
+   * room are lost.
+   *
+   * @default {true}
+   */
+  mayWait?: boolean;
+}
+
 /** No message; no length of a datagram. */
 const NONE = -1;
 
@@ -84,6 +101,8 @@ export class SendBatch {
   /** Where the length of the segments is in the control data: behind this machine's address, if that is there. */
   readonly #segmentControl: number;
   #maxSegments: number;
+  /** The flags of the system calls. */
+  readonly #flags: number;
 
   /** The receiver of the next datagrams. */
   #receiver: DataView = NO_RECEIVER;
@@ -106,10 +125,11 @@ export class SendBatch {
    * Allocates the memory, and writes the fields that stay the same from call to call.
    *
    * @param socket The socket.
-   * @param options `isConnected`: whether the socket is connected, and so has one receiver only. Left out: it is not.
+   * @param options How the batch differs from the defaults.
    */
-  constructor(socket: RawSocket, { isConnected = false }: { isConnected?: boolean } = {}) {
+  constructor(socket: RawSocket, { isConnected = false, mayWait = true }: SendBatchOptions = {}) {
     this.#socket = socket;
+    this.#flags = mayWait ? 0 : linux.MSG_DONTWAIT;
     this.#addressWords = isConnected ? 0 : socket.addressLength / 4;
     // A segment length of 0 changes nothing, and shows whether the kernel knows segments.
     this.#maxSegments = socket.trySetUdpOption(linux.UDP_SEGMENT, 0) ? MAX_SEGMENTS : 1;
@@ -249,13 +269,13 @@ export class SendBatch {
 
   #sendFromAnyAddress(): number {
     const { libc, fd } = this.#socket;
-    return libc.sendto(fd, this.#contentsPointer, this.#end, 0, this.#addressPointer, this.#addressWords * 4);
+    return libc.sendto(fd, this.#contentsPointer, this.#end, this.#flags, this.#addressPointer, this.#addressWords * 4);
   }
 
   #sendFromLocalAddress(): number {
     this.#endMessage();
     const { libc, fd } = this.#socket;
-    return libc.sendmsg(fd, this.#headerPointers[0], 0);
+    return libc.sendmsg(fd, this.#headerPointers[0], this.#flags);
   }
 
   #sendMany(): void {
@@ -269,7 +289,7 @@ export class SendBatch {
   /** Sends so many messages. Returns how many the kernel took. */
   #sendMessages(first: number, count: number): number {
     const { libc, fd } = this.#socket;
-    return libc.sendmmsg(fd, this.#headerPointers[first], count, 0);
+    return libc.sendmmsg(fd, this.#headerPointers[first], count, this.#flags);
   }
 
   /**
@@ -283,15 +303,23 @@ export class SendBatch {
     // Where there is no room for datagrams, each of them would have to wait.
     const canRetry = segments > 1 && this.#socket.isSendable();
     if (canRetry && this.#sendMessages(message, 1) > 0) return 1; // it was for the moment
-    if (canRetry) {
+    if (canRetry && this.#sendFirstOf(message, segments)) {
+      this.#maxSegments = 1;
       this.#splitFrom(message);
-      if (this.#sendMessages(message, 1) > 0) {
-        this.#maxSegments = 1;
-        return 1;
-      }
+      return 1; // the first datagram, which has been sent
     }
     this.#lost += segments;
-    return canRetry ? segments : 1;
+    return 1;
+  }
+
+  /** Sends the first datagram of a message alone. Returns whether the kernel took it. */
+  #sendFirstOf(message: number, segments: number): boolean {
+    const begin = Number(this.#iovecBases[message * IOVEC_BYTES / 8] - this.#contentsAddress);
+    const bytes = this.#iovecs[message * IOVEC_WORDS + iovec.length / 4];
+    this.#describe(message, begin, bytes / segments, 1);
+    const isSent = this.#sendMessages(message, 1) > 0;
+    this.#describe(message, begin, bytes, segments);
+    return isSent;
   }
 
   /** Splits a message and all later ones into their datagrams. */

@@ -88,7 +88,8 @@ for (const backend of ["reuseport", "listen-datagram"]) {
       const daytime = SERVICES.find(({ name }) => name.startsWith("daytime"));
       assertEquals([attacker !== undefined, daytime !== undefined], [true, true]);
       using socket = new ServiceSocket(daytime as Service, port);
-      attacker?.send(socket.port, port, Uint8Array.of(0xff));
+      const hostname = "127.0.0.1";
+      attacker?.send({ hostname, port: socket.port }, { hostname, port }, Uint8Array.of(0xff));
       for (let round = 0; round < ROUNDS; round++) await socket.askOnce();
       assertEquals(socket.received, 0);
     });

@@ -215,6 +215,17 @@ if (Deno.build.os === "linux") {
       }
     });
 
+    it("send others' messages whole where the kernel refuses one of several datagrams", () => {
+      using receiver = new Receiver();
+      using sender = new Sender();
+      sender.batch.sendTo(addressOf("127.0.0.1", 0)); // nobody has this port
+      sender.add(...texts(20));
+      sender.batch.sendTo(receiver.address);
+      sender.add(...texts(30));
+      assertEquals(sender.batch.flush(), 20);
+      assertEquals(receiver.messages(30), [texts(30)]);
+    });
+
     it("stop to send messages of several datagrams once the kernel refuses them", () => {
       using receiver = new Receiver();
       using other = new Receiver();

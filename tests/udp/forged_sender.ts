@@ -1,21 +1,29 @@
 import { openLibc } from "../../lib/libc/libc.ts";
 import { KernelMemory } from "../../lib/udp/_kernel_memory.ts";
-import { encodeAddress } from "../../lib/udp/socket_address.ts";
+import { encodeAddress, IPV4_ADDRESS } from "../../lib/udp/socket_address.ts";
 
 const AF_INET = 2;
 const SOCK_RAW = 3;
-const IPPROTO_UDP = 17;
-/** The header of a datagram: source port, destination port, length, checksum (0: none). */
-const HEADER_BYTES = 8;
+/** The sender writes the headers of IP, too. The kernel fills in their length and checksum. */
+const IPPROTO_RAW = 255;
+const UDP = 17;
+const IP_HEADER_BYTES = 20;
+/** Source port, destination port, length, checksum (0: none). */
+const UDP_HEADER_BYTES = 8;
+/** Where the address for the system call is in the memory, behind the longest packet. */
+const ADDRESS = 1024;
 
-/**
- * Sends datagrams over IPv4 with a source port of one's choice, also one that is another socket's, or 0, that no socket
- * can have. Only root can.
- */
+/** An IPv4 address and a port, which need not be this machine's. */
+export interface Endpoint {
+  hostname: string;
+  port: number;
+}
+
+/** Sends datagrams over IPv4 from any address and port, also from port 0, which no socket can have. Only root can. */
 export class ForgedSender implements Disposable {
   readonly #libc = openLibc();
   readonly #fd: number;
-  readonly #memory = new KernelMemory(256);
+  readonly #memory = new KernelMemory(2048);
 
   private constructor(fd: number) {
     this.#fd = fd;
@@ -24,31 +32,30 @@ export class ForgedSender implements Disposable {
   /** Makes one; `undefined` if the system does not let this user. */
   static tryOpen(): ForgedSender | undefined {
     if (Deno.build.os !== "linux") return undefined;
-    const fd = openLibc().socket(AF_INET, SOCK_RAW, IPPROTO_UDP);
+    const fd = openLibc().socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
     return fd < 0 ? undefined : new ForgedSender(fd);
   }
 
-  /** Sends a datagram to a port of 127.0.0.1. */
-  send(fromPort: number, toPort: number, payload: Uint8Array): void {
-    const length = HEADER_BYTES + payload.length;
-    const view = new DataView(this.#memory.buffer);
-    view.setUint16(0, fromPort);
-    view.setUint16(2, toPort);
-    view.setUint16(4, length);
-    view.setUint16(6, 0);
+  /** Sends a datagram. */
+  send(from: Endpoint, to: Endpoint, payload: Uint8Array): void {
     const bytes = new Uint8Array(this.#memory.buffer);
-    bytes.set(payload, HEADER_BYTES);
-    const address = encodeAddress("127.0.0.1", 0);
-    bytes.set(address, 128);
-    const sent = this.#libc.sendto(
-      this.#fd,
-      this.#memory.pointerTo(0),
-      length,
-      0,
-      this.#memory.pointerTo(128),
-      address.length,
-    );
-    if (sent !== length) throw new Error(`a forged datagram from port ${fromPort} could not be sent`);
+    const view = new DataView(this.#memory.buffer);
+    const length = IP_HEADER_BYTES + UDP_HEADER_BYTES + payload.length;
+    const target = encodeAddress(to.hostname, 0);
+    bytes.fill(0, 0, length);
+    view.setUint16(0, 0x4500); // version 4, 5 words of header
+    view.setUint8(8, 64); // time to live
+    view.setUint8(9, UDP);
+    bytes.set(encodeAddress(from.hostname, 0).subarray(IPV4_ADDRESS, IPV4_ADDRESS + 4), 12);
+    bytes.set(target.subarray(IPV4_ADDRESS, IPV4_ADDRESS + 4), 16);
+    view.setUint16(20, from.port);
+    view.setUint16(22, to.port);
+    view.setUint16(24, UDP_HEADER_BYTES + payload.length);
+    bytes.set(payload, IP_HEADER_BYTES + UDP_HEADER_BYTES);
+    bytes.set(target, ADDRESS);
+    const [packet, address] = [this.#memory.pointerTo(0), this.#memory.pointerTo(ADDRESS)];
+    const sent = this.#libc.sendto(this.#fd, packet, length, 0, address, target.length);
+    if (sent !== length) throw new Error(`a datagram from ${from.hostname} port ${from.port} could not be forged`);
   }
 
   [Symbol.dispose](): void {

@@ -140,7 +140,9 @@ for (const [backend, bind] of Object.entries(BACKENDS) as [Backend, typeof liste
       using attacker = ForgedSender.tryOpen();
       using peer = new Peer(server);
       assert(attacker !== undefined);
-      for (const port of [0, 1, 7, 19, 1023]) attacker.send(port, server.port, Uint8Array.of(1, 2));
+      for (const port of [0, 1, 7, 19, 1023]) {
+        attacker.send({ hostname: server.hostname, port }, server, Uint8Array.of(1, 2));
+      }
       await peer.send(1, 2);
       assertEquals(await peer.receive(), [2, 3]);
       assertEquals(await server.close(), 1, "datagrams that were handed on");
