@@ -155,7 +155,9 @@ for (const [backend, bind] of Object.entries(BACKENDS) as [Backend, typeof liste
       using attacker = ForgedSender.tryOpen();
       using peer = new Peer(socket);
       assert(attacker !== undefined);
-      for (const port of [0, 1023, 1023]) attacker.send(port, socket.port, Uint8Array.of(1, 2));
+      for (const port of [0, 1023, 1023]) {
+        attacker.send({ hostname: socket.hostname, port }, socket, Uint8Array.of(1, 2));
+      }
       await peer.send(1, 2);
       await until("the peer's has come", () => received === 1);
       assertEquals(socket.takeDrops(), { notFromClient: 3, overflowed: 0 });
