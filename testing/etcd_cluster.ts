@@ -1,0 +1,200 @@
+import { assertEquals } from "@std/assert";
+import type { Certificate } from "./certificates.ts";
+import { TempDir } from "./temp_dir.ts";
+import { until } from "./within.ts";
+
+/** The programs that Debian's packages etcd-server and etcd-client install. */
+const PROGRAMS = ["etcd", "etcdctl"];
+
+/** Whether etcd is installed. */
+export const hasEtcd: boolean = PROGRAMS.every((name) =>
+  new Deno.Command("sh", { args: ["-c", `command -v ${name}`], stdout: "null" }).outputSync().success
+);
+
+/** How to start a cluster. */
+export interface EtcdClusterOptions {
+  /** Default: 3. */
+  readonly size?: number;
+  /** Further flags of etcd. */
+  readonly flags?: readonly string[];
+  /** The files by which the members serve TLS: the authority's certificate, and their own. */
+  readonly certificates?: Certificate & { readonly ca: string };
+  /** The files by which etcdctl shows who it is, where the members ask for that. */
+  readonly client?: Certificate;
+}
+
+/** A cluster of real etcd members on this machine, with the settings that etcd has by default. */
+export class EtcdCluster implements AsyncDisposable {
+  readonly members: readonly EtcdMember[];
+  readonly #temp: TempDir;
+  /** The flags by which etcdctl reaches the members. */
+  readonly #access: readonly string[];
+
+  private constructor(temp: TempDir, members: readonly EtcdMember[], tls: readonly string[]) {
+    this.#temp = temp;
+    this.members = members;
+    this.#access = ["--endpoints", this.endpoints.join(","), ...tls];
+  }
+
+  /** Starts a cluster, and waits until all members serve. */
+  static async start(options: EtcdClusterOptions = {}): Promise<EtcdCluster> {
+    const { size = 3, flags = [], certificates, client } = options;
+    const temp = await TempDir.make();
+    const scheme = certificates === undefined ? "http" : "https";
+    const ports = freePorts(2 * size);
+    const peerOf = (i: number) => `http://127.0.0.1:${ports[size + i]}`;
+    const initialCluster = Array.from({ length: size }, (_, i) => `m${i}=${peerOf(i)}`).join(",");
+    const members = Array.from({ length: size }, (_, i) => {
+      const endpoint = `${scheme}://127.0.0.1:${ports[i]}`;
+      const data = `${temp.path}/m${i}`;
+      const identity = ["--name", `m${i}`, "--data-dir", data, "--initial-advertise-peer-urls", peerOf(i)];
+      const cluster = ["--initial-cluster", initialCluster, "--initial-cluster-token", temp.path];
+      const served = ["--listen-peer-urls", peerOf(i), "--listen-client-urls", endpoint];
+      const tls = certificates === undefined
+        ? []
+        : ["--cert-file", certificates.cert, "--key-file", certificates.key, "--trusted-ca-file", certificates.ca];
+      const log = ["--logger", "zap", "--log-level", "error", "--advertise-client-urls", endpoint];
+      return new EtcdMember(endpoint, data, [...identity, ...cluster], [...served, ...tls, ...log, ...flags]);
+    });
+    const ctlTls = certificates === undefined ? [] : ["--cacert", certificates.ca];
+    if (client !== undefined) ctlTls.push("--cert", client.cert, "--key", client.key);
+    const started = new EtcdCluster(temp, members, ctlTls);
+    try {
+      for (const member of members) member.start();
+      await started.healthy();
+      return started;
+    } catch (error) {
+      await started[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  get endpoints(): string[] {
+    return this.members.map(({ endpoint }) => endpoint);
+  }
+
+  /** The directory of the cluster's files. */
+  get path(): string {
+    return this.#temp.path;
+  }
+
+  /** Waits until all members serve. */
+  async healthy(): Promise<void> {
+    await until("all members of etcd serve", () => Promise.resolve(this.#run("endpoint", "health").code === 0));
+  }
+
+  /** The leader, as the members that answer have it. */
+  async leader(): Promise<EtcdMember> {
+    let leader: EtcdMember | undefined;
+    await until("etcd has a leader", async () => {
+      const isLeader = await Promise.all(this.members.map((member) => member.isLeader()));
+      leader = this.members.find((_, i) => isLeader[i]);
+      return leader !== undefined;
+    });
+    return leader as EtcdMember;
+  }
+
+  /** A member that does not lead. */
+  async follower(): Promise<EtcdMember> {
+    const leader = await this.leader();
+    return this.members.find((member) => member !== leader) as EtcdMember;
+  }
+
+  /** Runs etcdctl with this cluster, and returns what it printed. */
+  ctl(...args: string[]): string {
+    const { code, stdout, stderr } = this.#run(...args);
+    assertEquals(code, 0, `etcdctl ${args.join(" ")}: ${stderr}`);
+    return stdout;
+  }
+
+  /** Saves what the cluster keeps now, and returns the file. */
+  snapshot(): string {
+    const path = `${this.path}/snapshot.db`;
+    this.ctl("--endpoints", this.endpoints[0], "snapshot", "save", path);
+    return path;
+  }
+
+  /** Puts the cluster back to what it kept when a snapshot was saved, as an operator does: anew, from the file. */
+  async restore(snapshot: string): Promise<void> {
+    await Promise.all(this.members.map((member) => member.kill()));
+    for (const { data, identity } of this.members) {
+      await Deno.remove(data, { recursive: true });
+      this.ctl("snapshot", "restore", snapshot, ...identity);
+    }
+    for (const member of this.members) member.start();
+    await this.healthy();
+  }
+
+  #run(...args: string[]): { code: number; stdout: string; stderr: string } {
+    const env = { ETCDCTL_API: "3" };
+    const output = new Deno.Command("etcdctl", { args: [...this.#access, ...args], env }).outputSync();
+    const text = new TextDecoder();
+    return { code: output.code, stdout: text.decode(output.stdout), stderr: text.decode(output.stderr) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.members.map((member) => member.kill()));
+    await this.#temp[Symbol.asyncDispose]();
+  }
+}
+
+/** One member of a cluster: a process. */
+export class EtcdMember {
+  readonly endpoint: string;
+  /** The directory of its data. */
+  readonly data: string;
+  /** The flags that say who it is, to etcd and to etcdctl. */
+  readonly identity: readonly string[];
+  readonly #flags: readonly string[];
+  #child: Deno.ChildProcess | undefined;
+
+  constructor(endpoint: string, data: string, identity: readonly string[], flags: readonly string[]) {
+    this.endpoint = endpoint;
+    this.data = data;
+    this.identity = identity;
+    this.#flags = flags;
+  }
+
+  /** Starts the process, anew after a `kill`. */
+  start(): void {
+    const args = [...this.identity, ...this.#flags];
+    this.#child = new Deno.Command("etcd", { args, stdin: "null", stdout: "null", stderr: "null" }).spawn();
+  }
+
+  /** Kills the process, and waits for its end. */
+  async kill(): Promise<void> {
+    const child = this.#child;
+    this.#child = undefined;
+    child?.kill("SIGKILL");
+    await child?.status;
+  }
+
+  /** Stops the process where it is: its connections stay, and nothing answers. */
+  pause(): void {
+    this.#child?.kill("SIGSTOP");
+  }
+
+  /** Lets a paused process go on. */
+  resume(): void {
+    this.#child?.kill("SIGCONT");
+  }
+
+  /** Whether it leads the cluster, as it says itself. */
+  async isLeader(): Promise<boolean> {
+    try {
+      const init = { method: "POST", body: "{}", signal: AbortSignal.timeout(1000) };
+      const { leader, header } = await (await fetch(`${this.endpoint}/v3/maintenance/status`, init)).json();
+      return leader !== undefined && leader === header.member_id;
+    } catch {
+      return false;
+    }
+  }
+}
+
+/** Ports that nobody uses, all different. */
+function freePorts(count: number): number[] {
+  const listeners = Array.from({ length: count }, () => Deno.listen({ hostname: "127.0.0.1", port: 0 }));
+  const ports = listeners.map(({ addr }) => (addr as Deno.NetAddr).port);
+  for (const listener of listeners) listener.close();
+  return ports;
+}
