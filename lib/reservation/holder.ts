@@ -227,7 +227,8 @@ export class ReservationHolder {
    * To be called every {@linkcode RENEW_MS}. The record changes with every call, if only by its attempt: so others see
    * that the holder is alive.
    *
-   * @param usedTick The last tick used, which may be past the clock's.
+   * @param usedTick The last tick used, which may be past the clock's. One that this holder does not own counts as the
+   * last one that it owns: nobody can have used it, whoever says so.
    * @throws {NodeHeldError} If another holder has claimed the node.
    * @throws {ClockError} If the clock does not give a time.
    * @throws {OutOfTimeError} If the clock is past the layout's last tick. Nothing changes.
@@ -239,7 +240,8 @@ export class ReservationHolder {
   async renew(usedTick: number): Promise<void> {
     const { layout, clock, monotonicClock } = this.#options;
     const nowTick = tickAt(clock.now(), layout);
-    const wanted = within(Math.max(nowTick, usedTick) + aheadTicks(this.#options, this.#slowestMs), layout);
+    const lastTick = Math.max(nowTick, Math.min(usedTick, this.mark - 1));
+    const wanted = within(lastTick + aheadTicks(this.#options, this.#slowestMs), layout);
     const beganMs = monotonicClock.now();
     const passedMs = beganMs - (this.#renewedMs ?? -Infinity);
     const mark = Math.min(wanted, this.mark + Math.ceil((passedMs + JUMP_MS) / layout.tickMs));

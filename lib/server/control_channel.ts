@@ -12,14 +12,23 @@
  *
  * The end of the worker's stdin means that the supervisor is gone. The worker ends then, too.
  *
+ * A worker trusts its supervisor, and not the other way round: see `worker_messages.ts`.
+ *
  * @module
  */
 import type { AccessOptions } from "../access/guarded_responder.ts";
+import { GlobalIdError } from "../base/errors.ts";
 import type { ClockPolicy } from "../id/id_generator_options.ts";
 import type { TickRange } from "../id/id_sequencer_options.ts";
 import type { LayoutName } from "../id/presets.ts";
 import type { Traffic } from "../udp/reuseport.ts";
 import type { Backend } from "./serve_options.ts";
+
+/** What came over the channel is nothing that its sender may say; the message says what it was. */
+export class ChannelError extends GlobalIdError {
+  /** The name of the class. */
+  override name = "ChannelError";
+}
 
 /** The configuration of one worker. */
 export interface WorkerConfig {
@@ -75,14 +84,29 @@ export function encodeMessage(message: ToWorker | FromWorker): Uint8Array<ArrayB
   return new TextEncoder().encode(JSON.stringify(message) + "\n");
 }
 
-/** Reads messages until the channel ends. A last line without an end was cut off with its sender, and is dropped. */
-export async function* readMessages<M extends ToWorker | FromWorker>(
+/** Reads a supervisor's messages until the channel ends. A last line without an end was cut off, and is dropped. */
+export async function* readMessages(stream: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<ToWorker> {
+  for await (const line of readLines(stream, Infinity)) yield JSON.parse(line);
+}
+
+/**
+ * Reads lines until a stream ends. A last line without an end was cut off with its sender, and is dropped.
+ *
+ * @param stream The stream.
+ * @param maxLength How many characters a line may have.
+ * @throws {ChannelError} If a line is longer. No more than that much of it is kept, besides a chunk of the stream.
+ */
+export async function* readLines(
   stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-): AsyncGenerator<M> {
+  maxLength: number,
+): AsyncGenerator<string> {
   let rest = "";
   for await (const text of stream.pipeThrough(new TextDecoderStream())) {
     const lines = (rest + text).split("\n");
     rest = lines.pop() ?? "";
-    for (const line of lines) yield JSON.parse(line);
+    for (const line of [...lines, rest]) {
+      if (line.length > maxLength) throw new ChannelError(`a line of more than ${maxLength} characters`);
+    }
+    yield* lines;
   }
 }

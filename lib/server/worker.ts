@@ -14,7 +14,7 @@ import { bindReuseport, type ReuseportSocket } from "../udp/reuseport.ts";
 import type { UdpSocket } from "../udp/udp_socket.ts";
 import { createResponder } from "../wire/responder.ts";
 import { explainBindError } from "./bind_error.ts";
-import { encodeMessage, type FromWorker, readMessages, type ToWorker, type WorkerConfig } from "./control_channel.ts";
+import { encodeMessage, type FromWorker, readMessages, type WorkerConfig } from "./control_channel.ts";
 import { ServeError } from "./serve_error.ts";
 
 /**
@@ -44,7 +44,7 @@ export async function runWorker(workersPath: string): Promise<void> {
     await lockAsWorker(workersPath);
     say({ type: "hello" });
     let running: RunningWorker | undefined;
-    for await (const message of readMessages<ToWorker>(Deno.stdin.readable)) {
+    for await (const message of readMessages(Deno.stdin.readable)) {
       if (message.type === "start") running = start(message.config);
       else if (message.type === "mark") running?.sequencer.extendReservation(message.mark);
       else if (message.type === "setIncomingCpu") running?.socket.setIncomingCpu?.(message.incomingCpu);

@@ -1,7 +1,9 @@
 import type { AccessCounts } from "../access/access_counts.ts";
 import { childEnv } from "../base/loader_variables.ts";
+import { messageOf } from "../base/message_of.ts";
 import type { Traffic } from "../udp/reuseport.ts";
-import { encodeMessage, type FromWorker, readMessages, type ToWorker, type WorkerConfig } from "./control_channel.ts";
+import { encodeMessage, type FromWorker, type ToWorker, type WorkerConfig } from "./control_channel.ts";
+import { readWorkerMessages, WorkerRules } from "./worker_messages.ts";
 
 /** How long a worker has to end after `stop`, in ms, before it is killed. */
 const STOP_TIMEOUT_MS = 500;
@@ -31,20 +33,20 @@ export class WorkerProcess {
   usedTick = -1;
   /** Whether the worker has said that it will use no tick after {@linkcode usedTick}. */
   isDone = false;
+  /** Whether the worker was killed for saying what a sound worker does not: {@linkcode lastWords} has it. */
+  isBroken = false;
   /** What the worker reported as received since the last {@linkcode takeTraffic}. */
   #traffic: Traffic = { messages: 0, receives: 0 };
 
   readonly #counts: AccessCounts;
   readonly #child: Deno.ChildProcess;
   readonly #stdin: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
-  /** The mark that the supervisor sent last; 0 as long as the mark of the worker's configuration holds. */
-  #mark = 0;
 
   /**
    * Starts a worker.
    *
    * @param program How workers are run.
-   * @param config The configuration of this one.
+   * @param config The configuration of this one. The worker gets it as it is when the worker says hello.
    * @param counts Where to add the counts that the worker reports: it does if it has no pool.
    */
   constructor(program: WorkerProgram, config: WorkerConfig, counts: AccessCounts) {
@@ -55,12 +57,11 @@ export class WorkerProcess {
     const ready = Promise.withResolvers<number | undefined>();
     const listened = this.#listen(config, ready.resolve).finally(() => ready.resolve(undefined));
     this.ready = ready.promise;
-    this.exited = listened.then(() => this.#child.status);
+    this.exited = this.#exitAfter(listened);
   }
 
   /** Tells the worker the mark of its reservation. */
   setMark(mark: number): void {
-    this.#mark = mark;
     this.#tell({ type: "mark", mark });
   }
 
@@ -108,31 +109,58 @@ export class WorkerProcess {
     }
   }
 
-  /** Handles the worker's messages until it ends. */
+  /**
+   * Waits until the worker has ended and all that it said has been heard. A worker that has closed its end of the
+   * channel must end at once. What it leaves behind may hold that end open, and is not waited for.
+   */
+  async #exitAfter(listened: Promise<void>): Promise<Deno.CommandStatus> {
+    const closed = listened.then(() => setTimeout(() => this.#kill(), STOP_TIMEOUT_MS));
+    const status = await this.#child.status;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const waited = new Promise((resolve) => timer = setTimeout(resolve, STOP_TIMEOUT_MS));
+    await Promise.race([listened, waited]);
+    clearTimeout(timer);
+    closed.then(clearTimeout);
+    return status;
+  }
+
+  /** Handles the worker's messages until it ends, or says what a sound worker does not: then it is killed. */
   async #listen(config: WorkerConfig, onReady: (port: number) => void): Promise<void> {
-    for await (const message of readMessages<FromWorker>(this.#child.stdout)) {
-      switch (message.type) {
-        case "hello":
-          this.#tell({ type: "start", config });
-          if (this.#mark > 0) this.#tell({ type: "mark", mark: this.#mark });
-          break;
-        case "ready":
-          onReady(message.port);
-          break;
-        case "report":
-          this.usedTick = message.usedTick;
-          this.#traffic.messages += message.traffic?.messages ?? 0;
-          this.#traffic.receives += message.traffic?.receives ?? 0;
-          message.counts?.forEach((count, i) => this.#counts[i] += count);
-          break;
-        case "ended":
-          this.usedTick = message.usedTick;
-          this.isDone = true;
-          break;
-        case "failed":
-          this.lastWords = message.message;
-          break;
+    const rules = new WorkerRules(config);
+    try {
+      for await (const message of readWorkerMessages(this.#child.stdout)) {
+        rules.check(message);
+        this.#take(message, config, onReady);
       }
+    } catch (error) {
+      this.isDone = false;
+      this.isBroken = true;
+      this.lastWords = `it was killed, since it said ${messageOf(error)}`;
+      this.#kill();
+    }
+  }
+
+  #take(message: FromWorker, config: WorkerConfig, onReady: (port: number) => void): void {
+    switch (message.type) {
+      case "hello":
+        this.#tell({ type: "start", config });
+        break;
+      case "ready":
+        onReady(message.port);
+        break;
+      case "report":
+        this.usedTick = message.usedTick;
+        this.#traffic.messages += message.traffic?.messages ?? 0;
+        this.#traffic.receives += message.traffic?.receives ?? 0;
+        message.counts?.forEach((count, i) => this.#counts[i] += count);
+        break;
+      case "ended":
+        this.usedTick = message.usedTick;
+        this.isDone = true;
+        break;
+      case "failed":
+        this.lastWords = message.message;
+        break;
     }
   }
 

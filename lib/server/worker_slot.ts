@@ -86,6 +86,9 @@ export class WorkerSlot {
     this.#worker = successor;
     this.#keepAlive(successor);
     await predecessor?.drain();
+    if (predecessor?.isBroken) {
+      this.#context.log.warn(`${this.#nameOf(predecessor)}, which was replaced: ${predecessor.lastWords}`);
+    }
     // If the server began to end meanwhile, it may have ended the predecessor instead of the successor.
     if (this.#isEnding) await successor.drain();
     return !this.#isEnding;
@@ -138,6 +141,10 @@ export class WorkerSlot {
     return this.#context.ending.aborted;
   }
 
+  #nameOf({ pid }: WorkerProcess): string {
+    return `worker ${this.config.worker} (process ${pid})`;
+  }
+
   #spawn(config: WorkerConfig): WorkerProcess {
     try {
       return new WorkerProcess(this.#context.program, config, this.counts);
@@ -158,7 +165,7 @@ export class WorkerSlot {
       const death = await worker.describeDeath();
       if (isOver()) return;
       const delayMs = policy.delayAfterDeath(performance.now());
-      await this.#awaitRestart(`worker ${this.config.worker} (process ${worker.pid})`, death, delayMs);
+      await this.#awaitRestart(this.#nameOf(worker), death, delayMs);
       if (isOver()) return;
       worker = this.#worker = this.#spawn(this.config);
     }

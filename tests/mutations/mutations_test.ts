@@ -474,6 +474,13 @@ const MUTATIONS: Mutation[] = [
     killer: PROPERTIES,
   },
   {
+    rule: "a renewal reserves nothing for a tick that the holder does not own",
+    file: HOLDER,
+    from: "Math.min(usedTick, this.mark - 1)",
+    to: "usedTick",
+    killer: HOLDERS,
+  },
+  {
     rule: "a renewal never lowers the mark",
     file: HOLDER,
     from: "(before) => Math.max(mark, before)",

@@ -147,6 +147,16 @@ describe("ReservationHolder.claim", () => {
 });
 
 describe("ReservationHolder.renew", () => {
+  it("reserves no further for a tick that the holder does not own, whoever says that it was used", async () => {
+    const { options } = setUp();
+    const holder = await ReservationHolder.claim(options("a"));
+    for (const usedTick of [Infinity, LAYOUT.maxTick, holder.mark, holder.mark - 1]) {
+      const { mark } = holder;
+      await holder.renew(usedTick);
+      assert(holder.mark <= mark - 1 + AHEAD, `${holder.mark} after ${mark}`);
+    }
+  });
+
   it("goes with the clock, or with the last tick used, and writes every time", async () => {
     const { clock, store, options } = setUp();
     const holder = await ReservationHolder.claim(options("a"));

@@ -1,0 +1,190 @@
+import { assert, assertEquals, assertLess, assertMatch, assertRejects } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { DatabaseSync } from "node:sqlite";
+import { IdClient } from "../../client.ts";
+import { DEFAULT_LAYOUT } from "../../mod.ts";
+import { ServeError } from "../../lib/server/serve_error.ts";
+import type { ServeOptions } from "../../lib/server/serve_options.ts";
+import { supervise } from "../../lib/server/supervisor.ts";
+import { TempDir } from "../../testing/temp_dir.ts";
+import { until, within } from "../../testing/within.ts";
+import { itSideBySide, type TestCase } from "../side_by_side.ts";
+import { DEFAULTS } from "../server/serve_defaults.ts";
+
+/** The reason that is logged for a worker that was killed, as a part of a regular expression. */
+const KILLED = "it was killed, since it said ";
+
+/** A supervisor in this process, whose workers are those of `lying_worker.ts`. */
+class Supervised implements AsyncDisposable {
+  readonly lines: string[] = [];
+  readonly ended: Promise<void>;
+  readonly #stop = new AbortController();
+  #reload = () => {};
+
+  private constructor(stateDir: string, lie: Record<string, string>, options: Partial<ServeOptions>) {
+    const entryPoint = new URL(`lying_worker.ts?${new URLSearchParams(lie)}`, import.meta.url).href;
+    const note = (line: string) => void this.lines.push(line);
+    this.ended = supervise(
+      { ...DEFAULTS, port: 0, workers: 2, stateDir, ...options },
+      entryPoint,
+      { stop: this.#stop.signal, onReload: (listener) => void (this.#reload = listener) },
+      { info: note, warn: note },
+    );
+    this.ended.catch(() => {});
+  }
+
+  /** Starts without waiting until the workers serve. */
+  static spawn(temp: TempDir, lie: Record<string, string>, options: Partial<ServeOptions> = {}): Supervised {
+    return new Supervised(`${temp.path}/state`, lie, options);
+  }
+
+  static async start(...args: Parameters<typeof Supervised.spawn>): Promise<Supervised> {
+    const server = Supervised.spawn(...args);
+    await server.says(/try it/);
+    return server;
+  }
+
+  async says(pattern: RegExp): Promise<string> {
+    let line: string | undefined;
+    const isSaid = () => (line = this.lines.find((line) => pattern.test(line))) !== undefined;
+    const said = until(`the server says ${pattern}`, isSaid);
+    await Promise.race([said, this.ended.then(() => assert(isSaid(), `it ended: ${this.lines.join("\n")}`))]);
+    return line ?? "";
+  }
+
+  get ports(): number[] {
+    const line = this.lines.find((line) => /udp port/.test(line)) ?? "";
+    return (line.match(/udp port ([0-9, ]+):/)?.[1] ?? "").split(",").map(Number);
+  }
+
+  reload(): void {
+    this.#reload();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await within("the server ends", this.ended);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.ended.catch(() => {});
+  }
+}
+
+async function nextId(port: number): Promise<bigint> {
+  using client = new IdClient({ port });
+  return await client.nextId();
+}
+
+/** The mark on record. */
+function markIn(temp: TempDir): number {
+  using database = new DatabaseSync(`${temp.path}/state/reservations.sqlite`, { readOnly: true });
+  return (database.prepare("SELECT record ->> 'mark' AS mark FROM reservation").get() as { mark: number }).mark;
+}
+
+const nowTick = () => Math.floor((Date.now() - DEFAULT_LAYOUT.epochMs) / DEFAULT_LAYOUT.tickMs);
+
+/** The memory that this process has in its own hands, in MiB. */
+const memoryMiB = () => Deno.memoryUsage().rss / 2 ** 20;
+
+const LISTEN_DATAGRAM: Partial<ServeOptions> = { backend: "listen-datagram" };
+const FALSE_TICK = '{"type":"report","usedTick":100000000000}\n';
+
+/** What worker 1 says once it serves, and how the log names it. */
+const LIES: Record<string, { lie: Record<string, string>; reason: string }> = {
+  "is no JSON": { lie: { text: "no \x1b[31mJSON\n" }, reason: 'a line that is no message: "no \\\\u001b\\[31mJSON"' },
+  "is null": { lie: { text: "null\n" }, reason: 'a line that is no message: "null"' },
+  "is of no kind": { lie: { text: '{"type":"rest"}\n' }, reason: "a line that is no message: " },
+  "is out of turn": { lie: { text: '{"type":"hello"}\n' }, reason: '"hello" out of turn' },
+  "is a port, again": { lie: { text: '{"type":"ready","port":1}\n' }, reason: "port 1, where it was told [0-9]+" },
+  "is a tick past the layout": {
+    lie: { text: '{"type":"report","usedTick":1e15}\n' },
+    reason: "tick 1000000000000000 ",
+  },
+};
+
+/** Starts a server whose worker 1 lies once it serves, and waits until that one has been replaced. */
+async function isReplaced(lie: Record<string, string>, reason: string): Promise<void> {
+  await using temp = await TempDir.make();
+  await using server = await Supervised.start(temp, { when: "ready", ...lie });
+  const line = await server.says(/died/);
+  assertMatch(line, new RegExp(`worker 1 \\(process [0-9]+\\) died: ${KILLED}${reason}.*starting it again in`));
+  assert(!server.lines.some((line) => /worker 0/.test(line)));
+  await nextId(server.ports[0]);
+}
+
+describe("a worker that lies", () => {
+  itSideBySide(
+    Object.entries(LIES).map(([what, { lie, reason }]): TestCase => [
+      `is killed and replaced when what it says ${what}, and the others go on`,
+      () => isReplaced(lie, reason),
+    ]),
+    Object.keys(LIES).length,
+  );
+
+  it("costs the supervisor no memory with a line that does not end", async () => {
+    const before = memoryMiB();
+    await isReplaced({ times: String(2 ** 28) }, "a line of more than 65536 characters");
+    assertLess(memoryMiB() - before, 64);
+  });
+
+  it("does not move the mark, with --clock logical either", async () => {
+    for (const backend of ["listen-datagram", "reuseport"] as const) {
+      await using temp = await TempDir.make();
+      const options: Partial<ServeOptions> = { backend, clockPolicy: "logical" };
+      const server = await Supervised.start(temp, { when: "ready", text: FALSE_TICK }, options);
+      // With a pool, what a worker says of ticks counts for nothing, so none dies of this.
+      if (backend === "listen-datagram") await server.says(/died: .*tick 100000000000 as its last one, which must be/);
+      await nextId(server.ports[0]);
+      await server.stop();
+      assertLess(markIn(temp) - nowTick(), 60);
+    }
+  });
+
+  it("keeps the server from giving ticks back that it may have used", async () => {
+    await using temp = await TempDir.make();
+    const text = '{"type":"ended","usedTick":5}\n';
+    const server = await Supervised.start(temp, { when: "stop", text }, LISTEN_DATAGRAM);
+    await server.stop();
+    assert(markIn(temp) > nowTick() + 1, "the mark stays ahead of the clock");
+  });
+
+  it("cannot start the server", async () => {
+    await using temp = await TempDir.make();
+    const server = Supervised.spawn(temp, { when: "start", text: "null\n" });
+    await assertRejects(() => within("it ends", server.ended), ServeError, `worker 1 could not start: ${KILLED}a line`);
+  });
+
+  it("is killed, and its successor serves, when it lies as it is replaced", async () => {
+    await using temp = await TempDir.make();
+    await using server = await Supervised.start(temp, { when: "drain", text: "null\n" }, { backend: "reuseport" });
+    server.reload();
+    await server.says(/the workers have been replaced/);
+    await server.says(new RegExp(`worker 1 \\(process [0-9]+\\), which was replaced: ${KILLED}`));
+    await nextId(server.ports[0]);
+  });
+
+  it("is killed when it closes its end of the channel, and goes on", async () => {
+    await using temp = await TempDir.make();
+    await using server = await Supervised.start(temp, { when: "ready", close: "1" });
+    assertMatch(await server.says(/died/), /worker 1 \(process [0-9]+\) died: SIGKILL/);
+  });
+
+  it("is not waited for when a process that it leaves behind holds its end open", async () => {
+    await using temp = await TempDir.make();
+    const server = Supervised.spawn(temp, { when: "start", leave: "1" }, { backend: "reuseport" });
+    await assertRejects(() => within("it ends", server.ended), ServeError, "worker 1 could not start: exit code 7");
+  });
+});
+
+describe("a supervisor", () => {
+  it("gives everything back when its workers tell the truth", async () => {
+    await using temp = await TempDir.make();
+    const server = await Supervised.start(temp, { when: "never" }, LISTEN_DATAGRAM);
+    await nextId(server.ports[0]);
+    await server.stop();
+    assert(markIn(temp) <= nowTick() + 1);
+    assertEquals(server.lines.filter((line) => /died|killed/.test(line)), []);
+  });
+});
