@@ -1,3 +1,4 @@
+import type { AccessCounts } from "../access/access_counts.ts";
 import type { AccessOptions } from "../access/guarded_responder.ts";
 import type { PlacedWorkers } from "../placement/placer.ts";
 import type { WorkerConfig } from "./control_channel.ts";
@@ -79,6 +80,11 @@ export class Fleet {
   get firstUnusedTick(): number | undefined {
     const ticks = this.#slots.map(({ firstUnusedTick }) => firstUnusedTick);
     return ticks.every((tick) => tick !== undefined) ? Math.max(...ticks) : undefined;
+  }
+
+  /** What became of the datagrams of each worker that has no pool: the pool has the counts of the others. */
+  get counts(): AccessCounts[] {
+    return this.#slots.map(({ counts }) => counts);
   }
 
   /** The workers that are bound to an address, in the order of their configurations, to be placed. */

@@ -1,3 +1,4 @@
+import { type AccessCounts, createAccessCounts } from "../access/access_counts.ts";
 import { GlobalIdError } from "../base/errors.ts";
 import { messageOf } from "../base/message_of.ts";
 import type { NodeLock } from "../node/node_lock.ts";
@@ -6,6 +7,7 @@ import { Placer } from "../placement/placer.ts";
 import { NodeHeldError } from "../reservation/errors.ts";
 import { ReservationKeeper } from "../reservation/keeper.ts";
 import { readAccess } from "./access_checks.ts";
+import { AttackReport } from "./attack_report.ts";
 import type { ClaimedNode } from "./claim_node.ts";
 import { checkDrift, readClockSync } from "./clock_sync.ts";
 import type { WorkerConfig } from "./control_channel.ts";
@@ -22,6 +24,9 @@ import { nameHolder } from "./state_dir.ts";
  * slow.
  */
 const LOCK_TIMEOUT_MS = 10_000;
+
+/** How often to look for attacks, in ms. Workers bring their counts up to date twice as often. */
+const ATTACK_INTERVAL_MS = 1000;
 
 /** Another server has taken over, and owns the node's pool now. */
 class TakenOverError extends GlobalIdError {
@@ -105,8 +110,12 @@ export class Server {
    * @throws {ServeError} If a worker dies too often, or another holder has claimed the node.
    */
   async run(): Promise<void> {
-    using placers = new DisposableStack();
-    for (const hostname of this.#options.hostnames) placers.use(startPlacer(this.#fleet, hostname));
+    using helpers = new DisposableStack();
+    for (const hostname of this.#options.hostnames) helpers.use(startPlacer(this.#fleet, hostname));
+    const attacks = new AttackReport(this.#log, this.#counts, performance.now());
+    helpers.defer(() => attacks.end());
+    const timer = setInterval(() => attacks.update(this.#counts, performance.now()), ATTACK_INTERVAL_MS);
+    helpers.defer(() => clearInterval(timer));
     await this.#over();
   }
 
@@ -176,6 +185,14 @@ export class Server {
         }
       },
     });
+  }
+
+  /** What became of the datagrams of all workers. */
+  get #counts(): AccessCounts {
+    const { pool } = this.#node;
+    const { configs, counts } = this.#fleet;
+    const all = pool === undefined ? counts : configs.map(({ worker }) => pool.countsOf(worker));
+    return all.reduce((sum, counts) => sum.map((count, i) => count + counts[i]), createAccessCounts());
   }
 
   #leave(): void {
