@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { COUNT, type CountName, createAccessCounts } from "../../lib/access/access_counts.ts";
 import { AttackReport } from "../../lib/server/attack_report.ts";
@@ -116,6 +116,6 @@ describe("AttackReport", () => {
       pass(1);
       pass(40);
     }
-    assertEquals(lines.length <= 8, true, lines.join("\n"));
+    assert(lines.length <= 8, lines.join("\n"));
   });
 });
