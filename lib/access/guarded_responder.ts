@@ -25,8 +25,8 @@ export interface AccessOptions {
 
 /** What the signatures of requests are made with. */
 export interface SigningOptions {
-  /** The key, as hexadecimal digits. */
-  keyHex: string;
+  /** The keys, one at least, as hexadecimal digits: see `createSignedResponder`. */
+  keysHex: readonly string[];
   /** The name of the cluster: see `checkCluster`. */
   cluster: string;
 }
@@ -56,8 +56,8 @@ export function createGuardedResponder(
   }
   respond = omitErrors(respond);
   if (signing !== undefined) {
-    const mac = new Mac(Uint8Array.fromHex(signing.keyHex), signing.cluster);
-    respond = createSignedResponder(respond, mac, new ReplayWindow(Date.now()), Date, counts);
+    const macs = signing.keysHex.map((hex) => new Mac(Uint8Array.fromHex(hex), signing.cluster));
+    respond = createSignedResponder(respond, macs, new ReplayWindow(Date.now()), Date, counts);
   }
   if (allow === undefined) return respond;
   const list = AllowList.parse(allow);

@@ -1,21 +1,27 @@
 import { messageOf } from "../base/message_of.ts";
 import { checkKey } from "./key.ts";
 
+/** A key that was read. */
+type Key = Uint8Array<ArrayBuffer>;
+
+/** How many keys there may be at once: the old one and the new one. */
+const MAX_KEYS = 2;
+
 /** The bits of a file's mode for users who are neither its owner nor in its group. */
 const OTHERS = 0o007;
 
 const HOW_TO_MAKE_ONE = "make one with: (umask 077; openssl rand -hex 32 > FILE)";
 
 /**
- * Reads a key from a file: see {@linkcode parseKey}.
+ * Reads the keys from a file: see {@linkcode parseKeys}.
  *
  * @param path The file. On systems with file modes, only its owner and its group may have access.
- * @returns The key.
+ * @returns The keys, one or two.
  * @throws {SyntaxError} If the file holds no key. The message does not show the contents.
  * @throws {Deno.errors.PermissionDenied} If others have access to the file, or this process has none.
  * @throws {Deno.errors.NotFound} If the file does not exist.
  */
-export async function readKeyFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
+export async function readKeyFile(path: string): Promise<Key[]> {
   using file = await Deno.open(path);
   const { mode } = await file.stat();
   if (mode !== null && (mode & OTHERS) !== 0) {
@@ -25,20 +31,31 @@ export async function readKeyFile(path: string): Promise<Uint8Array<ArrayBuffer>
     );
   }
   const chunks = await Array.fromAsync(file.readable);
-  return parseKey(await new Blob(chunks).text(), path);
+  return parseKeys(await new Blob(chunks).text(), path);
 }
 
 /**
- * Reads a key: at least 32 random bytes (see {@linkcode checkKey}), on one line, as hexadecimal digits (with or without
- * 0x) or as base64 (of either alphabet, padded or not). A text that can be hexadecimal digits counts as such.
+ * Reads one or two keys, each on a line of its own. There are two while a key is changed: a server accepts both, and a
+ * client signs with the first.
  *
- * @param text The key. Space before and after it is ignored.
+ * A key is at least 32 random bytes (see {@linkcode checkKey}), as hexadecimal digits (with or without 0x) or as base64
+ * (of either alphabet, padded or not). A line that can be hexadecimal digits counts as such.
+ *
+ * @param text The lines. Empty ones, and space around a key, are ignored.
  * @param name The name of the text in messages, such as the path of its file.
- * @returns The key.
- * @throws {SyntaxError} If the text is no such key. The message does not show it.
+ * @returns The keys.
+ * @throws {SyntaxError} If the text is something else. The message does not show it.
  */
-export function parseKey(text: string, name: string): Uint8Array<ArrayBuffer> {
-  const key = decode(text.trim());
+export function parseKeys(text: string, name: string): Key[] {
+  const lines = text.trim().split(/\s*[\r\n]\s*/);
+  if (lines.length > MAX_KEYS) {
+    throw new SyntaxError(`there are at most ${MAX_KEYS} keys, a line each, and ${name} has ${lines.length} lines`);
+  }
+  return lines.map((line, i) => parseKey(line, lines.length === 1 ? name : `line ${i + 1} of ${name}`));
+}
+
+function parseKey(line: string, name: string): Key {
+  const key = decode(line);
   if (key === undefined) {
     throw new SyntaxError(
       `a key is one line of hexadecimal digits or base64, and ${name} is something else: ${HOW_TO_MAKE_ONE}`,
@@ -60,7 +77,7 @@ export function explainKeyFileError(error: unknown, path: string): string {
   return `--key-file: ${error instanceof Error ? error.message : error}`;
 }
 
-function decode(text: string): Uint8Array<ArrayBuffer> | undefined {
+function decode(text: string): Key | undefined {
   const digits = text.replace(/^0x/, "");
   if (/^[0-9A-Fa-f]+$/.test(digits)) return digits.length % 2 === 0 ? Uint8Array.fromHex(digits) : undefined;
   if (/^[0-9A-Za-z+/]+=*$/.test(text)) return tryBase64(text, "base64");
@@ -68,7 +85,7 @@ function decode(text: string): Uint8Array<ArrayBuffer> | undefined {
   return undefined;
 }
 
-function tryBase64(text: string, alphabet: "base64" | "base64url"): Uint8Array<ArrayBuffer> | undefined {
+function tryBase64(text: string, alphabet: "base64" | "base64url"): Key | undefined {
   try {
     return Uint8Array.fromBase64(text, { alphabet });
   } catch {

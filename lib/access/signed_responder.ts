@@ -14,7 +14,8 @@ const { unsigned: UNSIGNED, replayed: REPLAYED, stale: STALE } = COUNT;
  * range requests, and signs the answers. It writes the answer over the request.
  *
  * @param respond Answers range requests: see `createResponder`.
- * @param mac The key.
+ * @param macs The keys that requests may be signed with, one at least. The answer is signed with the key of its
+ * request. Only a datagram that none of the keys before fits costs the check of another key.
  * @param window Remembers the requests that were answered.
  * @param clock The clock. Left out: the system's clock.
  * @param counts Where to count the datagrams that are not genuine and fresh requests.
@@ -22,13 +23,14 @@ const { unsigned: UNSIGNED, replayed: REPLAYED, stale: STALE } = COUNT;
  */
 export function createSignedResponder(
   respond: Respond,
-  mac: Mac,
+  macs: readonly Mac[],
   window: ReplayWindow,
   clock: Clock = Date,
   counts: AccessCounts = createAccessCounts(),
 ): Respond {
   return function respondSigned(datagram, length, source) {
-    if (!mac.verifyRequest(datagram, length)) {
+    const mac = signerOf(datagram, length, macs);
+    if (mac === undefined) {
       counts[UNSIGNED]++;
       return 0;
     }
@@ -50,6 +52,12 @@ export function createSignedResponder(
     }
     return mac.signResponse(datagram);
   };
+}
+
+/** Returns the key that a request was signed with, if any. */
+function signerOf(datagram: DataView, length: number, macs: readonly Mac[]): Mac | undefined {
+  for (let i = 0; i < macs.length; i++) if (macs[i].verifyRequest(datagram, length)) return macs[i];
+  return undefined;
 }
 
 /**

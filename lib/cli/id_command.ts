@@ -24,7 +24,8 @@ Usage: ${ownCommand("id")} [flags]
   --port N[,N...]   its port, or the ports of its workers if each has one; default 9999
   --count N         how many ids; default 1
   --form NAME       how ids are written: ${FORMS.join(", ")}; default decimal
-  --key-file FILE   sign the requests with the key in this file, for a server that was started with it
+  --key-file FILE   sign the requests with the key in this file (the first, if it has two), for a server that was
+                    started with it
   --cluster NAME    the cluster that the server is started for, with --key-file; default global-id
   --inspect ID      print the parts of this id instead, in whatever form it is written; if it can be read in
                     several forms, print them for each, unless --form tells which one it is
@@ -221,7 +222,8 @@ async function printIds({ hostname, ports, count, form, keyFile, cluster }: Prin
 
 async function readKey(path: string): Promise<Uint8Array> {
   try {
-    return await readKeyFile(path);
+    const [key] = await readKeyFile(path);
+    return key;
   } catch (error) {
     throw new UsageError(explainKeyFileError(error, path), { cause: error });
   }

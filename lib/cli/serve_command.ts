@@ -38,6 +38,7 @@ Usage: ${ownCommand("serve")} [flags]
                     default ~/.global-id
   --allow RANGE     let only these addresses in, such as 192.0.2.0/24 or 2001:db8::1; may be given several times
   --key-file FILE   answer only requests that are signed with the key in this file (see --key-file of the id command);
+                    two lines are two keys, both accepted while the key is changed; SIGUSR2 reads the file again
                     make one: (umask 077; mkdir -p ~/.global-id; openssl rand -hex 32 > ~/.global-id/key)
   --cluster NAME    the cluster that signed requests must be for; default global-id; clients name the same, and systems
                     that share a key, but not their node ids, have a name each

@@ -18,14 +18,14 @@ export async function readAccess(options: ServeOptions, workers: number): Promis
   const idsPerWorker = (LAYOUTS[layout].maxSequence + 1) / workers;
   return {
     ...(allow === undefined ? {} : { allow }),
-    ...(keyFile === undefined ? {} : { signing: { keyHex: await readKeyHex(keyFile), cluster } }),
+    ...(keyFile === undefined ? {} : { signing: { keysHex: await readKeysHex(keyFile), cluster } }),
     ...(sourceShare === undefined ? {} : { idsPerSource: Math.max(Math.floor(idsPerWorker * sourceShare / 100), 1) }),
   };
 }
 
-async function readKeyHex(path: string): Promise<string> {
+async function readKeysHex(path: string): Promise<string[]> {
   try {
-    return (await readKeyFile(path)).toHex();
+    return (await readKeyFile(path)).map((key) => key.toHex());
   } catch (error) {
     throw new ServeError(explainKeyFileError(error, path), { cause: error });
   }

@@ -65,7 +65,7 @@ describe("createGuardedResponder", () => {
   });
 
   it("counts datagrams without a valid MAC", () => {
-    const { view, respond, askBasic, askRange, counted } = serve({ signing: { keyHex: KEY.toHex(), cluster: "c" } });
+    const { view, respond, askBasic, askRange, counted } = serve({ signing: { keysHex: [KEY.toHex()], cluster: "c" } });
     assertEquals([askBasic(), askRange(1)], [0, 0]);
     writeRangeRequest(view, 3, 0, 1);
     new Mac(new Random(9).bytes(32)).signRequest(view, Date.now(), 5, 6);
@@ -80,7 +80,7 @@ describe("createSignedResponder", () => {
     const counts = createAccessCounts();
     const sequencer = new IdSequencer({ nodeId: 0, clock, reservation: { firstTick: 0, mark: 9 } });
     const window = new ReplayWindow(clock.ms);
-    const respond = createSignedResponder(createResponder(sequencer), new Mac(KEY), window, clock, counts);
+    const respond = createSignedResponder(createResponder(sequencer), [new Mac(KEY)], window, clock, counts);
     clock.ms += 2000;
     const view = new DataView(new ArrayBuffer(64));
     const ask = (timeMs: number) => {

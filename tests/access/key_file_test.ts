@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { parseKey, readKeyFile } from "../../lib/access/key_file.ts";
+import { parseKeys, readKeyFile } from "../../lib/access/key_file.ts";
 import { keyOf } from "./keys.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 
@@ -9,7 +9,7 @@ const KEY = Uint8Array.fromHex(HEX);
 const BASE64 = "//wKXPG3Jkhz0OhbH6lsQu4rlwZa1IEPOMa9chT5oF4=";
 const HOW = "make one with: (umask 077; openssl rand -hex 32 > FILE)";
 
-describe("parseKey", () => {
+describe("parseKeys", () => {
   const understood: [string, string][] = [
     ["hexadecimal digits", HEX],
     ["upper-case ones", HEX.toUpperCase()],
@@ -21,19 +21,32 @@ describe("parseKey", () => {
   ];
   for (const [what, text] of understood) {
     it(`understands ${what}`, () => {
-      assertEquals(parseKey(text, "x"), KEY);
+      assertEquals(parseKeys(text, "x"), [KEY]);
     });
   }
 
+  it("reads two keys, in their order", () => {
+    for (const between of ["\n", "\r\n", " \n\n \t", "\r"]) {
+      assertEquals(parseKeys(`${BASE64}${between}${keyOf(1).toHex()}\n`, "x"), [KEY, keyOf(1)]);
+    }
+  });
+
+  it("refuses more than two lines, and a second line that is no key", () => {
+    const three = `${HEX}\n${HEX}\n${HEX}`;
+    assertThrows(() => parseKeys(three, "k"), SyntaxError, "at most 2 keys, a line each, and k has 3 lines");
+    assertThrows(() => parseKeys(`${HEX}\nnew key`, "k"), SyntaxError, "and line 2 of k is something else");
+    assertThrows(() => parseKeys(`${"0".repeat(64)}\n${HEX}`, "k"), SyntaxError, "line 1 of k has the same few bytes");
+  });
+
   it("takes longer keys", () => {
-    assertEquals(parseKey(HEX + HEX, "x"), Uint8Array.of(...KEY, ...KEY));
-    assertEquals(parseKey(keyOf(1, 1000).toBase64(), "x"), keyOf(1, 1000));
+    assertEquals(parseKeys(HEX + HEX, "x"), [Uint8Array.of(...KEY, ...KEY)]);
+    assertEquals(parseKeys(keyOf(1, 1000).toBase64(), "x"), [keyOf(1, 1000)]);
   });
 
   const none = [
     "",
     " \n",
-    `${HEX}\n${HEX}`,
+    `${HEX} ${HEX}`,
     `${HEX}f`,
     `0x${HEX}f`,
     `${BASE64} #`,
@@ -44,22 +57,22 @@ describe("parseKey", () => {
   for (const text of none) {
     it(`refuses ${JSON.stringify(text)}`, () => {
       const message = `a key is one line of hexadecimal digits or base64, and k.txt is something else: ${HOW}`;
-      assertEquals(assertThrows(() => parseKey(text, "k.txt"), SyntaxError).message, message);
+      assertEquals(assertThrows(() => parseKeys(text, "k.txt"), SyntaxError).message, message);
     });
   }
 
   for (const [text, length] of [[HEX.slice(2), 31], ["00", 1], [btoa("x".repeat(31)), 31]] as const) {
     it(`refuses a key of ${length} bytes: ${text}`, () => {
       const message = `a key has at least 32 bytes, and k.txt has ${length}: ${HOW}`;
-      assertEquals(assertThrows(() => parseKey(text, "k.txt"), SyntaxError).message, message);
+      assertEquals(assertThrows(() => parseKeys(text, "k.txt"), SyntaxError).message, message);
     });
   }
 });
 
-describe("parseKey, of a key that is not random", () => {
+describe("parseKeys, of a key that is not random", () => {
   it("refuses it, and does not show it", () => {
     for (const text of ["00".repeat(32), btoa("correct horse battery staple, and more")]) {
-      const error = assertThrows(() => parseKey(text, "k.txt"), SyntaxError, "a key is random bytes, and k.txt");
+      const error = assertThrows(() => parseKeys(text, "k.txt"), SyntaxError, "a key is random bytes, and k.txt");
       assert(error.message.endsWith(HOW) && !error.message.includes(text) && !error.message.includes("horse"));
     }
   });
@@ -76,7 +89,7 @@ describe("readKeyFile", () => {
   it("reads a key that the owner and the group may read", async () => {
     await using dir = await TempDir.make();
     for (const mode of [0o400, 0o600, 0o440, 0o640, 0o660]) {
-      assertEquals(await readKeyFile(await keyFile(dir, `${HEX}\n`, mode)), KEY);
+      assertEquals(await readKeyFile(await keyFile(dir, `${HEX}\n`, mode)), [KEY]);
       await Deno.remove(`${dir.path}/key`);
     }
   });

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { IdSequencer } from "../../lib/id/id_sequencer.ts";
 import { DEFAULT_LAYOUT } from "../../mod.ts";
-import { Mac } from "../../lib/access/mac.ts";
+import { Mac, timeOf } from "../../lib/access/mac.ts";
 import { MAX_AGE_MS, ReplayWindow } from "../../lib/access/replay_window.ts";
 import { createSignedResponder } from "../../lib/access/signed_responder.ts";
 import { SourceAddress } from "../../lib/udp/source_address.ts";
@@ -24,11 +24,12 @@ const mac = new Mac(KEY);
 const random = new Random(5);
 
 /** A server with the key, two seconds after it was started. */
-function serve(cluster?: string) {
+function serve({ cluster, keys = [KEY] }: { cluster?: string; keys?: Uint8Array[] } = {}) {
   const clock = new HandClock(START_MS);
   const respondUnsigned = createResponder(new IdSequencer({ nodeId: 5, clock }));
   const window = new ReplayWindow(clock.ms);
-  const respond = createSignedResponder(respondUnsigned, new Mac(KEY, cluster), window, clock);
+  const macs = keys.map((key) => new Mac(key, cluster));
+  const respond = createSignedResponder(respondUnsigned, macs, window, clock);
   clock.ms += 2000;
 
   /** What comes back for a datagram: "" if nothing does. */
@@ -113,11 +114,25 @@ describe("createSignedResponder", () => {
   });
 
   it("answers requests for its own cluster only, also beside a server with the same key and node", () => {
-    const { clock, ask, nextId } = serve("a");
-    const other = serve("b");
+    const { clock, ask, nextId } = serve({ cluster: "a" });
+    const other = serve({ cluster: "b" });
     const asked = request(clock.ms, 1, new Mac(KEY, "a"));
     assertEquals([ask(asked) === "", other.ask(asked)], [false, ""]);
     assertEquals([nextId(), other.nextId()], ["00" + "00000091a8000405", FIRST_ID]);
+  });
+
+  it("answers with the key of the request, while there are two", () => {
+    const next = new Mac(keyOf(8));
+    const { clock, ask } = serve({ keys: [KEY, keyOf(8)] });
+    for (const [signer, other] of [[mac, next], [next, mac]]) {
+      for (const asked of [request(clock.ms, 1, signer), request(0, 1, signer)]) {
+        const answer = new DataView(bytes(ask(asked)).buffer);
+        assert(signer.verifyResponse(answer, 48, new DataView(asked.buffer)));
+        assert(!other.verifyResponse(answer, 48, new DataView(asked.buffer)));
+        if (timeOf(new DataView(asked.buffer)) !== 0) assertEquals(ask(asked), "", "answered before");
+      }
+    }
+    assertEquals(ask(request(clock.ms, 1, new Mac(keyOf(9)))), "");
   });
 
   it("answers a request once, and spends ids on it once", () => {

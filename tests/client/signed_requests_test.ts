@@ -51,7 +51,7 @@ const grantOne: Respond = (datagram) => {
 function serverAhead(ms: number): SignedServer {
   const clock = { now: () => Date.now() + ms };
   return new SignedServer(
-    createSignedResponder(grantOne, new Mac(KEY), new ReplayWindow(clock.now() - 60_000), clock),
+    createSignedResponder(grantOne, [new Mac(KEY)], new ReplayWindow(clock.now() - 60_000), clock),
   );
 }
 
@@ -66,7 +66,7 @@ describe("IdClient with a key", () => {
 
   it("signs a request anew when it sends it again", async () => {
     let seen = 0;
-    const respond = createSignedResponder(grantOne, new Mac(KEY), new ReplayWindow(Date.now() - 60_000));
+    const respond = createSignedResponder(grantOne, [new Mac(KEY)], new ReplayWindow(Date.now() - 60_000));
     await using server = new SignedServer((...args) => ++seen < 3 ? 0 : respond(...args));
     using client = new IdClient({ port: server.port, key: KEY, retransmitMs: 5, timeoutMs: 120_000 });
     assertEquals(await client.nextId(), 1000n);
@@ -94,7 +94,9 @@ describe("IdClient with a key", () => {
   });
 
   it("waits for a new server, which cannot tell yet which requests are new", async () => {
-    await using server = new SignedServer(createSignedResponder(grantOne, new Mac(KEY), new ReplayWindow(Date.now())));
+    await using server = new SignedServer(
+      createSignedResponder(grantOne, [new Mac(KEY)], new ReplayWindow(Date.now())),
+    );
     using client = new IdClient({ port: server.port, key: KEY, ...PATIENT });
     assertEquals(await client.nextId(), 1000n);
   });

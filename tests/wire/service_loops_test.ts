@@ -53,7 +53,7 @@ const SERVERS: { name: string; hasIds: boolean; access: AccessOptions }[] = [
   {
     name: "a server with a key",
     hasIds: true,
-    access: { signing: { keyHex: keyOf(1).toHex(), cluster: "global-id" } },
+    access: { signing: { keysHex: [keyOf(1).toHex()], cluster: "global-id" } },
   },
 ];
 

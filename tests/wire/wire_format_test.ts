@@ -101,7 +101,7 @@ describe("the wire format, signed", () => {
   /** Node 5 behind a signature, whose replay window began at a time. */
   function makeSignedNode(windowMs: number) {
     const { clock, respond } = makeNode();
-    const signed = createSignedResponder(respond, mac, new ReplayWindow(windowMs), clock);
+    const signed = createSignedResponder(respond, [mac], new ReplayWindow(windowMs), clock);
     const source = new SourceAddress();
     return (datagram: DataView, length: number) => signed(datagram, length, source);
   }
