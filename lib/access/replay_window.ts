@@ -1,4 +1,4 @@
-import { checkInteger } from "../base/check.ts";
+import { MacMemory } from "./mac_memory.ts";
 
 /** The maximum age of a request, in ms. */
 export const MAX_AGE_MS = 30_000;
@@ -19,50 +19,7 @@ export const Freshness = {
 /** One of the values of {@linkcode Freshness}. */
 export type Freshness = typeof Freshness[keyof typeof Freshness];
 
-/** A window of this capacity takes a gibibyte. */
-const MAX_CAPACITY = 2 ** 25;
 const DEFAULT_CAPACITY = 2 ** 18;
-
-/** A set of requests, by 64 bits of their MACs. MACs are as good as random, so the bits serve as their own hash. */
-class SeenSet {
-  /** The highest time of any request that was ever in the set, in ms. */
-  maxTimeMs = -Infinity;
-  size = 0;
-  /** Two words for each request. The second is 0 in an empty place. The set is never more than half full. */
-  readonly #words: Uint32Array;
-  readonly #mask: number;
-
-  constructor(capacity: number) {
-    this.#words = new Uint32Array(capacity * 4);
-    this.#mask = capacity * 2 - 1;
-  }
-
-  /** Returns the index of a request's first word, or of the place that it would get. */
-  find(high: number, low: number): number {
-    const words = this.#words;
-    let place = high & this.#mask;
-    while ((words[2 * place] !== high || words[2 * place + 1] !== low) && words[2 * place + 1] !== 0) {
-      place = (place + 1) & this.#mask;
-    }
-    return 2 * place;
-  }
-
-  isEmptyAt(index: number): boolean {
-    return this.#words[index + 1] === 0;
-  }
-
-  addAt(index: number, high: number, low: number, timeMs: number): void {
-    this.#words[index] = high;
-    this.#words[index + 1] = low;
-    this.size++;
-    if (timeMs > this.maxTimeMs) this.maxTimeMs = timeMs;
-  }
-
-  clear(): void {
-    this.#words.fill(0);
-    this.size = 0;
-  }
-}
 
 /**
  * Admits every request once.
@@ -76,12 +33,9 @@ class SeenSet {
  * its floor there. It relies on the clock not being set back between the two processes.
  */
 export class ReplayWindow {
-  readonly #capacity: number;
-  /** The latest requests, and those before them. */
-  #recent: SeenSet;
-  #earlier: SeenSet;
-  /** Requests with this time or an earlier one are stale, in ms. It never falls. */
-  #floorMs: number;
+  readonly #admitted: MacMemory;
+  /** Requests with this time or an earlier one may have been admitted by an earlier process, in ms. */
+  readonly #beginMs: number;
 
   /**
    * Makes a window.
@@ -91,12 +45,9 @@ export class ReplayWindow {
    * out: 2^18, which take 8 MiB.
    * @throws {TypeError | RangeError} If the capacity is not such a number.
    */
-  constructor(nowMs: number, capacity = DEFAULT_CAPACITY) {
-    this.#capacity = checkInteger("capacity", capacity, 1, MAX_CAPACITY);
-    if ((capacity & (capacity - 1)) !== 0) throw new RangeError(`capacity must be a power of 2: got ${capacity}`);
-    this.#recent = new SeenSet(capacity);
-    this.#earlier = new SeenSet(capacity);
-    this.#floorMs = nowMs + MAX_REQUEST_AHEAD_MS;
+  constructor(nowMs: number, capacity: number = DEFAULT_CAPACITY) {
+    this.#admitted = new MacMemory(capacity);
+    this.#beginMs = nowMs + MAX_REQUEST_AHEAD_MS;
   }
 
   /**
@@ -110,17 +61,11 @@ export class ReplayWindow {
    * @returns `FRESH` once for every request that is neither too old nor too far ahead.
    */
   admit(macHigh: number, macLow: number, timeMs: number, nowMs: number): Freshness {
+    if (this.#admitted.has(macHigh, macLow)) return Freshness.SEEN;
     if (timeMs <= this.#floorMs || timeMs < nowMs - MAX_AGE_MS || timeMs > nowMs + MAX_REQUEST_AHEAD_MS) {
       return Freshness.STALE;
     }
-
-    // One of the 64 bits is always 1, so that the second word is never 0.
-    const low = (macLow | 1) >>> 0;
-    if (!this.#earlier.isEmptyAt(this.#earlier.find(macHigh, low))) return Freshness.SEEN;
-    const index = this.#recent.find(macHigh, low);
-    if (!this.#recent.isEmptyAt(index)) return Freshness.SEEN;
-    this.#recent.addAt(index, macHigh, low, timeMs);
-    if (this.#recent.size === this.#capacity) this.#forgetEarlier();
+    this.#admitted.add(macHigh, macLow, timeMs);
     return Freshness.FRESH;
   }
 
@@ -135,9 +80,8 @@ export class ReplayWindow {
     return Math.max(nowMs, this.#floorMs + 1);
   }
 
-  #forgetEarlier(): void {
-    this.#floorMs = Math.max(this.#floorMs, this.#earlier.maxTimeMs);
-    this.#earlier.clear();
-    [this.#recent, this.#earlier] = [this.#earlier, this.#recent];
+  /** Requests with this time or an earlier one are stale, in ms. It never falls. */
+  get #floorMs(): number {
+    return Math.max(this.#beginMs, this.#admitted.forgottenTimeMs);
   }
 }

@@ -5,13 +5,15 @@ import { writeRangeError } from "../wire/range_error.ts";
 import { type AccessCounts, COUNT, createAccessCounts } from "./access_counts.ts";
 import { type Mac, timeOf } from "./mac.ts";
 import { Freshness, MAX_REQUEST_AHEAD_MS, type ReplayWindow } from "./replay_window.ts";
+import { StaleAnswers } from "./stale_answers.ts";
 
 /** As constants of this module, V8 compiles the indices into the code. */
 const { unsigned: UNSIGNED, replayed: REPLAYED, stale: STALE } = COUNT;
 
 /**
  * Makes a function that answers signed requests only. It hands genuine and fresh requests to a function that answers
- * range requests, and signs the answers. It writes the answer over the request.
+ * range requests, and signs the answers. It answers some of those that are not fresh with the time: see
+ * `stale_answers.ts`. It writes the answer over the request.
  *
  * @param respond Answers range requests: see `createResponder`.
  * @param macs The keys that requests may be signed with, one at least. The answer is signed with the key of its
@@ -28,6 +30,8 @@ export function createSignedResponder(
   clock: Clock = Date,
   counts: AccessCounts = createAccessCounts(),
 ): Respond {
+  const staleAnswers = new StaleAnswers();
+
   return function respondSigned(datagram, length, source) {
     const mac = signerOf(datagram, length, macs);
     if (mac === undefined) {
@@ -38,12 +42,14 @@ export function createSignedResponder(
     const macHigh = datagram.getUint32(RANGE_BYTES);
     const macLow = datagram.getUint32(RANGE_BYTES + 4);
     const freshness = window.admit(macHigh, macLow, timeOf(datagram), now);
-    if (freshness === Freshness.SEEN) {
+    const isStale = freshness === Freshness.STALE;
+    if (freshness === Freshness.SEEN || isStale && staleAnswers.has(macHigh, macLow)) {
       counts[REPLAYED]++;
       return 0;
     }
-    if (freshness === Freshness.STALE) {
+    if (isStale) {
       counts[STALE]++;
+      if (!staleAnswers.take(macHigh, macLow, now)) return 0;
       writeStale(datagram, window.freshTimeMs(now), now);
     } else {
       datagram.setUint8(0, RANGE);

@@ -91,5 +91,7 @@ describe("createSignedResponder", () => {
     assertEquals([ask(clock.ms), ask(clock.ms), ask(clock.ms)], [48, 0, 0]);
     assertEquals(ask(clock.ms - 3_600_000), 48);
     assertEquals([counts[COUNT.replayed], counts[COUNT.stale]], [2, 1]);
+    assertEquals(ask(clock.ms - 3_600_000), 0, "a stale request that was answered");
+    assertEquals([counts[COUNT.replayed], counts[COUNT.stale]], [3, 1]);
   });
 });

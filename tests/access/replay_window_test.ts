@@ -15,8 +15,10 @@ describe("ReplayWindow", () => {
   it("admits a request once", () => {
     const { window, now } = openWindow();
     assertEquals(window.admit(1, 2, now, now), FRESH);
-    for (const later of [0, 1, MAX_AGE_MS]) assertEquals(window.admit(1, 2, now, now + later), SEEN);
-    assertEquals(window.admit(1, 2, now, now + MAX_AGE_MS + 1), STALE);
+    for (const later of [0, 1, MAX_AGE_MS, MAX_AGE_MS + 1, 3_600_000]) {
+      assertEquals(window.admit(1, 2, now, now + later), SEEN);
+    }
+    assertEquals(window.admit(1, 4, now, now + MAX_AGE_MS + 1), STALE);
   });
 
   it("tells requests apart by 63 bits of their MACs", () => {

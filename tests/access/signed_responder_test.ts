@@ -5,6 +5,7 @@ import { DEFAULT_LAYOUT } from "../../mod.ts";
 import { Mac, timeOf } from "../../lib/access/mac.ts";
 import { MAX_AGE_MS, ReplayWindow } from "../../lib/access/replay_window.ts";
 import { createSignedResponder } from "../../lib/access/signed_responder.ts";
+import { STALE_BURST, STALE_PER_SECOND } from "../../lib/access/stale_answers.ts";
 import { SourceAddress } from "../../lib/udp/source_address.ts";
 import { writeRangeRequest } from "../../lib/wire/request.ts";
 import { createResponder } from "../../lib/wire/responder.ts";
@@ -157,6 +158,30 @@ describe("createSignedResponder", () => {
     }
     assertEquals(nextId(), FIRST_ID);
     assert(ask(request(clock.ms)).startsWith("0300"));
+  });
+
+  it("tells the time once for a captured request, however often it is repeated", () => {
+    const { clock, ask } = serve();
+    const admitted = request(clock.ms);
+    assert(ask(admitted).startsWith("0300"));
+    clock.ms += MAX_AGE_MS + 1;
+    const old = request(clock.ms - 3_600_000);
+    assert(ask(old).startsWith("0306"));
+    for (let i = 0; i < 1000; i++) {
+      clock.ms += 997;
+      assertEquals([ask(admitted), ask(old)], ["", ""]);
+    }
+  });
+
+  it("tells the time so often a second, whatever was captured, and tells a client with a wrong clock again then", () => {
+    const { clock, ask } = serve();
+    let told = 0;
+    for (let i = 0; i < STALE_BURST + 100; i++) if (ask(request(i)) !== "") told++;
+    assertEquals(told, STALE_BURST);
+    clock.ms += 1000 / STALE_PER_SECOND;
+    const asked = request(clock.ms - 3_600_000);
+    assert(verified(ask(asked), asked).startsWith("0306"));
+    assert(ask(request(clock.ms)).startsWith("0300"), "fresh requests are not limited");
   });
 
   it("serves a client that uses the time that it tells, from its start on", () => {
