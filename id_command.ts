@@ -6,7 +6,7 @@
  *
  * Without a checkout:
  *
- *     deno run --unstable-net --allow-net --allow-read jsr:@global-id/global-id/id-command
+ *     deno run --unstable-net --allow-net --allow-read --allow-sys=uid jsr:@global-id/global-id/id-command
  *
  * @module
  */

@@ -1,4 +1,5 @@
 import { messageOf } from "../base/message_of.ts";
+import { checkKeyAccess } from "./check_key_access.ts";
 import { checkKey } from "./key.ts";
 
 /** A key that was read. */
@@ -7,31 +8,36 @@ type Key = Uint8Array<ArrayBuffer>;
 /** How many keys there may be at once: the old one and the new one. */
 const MAX_KEYS = 2;
 
-/** The bits of a file's mode for users who are neither its owner nor in its group. */
-const OTHERS = 0o007;
+/** More than two long keys take. A file of this size is no key file, and is not read. */
+const MAX_FILE_BYTES = 65_536;
 
 const HOW_TO_MAKE_ONE = "make one with: (umask 077; openssl rand -hex 32 > FILE)";
 
 /**
  * Reads the keys from a file: see {@linkcode parseKeys}.
  *
- * @param path The file. On systems with file modes, only its owner and its group may have access.
+ * @param path The file. It may be a link. Only this user or root may own it, only its owner may write to it, and only
+ * its owner and its group may read it: see {@linkcode checkKeyAccess}.
  * @returns The keys, one or two.
  * @throws {SyntaxError} If the file holds no key. The message does not show the contents.
  * @throws {Deno.errors.PermissionDenied} If others have access to the file, or this process has none.
  * @throws {Deno.errors.NotFound} If the file does not exist.
  */
 export async function readKeyFile(path: string): Promise<Key[]> {
+  checkFile(path, await Deno.stat(path)); // first, since a pipe could hold up the opening for ever
   using file = await Deno.open(path);
-  const { mode } = await file.stat();
-  if (mode !== null && (mode & OTHERS) !== 0) {
-    throw new Deno.errors.PermissionDenied(
-      `other users may have read the key in ${path} (its mode is ${(mode & 0o777).toString(8).padStart(3, "0")}): ` +
-        `chmod o= ${path}, or rather ${HOW_TO_MAKE_ONE}`,
-    );
-  }
+  const info = await file.stat();
+  checkFile(path, info);
+  checkKeyAccess(path, info);
   const chunks = await Array.fromAsync(file.readable);
   return parseKeys(await new Blob(chunks).text(), path);
+}
+
+function checkFile(path: string, { isFile, size }: Deno.FileInfo): void {
+  if (isFile && size <= MAX_FILE_BYTES) return;
+  throw new SyntaxError(
+    `a key is in a regular file of at most ${MAX_FILE_BYTES} bytes, and ${path} is something else: ${HOW_TO_MAKE_ONE}`,
+  );
 }
 
 /**

@@ -86,11 +86,62 @@ describe("readKeyFile", () => {
     return path;
   }
 
-  it("reads a key that the owner and the group may read", async () => {
+  async function run(command: string, ...args: string[]): Promise<void> {
+    const { success } = await new Deno.Command(command, { args }).output();
+    assert(success, `${command} ${args.join(" ")}`);
+  }
+
+  const chown = (...args: string[]) => run("chown", ...args);
+
+  it("reads a key that the owner and the group may read, through a link as well", async () => {
     await using dir = await TempDir.make();
-    for (const mode of [0o400, 0o600, 0o440, 0o640, 0o660]) {
+    for (const mode of [0o400, 0o600, 0o440, 0o640]) {
       assertEquals(await readKeyFile(await keyFile(dir, `${HEX}\n`, mode)), [KEY]);
+      if (Deno.build.os !== "windows") {
+        await run("ln", "-s", `${dir.path}/key`, `${dir.path}/link`);
+        assertEquals(await readKeyFile(`${dir.path}/link`), [KEY]);
+        await Deno.remove(`${dir.path}/link`);
+      }
       await Deno.remove(`${dir.path}/key`);
+    }
+  });
+
+  it("refuses a key that its group may write to", async () => {
+    if (Deno.build.os === "windows") return;
+    await using dir = await TempDir.make();
+    for (const mode of [0o660, 0o620]) {
+      const path = await keyFile(dir, HEX, mode);
+      const message = `its group may have changed the key in ${path} (its mode is ${mode.toString(8)}): chmod g-w`;
+      await assertRejects(() => readKeyFile(path), Deno.errors.PermissionDenied, message);
+      await Deno.remove(path);
+    }
+  });
+
+  it("refuses a key of another user's, and a link to it", async () => {
+    if (Deno.build.os === "windows" || Deno.uid() !== 0) {
+      return console.log("left out: a key of another user's needs root, who may give files away");
+    }
+    await using dir = await TempDir.make();
+    const path = await keyFile(dir, HEX, 0o600);
+    await chown("65534", path);
+    await run("ln", "-s", path, `${dir.path}/link`);
+    await chown("0", "-h", `${dir.path}/link`);
+    for (const name of [path, `${dir.path}/link`]) {
+      const message = `user 65534 may have changed the key in ${name}, which must be root's or that of user 0`;
+      await assertRejects(() => readKeyFile(name), Deno.errors.PermissionDenied, message);
+    }
+    await chown("0", path);
+    assertEquals(await readKeyFile(path), [KEY]);
+  });
+
+  it("refuses what is no regular file, without waiting for it, and a file too large", async () => {
+    if (Deno.build.os === "windows") return;
+    await using dir = await TempDir.make();
+    await run("mkfifo", "-m", "600", `${dir.path}/pipe`);
+    await Deno.writeTextFile(`${dir.path}/large`, `${HEX}\n`.repeat(2000), { mode: 0o600 });
+    for (const name of ["pipe", "large", "."]) {
+      const path = `${dir.path}/${name}`;
+      await assertRejects(() => readKeyFile(path), SyntaxError, `at most 65536 bytes, and ${path} is something else`);
     }
   });
 
