@@ -5,8 +5,8 @@
  *
  * Without a checkout, with the permissions it needs and the flags it takes:
  *
- *     deno run --unstable-net --allow-ffi --allow-net --allow-run=taskset,deno --allow-env \
- *       --allow-sys=cpus,uid --allow-read=$HOME/.global-id --allow-write=$HOME/.global-id jsr:@global-id/global-id/server
+ *     deno run --unstable-net --allow-ffi --allow-net --allow-run=taskset,deno --allow-env --allow-sys=cpus,uid \
+ *       --allow-read=$HOME/.global-id --allow-write=$HOME/.global-id jsr:@global-id/global-id/server
  *
  * `deno install --global --name global-id` in place of `deno run` makes a command of it.
  *

@@ -45,7 +45,7 @@ function modeText(mode: number): string {
   return `its mode is ${(mode & 0o777).toString(8).padStart(3, "0")}`;
 }
 
-/** Returns this process's user id. It does not let Deno ask for the permission, since a service has nobody to answer. */
+/** Returns this process's user id. Deno must not ask for the permission: a service has nobody to answer. */
 function uidOfProcess(path: string): number | null {
   if (Deno.permissions.querySync({ name: "sys", kind: "uid" }).state === "granted") return Deno.uid();
   throw refusal(

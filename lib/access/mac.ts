@@ -2,8 +2,8 @@
  * Range requests that only holders of a key can make, and responses that only they can answer them with.
  *
  * `docs/protocol.md` has their layout, and says what the MACs cover. The MAC of a response covers the MAC of its
- * request. So a response answers one request and no other, and a request and a response can never pass for one
- * another.
+ * request. So a response answers one request and no other. Both cover a context, of a label and the cluster's name: a
+ * request and a response can never pass for one another, and a datagram for one cluster is none for another.
  *
  * A server does not answer a datagram without a valid MAC. It answers a request that is not fresh (see
  * `replay_window.ts`) with the status STALE and the time that the request should have: a client whose clock is wrong
@@ -15,17 +15,22 @@
  *
  * - The attacker gets no ids, and the server spends none on the attacker.
  * - The attacker cannot make a client take an id that the server did not give to it: no changed response, no response
- *   to another request, none from before client or server was started again, and none twice.
- * - A replayed request costs ids at most once more for every *other* worker, and every other server, with the same
- *   key: each remembers only the requests that it has seen itself. Those ids are lost, not given out twice. A request
- *   that is older than half a minute, or from before the worker was started, costs nothing.
+ *   to another request, none from before client or server was started again, none twice, and none of another cluster.
+ * - A replayed request costs ids at most once more for every *other* worker of the cluster that has the key: each
+ *   remembers only the requests that it has seen itself. Those ids are lost, not given out twice. A request that is
+ *   older than half a minute, or from before the worker was started, costs nothing.
+ * - A replayed request that has become stale gets one answer from each worker, and another one only after the attacker
+ *   has had 65,536 other stale requests answered, of which a worker answers 1,000 a second (see `stale_answers.ts`).
  *
  * **What it does not do**:
  *
  * - Hide anything: ids, counts and times can be read on the way.
  * - Keep holders of the key apart: each can ask for any number of ids, and answer the others as if it were the server.
+ *   A client cannot tell which server of its cluster answered. So two servers of one cluster with one node id, which is
+ *   a mistake, are not noticed here.
  * - Keep the network from losing datagrams, or the server from being flooded: checking a wrong MAC takes about a
- *   microsecond.
+ *   microsecond, and twice that while there are two keys. An attacker who has captured tens of thousands of stale
+ *   requests can keep a worker from telling the time to clients whose clocks are wrong by more than half a minute.
  *
  * @module
  */
