@@ -23,6 +23,15 @@ const POLL_MS = 10;
 const EXCLUSIVE = true;
 const SHARED = false;
 
+/** The file of a process id has at most as many bytes: the kernel's ids go up to 4,194,304. */
+const MAX_PID_FILE_BYTES = 16;
+
+/** The paths of a node's lock files. */
+export function lockPathsOf(stateDir: string, nodeId: number): { lock: string; workers: string; pid: string } {
+  const path = `${stateDir}/node-${nodeId}`;
+  return { lock: `${path}.lock`, workers: `${path}.workers.lock`, pid: `${path}.pid` };
+}
+
 /** The lock of a node. A process that has acquired it holds it until it disposes of the lock, or ends. */
 export class NodeLock implements Disposable {
   /** The lock file of the workers: see {@linkcode lockAsWorker}. */
@@ -33,24 +42,23 @@ export class NodeLock implements Disposable {
   /** The file at `#pidPath`, once this process has put it there. */
   #pidFile: Deno.FsFile | undefined;
 
-  private constructor(file: Deno.FsFile, path: string) {
+  private constructor(file: Deno.FsFile, workersPath: string, pidPath: string) {
     this.#file = file;
-    this.workersPath = `${path}.workers.lock`;
-    this.#pidPath = `${path}.pid`;
+    this.workersPath = workersPath;
+    this.#pidPath = pidPath;
   }
 
   /**
    * Opens the lock, without acquiring it.
    *
-   * @param stateDir The directory of the lock files; made if it does not exist.
+   * @param stateDir The directory of the lock files, which nobody else can write to.
    * @param nodeId The node.
    */
   static async open(stateDir: string, nodeId: number): Promise<NodeLock> {
-    await Deno.mkdir(stateDir, { recursive: true });
-    const path = `${stateDir}/node-${nodeId}`;
+    const { lock, workers, pid } = lockPathsOf(stateDir, nodeId);
     // The workers may only read their lock file, so it is made for them.
-    (await openLockFile(`${path}.workers.lock`)).close();
-    return new NodeLock(await openLockFile(`${path}.lock`), path);
+    (await openLockFile(workers)).close();
+    return new NodeLock(await openLockFile(lock), workers, pid);
   }
 
   /**
@@ -85,8 +93,9 @@ export class NodeLock implements Disposable {
    */
   async writePid(): Promise<void> {
     const draft = `${this.#pidPath}.new`;
+    removeIfThere(draft);
     try {
-      const file = this.#pidFile = await Deno.open(draft, { write: true, create: true, truncate: true });
+      const file = this.#pidFile = await Deno.open(draft, { write: true, createNew: true, mode: 0o600 });
       // Windows lets nobody read a locked file, and has no pkill.
       if (Deno.build.os !== "windows") await file.tryLock(EXCLUSIVE);
       await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
@@ -100,7 +109,7 @@ export class NodeLock implements Disposable {
 
   /** The process id of the holder, as text; `unknown` if no file names it. */
   async holder(): Promise<string> {
-    return (await Deno.readTextFile(this.#pidPath).catch(() => "")).trim() || "unknown";
+    return await readPid(this.#pidPath).catch(() => undefined) ?? "unknown";
   }
 
   /**
@@ -147,6 +156,13 @@ export async function lockAsWorker(workersPath: string): Promise<void> {
 /** Files that stay open until the process ends: a file that is garbage collected is closed, and its lock released. */
 const held: Deno.FsFile[] = [];
 
+/** Reads a file of {@linkcode NodeLock.writePid}; `undefined` if it is another kind of file. */
+async function readPid(path: string): Promise<string | undefined> {
+  const { isFile, size } = await Deno.lstat(path);
+  if (!isFile || size > MAX_PID_FILE_BYTES) return undefined;
+  return (await Deno.readTextFile(path)).match(/^([0-9]+)\n$/)?.[1];
+}
+
 function removeIfThere(path: string): void {
   try {
     Deno.removeSync(path);
@@ -156,5 +172,5 @@ function removeIfThere(path: string): void {
 }
 
 function openLockFile(path: string): Promise<Deno.FsFile> {
-  return Deno.open(path, { read: true, write: true, create: true });
+  return Deno.open(path, { read: true, write: true, create: true, mode: 0o600 });
 }

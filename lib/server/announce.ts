@@ -1,5 +1,6 @@
 import { DEFAULT_CLUSTER } from "../access/cluster.ts";
 import { ownCommand } from "../base/own_command.ts";
+import { shellWord } from "../base/shell_word.ts";
 import { LAYOUTS } from "../id/presets.ts";
 import type { WorkerConfig } from "./control_channel.ts";
 import type { ServeLog } from "./serve_log.ts";
@@ -38,13 +39,8 @@ function tryCommand({ hostnames, keyFile, cluster }: ServeOptions, ports: number
   const flags = [
     ...(isReachedByDefault ? [] : ["--host", hostnames[0]]),
     ...["--port", ports.join(",")],
-    ...(keyFile === undefined ? [] : ["--key-file", quoted(keyFile)]),
-    ...(keyFile === undefined || cluster === DEFAULT_CLUSTER ? [] : ["--cluster", quoted(cluster)]),
+    ...(keyFile === undefined ? [] : ["--key-file", shellWord(keyFile)]),
+    ...(keyFile === undefined || cluster === DEFAULT_CLUSTER ? [] : ["--cluster", shellWord(cluster)]),
   ];
   return `${ownCommand("id")} ${flags.join(" ")}`;
-}
-
-/** A word as a shell takes it. */
-function quoted(word: string): string {
-  return /^[\w./~-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,6 +1,7 @@
 import { messageOf } from "../base/message_of.ts";
-import { NodeLock } from "../node/node_lock.ts";
+import { lockPathsOf, NodeLock } from "../node/node_lock.ts";
 import { SqliteThreadStore } from "../reservation/stores/sqlite_thread_store.ts";
+import { checkOwnFiles, ensureOwnDirectory, ensureOwnFile } from "./own_directory.ts";
 import { ServeError } from "./serve_error.ts";
 import type { ServeLog } from "./serve_log.ts";
 
@@ -22,18 +23,44 @@ function readEnv(name: string): string | undefined {
 }
 
 /**
- * Opens the lock of a node, without acquiring it.
+ * Makes the state directory if it is not there, and checks that it is this user's alone.
  *
- * @throws {ServeError} If the state directory cannot be used.
+ * @param path The directory.
+ * @returns Its path without links.
+ * @throws {ServeError} If it cannot be used, or is not this user's alone.
  */
-export async function openLock(stateDir: string, nodeId: number): Promise<NodeLock> {
+export async function openStateDir(path: string): Promise<string> {
+  const stateDir = await explained(path, () => ensureOwnDirectory(path));
   if (stateDir.includes(",")) {
     // Each worker is permitted to read its lock file by --allow-read, and Deno splits the value of that flag at commas.
     throw new ServeError(`the state directory must not have a comma in its path: got ${stateDir}`);
   }
-  try {
+  return stateDir;
+}
+
+/**
+ * Opens the lock of a node, without acquiring it.
+ *
+ * @param stateDir The directory, from {@linkcode openStateDir}.
+ * @param nodeId The node.
+ * @param log Receives a line if other users could open the lock's files until now.
+ * @throws {ServeError} If the state directory cannot be used, or has something else than the lock's files.
+ */
+export async function openLock(stateDir: string, nodeId: number, log: ServeLog): Promise<NodeLock> {
+  return await explained(stateDir, async () => {
+    const { lock, workers, pid } = lockPathsOf(stateDir, nodeId);
+    await checkOwnFiles([lock, workers, pid], log);
+    for (const path of [lock, workers]) await ensureOwnFile(path);
     return await NodeLock.open(stateDir, nodeId);
+  });
+}
+
+/** Explains why something cannot be done in the state directory. */
+async function explained<Result>(stateDir: string, act: () => Promise<Result>): Promise<Result> {
+  try {
+    return await act();
   } catch (error) {
+    if (error instanceof ServeError) throw error;
     // For some paths, such as those in /proc, Deno asks for --allow-all.
     const isScoped = error instanceof Deno.errors.NotCapable && !error.message.includes("--allow-all");
     const problem = isScoped
@@ -74,11 +101,19 @@ export async function nameHolder(lock: NodeLock, log: ServeLog): Promise<void> {
 /**
  * Opens the store of reservations.
  *
- * @throws {ServeError} If the database cannot be opened.
+ * @param stateDir The directory, from {@linkcode openStateDir}.
+ * @param log Receives a line if other users could open its files until now.
+ * @throws {ServeError} If the database cannot be opened, or its files are not this user's alone.
  */
-export async function openStore(stateDir: string): Promise<SqliteThreadStore> {
+export async function openStore(stateDir: string, log: ServeLog): Promise<SqliteThreadStore> {
+  const path = `${stateDir}/reservations.sqlite`;
+  await explained(stateDir, async () => {
+    // SQLite gives its other files the mode of the first one, whatever the umask is.
+    await checkOwnFiles([path, ...["wal", "shm", "journal"].map((name) => `${path}-${name}`)], log);
+    await ensureOwnFile(path);
+  });
   try {
-    return await SqliteThreadStore.open(`${stateDir}/reservations.sqlite`);
+    return await SqliteThreadStore.open(path);
   } catch (error) {
     throw new ServeError(messageOf(error), { cause: error });
   }

@@ -18,7 +18,7 @@ import {
   warnOfOtherAddress,
   warnOfWithheldVariables,
 } from "./startup_checks.ts";
-import { defaultStateDir, openLock, openStore, tryLock } from "./state_dir.ts";
+import { defaultStateDir, openLock, openStateDir, openStore, tryLock } from "./state_dir.ts";
 
 /** What the operator tells a running server. */
 export interface ServeSignals {
@@ -57,13 +57,14 @@ export async function supervise(
   const access = await readAccess(options, allWorkers);
   const clockSync = checkClock(options);
 
-  const stateDir = options.stateDir ?? defaultStateDir();
-  using lock = await openLock(stateDir, options.nodeId);
+  const stateDir = await openStateDir(options.stateDir ?? defaultStateDir());
+  using lock = await openLock(stateDir, options.nodeId, log);
   const isTakeover = !await tryLock(lock, log);
   if (isTakeover) await checkTakeover(options, backend, lock);
   else await awaitEarlierWorkers(options, backend, lock, log);
+  if (signals.stop.aborted) return;
 
-  await using store = await openStore(stateDir);
+  await using store = await openStore(stateDir, log);
   const claim = { options, backend, store, stateDir, log };
   const node = isTakeover ? await joinRunningServer(claim) : await claimNode(claim);
   const share = shareOf(node, allWorkers);

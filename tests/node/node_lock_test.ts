@@ -25,7 +25,7 @@ async function isLockable(path: string): Promise<boolean> {
 describe("NodeLock", () => {
   it("has one holder at a time, and names it to the next", async () => {
     await using temp = await TempDir.make();
-    const dir = `${temp.path}/new/directory`;
+    const dir = temp.path;
     {
       using lock = await NodeLock.open(dir, 7);
       assertEquals([await lock.holder(), await lock.tryAcquire()], ["unknown", true]);
@@ -56,6 +56,29 @@ describe("NodeLock", () => {
     assertEquals(await Deno.readTextFile(path), `${Deno.pid}\n`);
     lock[Symbol.dispose]();
     assertEquals(namesIn(temp.path), ["node-7.lock", "node-7.workers.lock"]);
+  });
+
+  it("follows no link where that file is to be", async () => {
+    await using temp = await TempDir.make();
+    const other = `${temp.path}/other`;
+    await Deno.writeTextFile(other, "what is in it");
+    for (const name of ["node-7.pid", "node-7.pid.new"]) {
+      const { success } = await new Deno.Command("ln", { args: ["-s", other, `${temp.path}/${name}`] }).output();
+      assert(success);
+    }
+    using lock = await NodeLock.open(temp.path, 7);
+    assertEquals(await lock.holder(), "unknown");
+    await lock.writePid();
+    assertEquals([await Deno.readTextFile(other), await lock.holder()], ["what is in it", `${Deno.pid}`]);
+  });
+
+  it("names no holder that is no process id", async () => {
+    await using temp = await TempDir.make();
+    using lock = await NodeLock.open(temp.path, 7);
+    for (const text of ["", "0x10\n", "12", "1 2\n", "\x1b[2J\n", "7\n".padEnd(20_000, "7\n"), "9".repeat(17)]) {
+      await Deno.writeTextFile(`${temp.path}/node-7.pid`, text);
+      assertEquals(await lock.holder(), "unknown", text.slice(0, 20));
+    }
   });
 
   it("has no such file if it cannot be written, rather than an earlier holder's", async () => {

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertGreater, assertMatch, assertNotMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { IdClient } from "../../client.ts";
+import { openLibc } from "../../lib/libc/libc.ts";
 import { poolPathOf } from "../../lib/node/pool_path.ts";
 import { denoCommand } from "../../testing/deno_process.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
@@ -23,6 +24,28 @@ async function run(command: string, ...args: string[]): Promise<void> {
   assert(success, new TextDecoder().decode(stderr));
 }
 
+/** Starts a server with a umask, and stops it once it serves and SQLite has its files. */
+async function serveWithUmask(umask: string, state: string): Promise<void> {
+  const serve = [Deno.execPath(), "run", "--quiet", "-P=serve", "server.ts", "--port", "0", "--state", state];
+  const command = new Deno.Command("sh", {
+    args: ["-c", 'umask "$1" && shift && exec "$@"', "sh", umask, ...serve, ...ONE_WORKER],
+    ...{ stdin: "null", stdout: "piped", stderr: "piped", env: { NO_COLOR: "1" } },
+  });
+  await using server = command.spawn();
+  let printed = "";
+  const errors = new Response(server.stderr).text();
+  for await (const text of server.stdout.pipeThrough(new TextDecoderStream())) {
+    printed += text;
+    if (!/try it/.test(text)) continue;
+    // SQLite's own files are there while it is open. A server that is killed leaves them.
+    server.kill("SIGKILL");
+  }
+  assertMatch(printed, /try it/, await errors);
+}
+
+const isRoot = openLibc().geteuid() === 0;
+if (!isRoot) console.log("The tests of another user take root: left out.");
+
 describe("a state directory", () => {
   it("may have any path, and be known by several", async () => {
     await using temp = await TempDir.make();
@@ -40,6 +63,40 @@ describe("a state directory", () => {
       server.kill("SIGKILL");
       await server.ended();
     }
+  });
+
+  for (const umask of ["000", "077", "177"]) {
+    it(`is its user's alone, with the umask ${umask}`, async () => {
+      await using temp = await TempDir.make();
+      await Deno.chmod(temp.path, 0o755);
+      const state = `${temp.path}/state`;
+      if (umask === "177") await Deno.mkdir(state); // with this umask, nobody could enter it
+      await serveWithUmask(umask, state);
+      const { stdout } = await new Deno.Command("find", { args: [state, "-printf", "%m %f\n"] }).output();
+      const modes = new TextDecoder().decode(stdout).trim().split("\n").filter((line) => !line.endsWith(" state"));
+      assertEquals(modes.filter((line) => !line.startsWith("600 ")), []);
+      assertGreater(modes.length, 2);
+    });
+  }
+
+  (isRoot ? it : it.skip)("cannot be opened by another user, who could keep the server from its ids", async () => {
+    await using temp = await TempDir.make();
+    await Deno.chmod(temp.path, 0o755);
+    // A directory as servers made it before, in which others may read.
+    const state = `${temp.path}/state`;
+    const before = await ServerProcess.start({ state: temp, flags: [...ONE_WORKER, "--state", state] });
+    await before.stop();
+    await run("chmod", "-R", "go=rX", state);
+
+    await using server = await ServerProcess.start({ state: temp, flags: [...ONE_WORKER, "--state", state] });
+    assertMatch(server.printed, /other users could open .*: from now on, only this user can/);
+    const files = [...Deno.readDirSync(state)].map(({ name }) => `${state}/${name}`);
+    assertGreater(files.length, 4);
+    const script = 'for f; do if flock --shared --nonblock "$f" true 2>/dev/null; then echo "$f"; fi; done';
+    const asNobody = ["--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c", script, "sh"];
+    const { stdout, stderr } = await new Deno.Command("setpriv", { args: [...asNobody, ...files] }).output();
+    assertEquals(new TextDecoder().decode(stdout), "", "files that another user can open and lock");
+    assertEquals(new TextDecoder().decode(stderr), "");
   });
 
   it("is all that deno task serve must be told, wherever it is", async () => {
@@ -124,10 +181,7 @@ const OBSTACLES: Obstacle[] = [
 ];
 
 describe("the file of a pool", () => {
-  const { stdout } = new Deno.Command("id", { args: ["-u"] }).outputSync();
-  const isRoot = new TextDecoder().decode(stdout).trim() === "0";
   const obstacles = OBSTACLES.filter(({ script }) => isRoot || !script.startsWith("chown"));
-  if (!isRoot) console.log("The test of a pool of another user takes root: left out.");
 
   it("is replaced or left alone, and ids begin at the mark, if it is not to be trusted", async () => {
     await Promise.all(obstacles.map(async ({ what, script, message, isReplaced }) => {
