@@ -2,6 +2,7 @@ import { explainKeyFileError, readKeyFile } from "../access/key_file.ts";
 import { GlobalIdError } from "../base/errors.ts";
 import { messageOf } from "../base/message_of.ts";
 import { ownCommand, VERSION } from "../base/own_command.ts";
+import { printable } from "../base/printable.ts";
 import { IdClient } from "../client/id_client.ts";
 import { checkId, type IdLayout } from "../id/layout.ts";
 import { type LayoutName, LAYOUTS } from "../id/presets.ts";
@@ -206,7 +207,7 @@ export async function runIdCommand(args: string[]): Promise<number> {
     return 0;
   } catch (error) {
     if (!(error instanceof GlobalIdError)) throw error;
-    console.error(`global-id: ${error.message}`);
+    console.error(`global-id: ${printable(error.message)}`);
     return error instanceof UsageError ? 2 : 1;
   }
 }

@@ -1,5 +1,6 @@
 import { messageOf } from "../base/message_of.ts";
 import { ownCommand, VERSION } from "../base/own_command.ts";
+import { printable } from "../base/printable.ts";
 import { AllowList } from "../access/allow_list.ts";
 import type { ClockPolicy } from "../id/id_generator_options.ts";
 import { type LayoutName, LAYOUTS } from "../id/presets.ts";
@@ -144,8 +145,8 @@ export async function runServeCommand(args: string[], entryPoint: string): Promi
 }
 
 const LOG: ServeLog = {
-  info: (line) => console.log(`global-id: ${line}`),
-  warn: (line) => console.error(`global-id: ${line}`),
+  info: (line) => console.log(`global-id: ${printable(line)}`),
+  warn: (line) => console.error(`global-id: ${printable(line)}`),
 };
 
 /**

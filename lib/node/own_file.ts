@@ -40,6 +40,9 @@ export class ForeignFileError extends GlobalIdError {
   override name = "ForeignFileError";
 }
 
+/** What to do about a file that is in the way. */
+const REMOVE = "remove it, as its owner or as root";
+
 /** How often to try to open a file: another process may put one at the path between a try and a look. */
 const TRIES = 3;
 
@@ -69,7 +72,7 @@ export function openOwnFile(libc: Libc, path: string): OwnFile | undefined {
   const why = isKnown ? whyForeign(libc, status) : "cannot be looked at";
   if (why === undefined) return { fd, bytes: Number(status.getBigUint64(statx.size, LITTLE_ENDIAN)) };
   libc.close(fd);
-  throw new ForeignFileError(`${path} ${why}`);
+  throw new ForeignFileError(`${path} ${why}: ${REMOVE}`);
 }
 
 /**
@@ -85,7 +88,7 @@ function tryToOpen(libc: Libc, path: string): number | undefined {
     if (fd >= 0) return fd;
     const { message } = systemError(libc, `${path} cannot be opened`);
     if (isAbsent(libc, path)) return undefined;
-    if (tries === TRIES) throw new ForeignFileError(message);
+    if (tries === TRIES) throw new ForeignFileError(`${message}: ${REMOVE}`);
   }
 }
 
@@ -138,7 +141,10 @@ export function createOwnFile(libc: Libc, path: string, bytes: number): NewFile 
   const draft = cString(`${path}.new`);
   libc.unlink(draft);
   const fd = libc.open(draft, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600);
-  if (fd < 0) throw systemError(libc, `cannot make ${path}.new`);
+  if (fd < 0) {
+    const { message } = systemError(libc, `cannot make ${path}.new`);
+    throw new Error(exists(libc, `${path}.new`) ? `${message}: ${REMOVE}` : message);
+  }
   allocate(libc, fd, bytes);
   return {
     fd,

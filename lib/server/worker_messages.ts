@@ -10,7 +10,7 @@ import { COUNT_WORDS } from "../node/pool_memory.ts";
 import { ChannelError, type FromWorker, readLines, type WorkerConfig } from "./control_channel.ts";
 
 /** How many characters a worker's line may have. The longest that a sound one writes has some hundreds. */
-const MAX_LINE_LENGTH = 65_536;
+export const MAX_LINE_LENGTH = 65_536;
 
 /** How many characters of a worker's own words are kept. */
 const MAX_WORDS_LENGTH = 1000;

@@ -2,8 +2,9 @@ import type { AccessCounts } from "../access/access_counts.ts";
 import { childEnv } from "../base/loader_variables.ts";
 import { messageOf } from "../base/message_of.ts";
 import type { Traffic } from "../udp/reuseport.ts";
-import { encodeMessage, type FromWorker, type ToWorker, type WorkerConfig } from "./control_channel.ts";
-import { readWorkerMessages, WorkerRules } from "./worker_messages.ts";
+import { encodeMessage, type FromWorker, readLines, type ToWorker, type WorkerConfig } from "./control_channel.ts";
+import type { ServeLog } from "./serve_log.ts";
+import { MAX_LINE_LENGTH, readWorkerMessages, WorkerRules } from "./worker_messages.ts";
 
 /** How long a worker has to end after `stop`, in ms, before it is killed. */
 const STOP_TIMEOUT_MS = 500;
@@ -48,12 +49,14 @@ export class WorkerProcess {
    * @param program How workers are run.
    * @param config The configuration of this one. The worker gets it as it is when the worker says hello.
    * @param counts Where to add the counts that the worker reports: it does if it has no pool.
+   * @param log Receives what the worker's runtime prints, such as the reason of a crash.
    */
-  constructor(program: WorkerProgram, config: WorkerConfig, counts: AccessCounts) {
+  constructor(program: WorkerProgram, config: WorkerConfig, counts: AccessCounts, log: ServeLog) {
     this.#counts = counts;
     this.#child = spawn(program, config);
     this.#stdin = this.#child.stdin.getWriter();
     this.pid = this.#child.pid;
+    logLines(this.#child.stderr, `worker ${config.worker} (process ${this.pid})`, log).catch(() => {});
     const ready = Promise.withResolvers<number | undefined>();
     const listened = this.#listen(config, ready.resolve).finally(() => ready.resolve(undefined));
     this.ready = ready.promise;
@@ -169,6 +172,11 @@ export class WorkerProcess {
   }
 }
 
+/** Logs a worker's lines, until one is too long to be a sound worker's. */
+async function logLines(stream: ReadableStream<Uint8Array<ArrayBuffer>>, who: string, log: ServeLog): Promise<void> {
+  for await (const line of readLines(stream, MAX_LINE_LENGTH)) log.warn(`${who} says: ${line}`);
+}
+
 /**
  * Starts the process, pinned to its CPU if it has one, with no more permissions than its kind of socket needs. Deno
  * checks `--allow-net` for every address that a datagram is sent to, so a permission for the worker's own address would
@@ -188,7 +196,7 @@ function spawn({ entryPoint, workersPath }: WorkerProgram, config: WorkerConfig)
   const [command, args] = config.cpu === undefined
     ? [denoCommand(), deno]
     : ["taskset", ["-c", String(config.cpu), Deno.execPath(), ...deno]];
-  return new Deno.Command(command, { args, env: childEnv(), stdin: "piped", stdout: "piped", stderr: "inherit" })
+  return new Deno.Command(command, { args, env: childEnv(), stdin: "piped", stdout: "piped", stderr: "piped" })
     .spawn();
 }
 

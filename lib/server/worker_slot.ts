@@ -147,7 +147,7 @@ export class WorkerSlot {
 
   #spawn(config: WorkerConfig): WorkerProcess {
     try {
-      return new WorkerProcess(this.#context.program, config, this.counts);
+      return new WorkerProcess(this.#context.program, config, this.counts, this.#context.log);
     } catch (error) {
       throw new ServeError(`a worker cannot be started: ${explainSpawnError(error)}`, { cause: error });
     }

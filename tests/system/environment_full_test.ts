@@ -31,7 +31,7 @@ const ENVIRONMENTS: { what: string; environment: OddEnvironment; says: RegExp; i
   },
   {
     what: "a read-only state directory",
-    environment: { runner: NAMESPACE, script: 'mount -t tmpfs -o ro none "$STATE"' },
+    environment: { runner: NAMESPACE, script: 'mount -t tmpfs -o ro,mode=700 none "$STATE"' },
     says: /the state directory .* cannot be used: Read-only file system .*; choose another with --state\n$/,
     isServing: false,
   },
@@ -39,7 +39,7 @@ const ENVIRONMENTS: { what: string; environment: OddEnvironment; says: RegExp; i
     what: "a state directory that is full, at the first start",
     environment: {
       runner: NAMESPACE,
-      script: 'mount -t tmpfs -o size=4k none "$STATE"; head -c 4096 /dev/zero > "$STATE/filler"',
+      script: 'mount -t tmpfs -o size=4k,mode=700 none "$STATE"; head -c 4096 /dev/zero > "$STATE/filler"',
     },
     says: /no file names this process, .*No space left on device.*\n.* cannot be used: database or disk is full\n$/,
     isServing: false,

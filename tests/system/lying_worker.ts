@@ -1,8 +1,8 @@
 /**
  * The entry point of workers of which some lie: `lying_worker.ts?when=…&text=…`. Worker 1 is sound but for writing the
  * text to the control channel, too: at its `start`, once it is `ready`, at `drain`, or at `stop`. In place of a text,
- * `times=N` has it write as many characters without an end; `close=1`, close its end of the channel; `leave=1`, end and
- * leave a process behind that holds that end open. The other workers are sound.
+ * `times=N` has it write as many characters without an end; `print=…`, print a text to stderr; `close=1`, close its end
+ * of the channel; `leave=1`, end and leave a process behind that holds that end open. The other workers are sound.
  */
 import { runWorker } from "../../lib/server/worker.ts";
 
@@ -52,6 +52,7 @@ function leaveProcess(): never {
 }
 
 function lie(): void {
+  if (searchParams.has("print")) return console.error(searchParams.get("print"));
   if (searchParams.has("close")) return closeChannel();
   if (searchParams.has("leave")) return leaveProcess();
   if (text !== null) return write(text);

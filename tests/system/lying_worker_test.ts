@@ -165,6 +165,13 @@ describe("a worker that lies", () => {
     await nextId(server.ports[0]);
   });
 
+  it("prints nothing but by way of the log", async () => {
+    await using temp = await TempDir.make();
+    await using server = await Supervised.start(temp, { when: "ready", print: "\x1b[2J all is well" });
+    const line = await server.says(/all is well/);
+    assertMatch(line, /^worker 1 \(process [0-9]+\) says: .*all is well$/);
+  });
+
   it("is killed when it closes its end of the channel, and goes on", async () => {
     await using temp = await TempDir.make();
     await using server = await Supervised.start(temp, { when: "ready", close: "1" });

@@ -67,7 +67,7 @@ describe("a server whose store fails", () => {
 
   it("does the same when the disk is full", async () => {
     await using temp = await TempDir.make();
-    const size = "size=300k";
+    const size = "size=300k,mode=700";
     const mounted = await new Deno.Command("mount", { args: ["-t", "tmpfs", "-o", size, "tmpfs", temp.path] }).output();
     if (!mounted.success) {
       return console.log("The test of a full disk mounts one of its own, which takes root: left out.");
