@@ -134,8 +134,9 @@ function createReport({ sequencer, socket, counts, worker, pool }: Reported): ()
   let reportedTick = sequencer.lastTick;
   return function report() {
     const [usedTick, traffic] = [sequencer.lastTick, socket.takeTraffic?.()];
-    const { notFromClient, overflowed } = socket.takeDrops();
+    const { notFromClient, shed, overflowed } = socket.takeDrops();
     counts[COUNT.noRequest] += notFromClient;
+    counts[COUNT.shed] += shed;
     counts[COUNT.overflowed] += overflowed;
     const newCounts = counts.some((count) => count > 0) ? [...counts] : undefined;
     counts.fill(0);

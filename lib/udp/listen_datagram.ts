@@ -80,7 +80,7 @@ export function listenDatagram(options: UdpSocketOptions): UdpSocket {
   }
 
   function takeDrops(): Drops {
-    const drops = { notFromClient, overflowed: 0 };
+    const drops = { notFromClient, shed: 0, overflowed: 0 };
     notFromClient = 0;
     return drops;
   }

@@ -17,7 +17,7 @@ import { SLOT_BYTES } from "./udp_socket.ts";
 const LITTLE_ENDIAN = true;
 
 /** How many messages a system call receives at most. */
-const MAX_MESSAGES = 64;
+export const MAX_MESSAGES = 64;
 
 /**
  * Room for 128 datagrams of a slot's length: Linux merges no more into a message. The kernel drops the bytes that do
@@ -181,10 +181,16 @@ export class ReceiveBatch {
 
   /** How many datagrams the last receive brought, in all of its messages. */
   get datagrams(): number {
-    if (this.#received === 1) return this.#datagramsIn(0); // the common case while messages come one by one
+    if (this.#received === 1) return this.datagramsIn(0); // the common case while messages come one by one
     let datagrams = 0;
-    for (let message = 0; message < this.#received; message++) datagrams += this.#datagramsIn(message);
+    for (let message = 0; message < this.#received; message++) datagrams += this.datagramsIn(message);
     return datagrams;
+  }
+
+  /** How many datagrams a message of the last receive has, at least 1. */
+  datagramsIn(message: number): number {
+    if (this.#isOneDatagram(message)) return 1;
+    return Math.ceil(this.#bytesOf(message) / this.#datagramBytesOf(message));
   }
 
   /**
@@ -198,7 +204,7 @@ export class ReceiveBatch {
     this.#end = this.#next + this.#bytesOf(message);
     this.#datagramBytes = this.#datagramBytesOf(message);
     if (this.#infoBytes > 0) this.#readLocalAddress(message);
-    return this.#datagramsIn(message);
+    return this.datagramsIn(message);
   }
 
   /**
@@ -247,11 +253,6 @@ export class ReceiveBatch {
     // A message of IPv6 may come to a multicast address, from which nobody sends: then the kernel chooses one.
     const isMulticast = address.length === IPV6_WORDS && (address[0] & 0xff) === 0xff;
     if (offset < 0 || isMulticast) address.fill(0);
-  }
-
-  #datagramsIn(message: number): number {
-    if (this.#isOneDatagram(message)) return 1;
-    return Math.ceil(this.#bytesOf(message) / this.#datagramBytesOf(message));
   }
 
   #receive(flags: number): number {

@@ -2,8 +2,9 @@ import { setImmediate } from "node:timers";
 import { sleep } from "../base/sleep.ts";
 import { type Libc, linux, openLibc } from "../libc/libc.ts";
 import { isClientPort } from "./client_port.ts";
+import { FairShare } from "./fair_share.ts";
 import { RawSocket } from "./raw_socket.ts";
-import { ReceiveBatch } from "./receive_batch.ts";
+import { MAX_MESSAGES, ReceiveBatch } from "./receive_batch.ts";
 import { SendBatch } from "./send_batch.ts";
 import { PORT } from "./socket_address.ts";
 import { SourceAddress } from "./source_address.ts";
@@ -87,10 +88,18 @@ const IDLE_WAIT_MS = 60_000;
 const RECEIVE_BUFFER_BYTES = 4 * 2 ** 20;
 
 /**
+ * How many bytes of the kernel's memory a full receive may leave in the queue before the worker divides it among its
+ * senders: see `FairShare`. A message of 64 range requests takes 4.3 KiB, one of 64 basic requests 0.8. So 7,500 range
+ * requests or more may be in flight to one worker, and what comes behind so many basic ones waits for about 2 ms. Where
+ * the kernel grants a smaller buffer, half of it counts. (The kernel counts up to a quarter of the buffer too much.)
+ */
+const MAX_QUEUED_BYTES = 2 ** 19;
+
+/**
  * Room for the answers that wait in the kernel, for the network card or for the address of a neighbour. The kernel lets
  * answers to one neighbour that does not resolve fill 212,992 bytes, for 3 s: all of the default room. Spoofed senders
- * can bring that about. The kernel grants twice net.core.wmem_max at most. An answer without room is lost: if the worker
- * waited, every other client would wait, too.
+ * can bring that about. The kernel grants twice net.core.wmem_max at most. An answer without room is lost: if the
+ * worker waited, every other client would wait, too.
  */
 const SEND_BUFFER_BYTES = 4 * 2 ** 20;
 
@@ -126,9 +135,12 @@ export function bindReuseport(options: ReuseportOptions, libc: Libc = openLibc()
   socket.bind();
   const received = new ReceiveBatch(socket);
   const answers = new SendBatch(socket, { mayWait: false });
+  const share = new FairShare(MAX_MESSAGES, socket.addressLength);
+  const maxQueuedBytes = Math.min(MAX_QUEUED_BYTES, socket.maxQueuedBytes / 2);
   const source = new SourceAddress();
   let traffic = { messages: 0, receives: 0 };
   let notFromClient = 0;
+  let shed = 0;
   /** How many datagrams the kernel had dropped when the drops were last taken, modulo 2^32. */
   let takenOverflow = 0;
   let receivedMs = Date.now();
@@ -169,8 +181,8 @@ export function bindReuseport(options: ReuseportOptions, libc: Libc = openLibc()
       if (messages === 0) return 0;
       traffic.messages += messages;
       traffic.receives++;
-      listener?.onBatch(received.datagrams);
-      for (let message = 0; message < messages; message++) answerMessage(message, respond);
+      if (isOverloaded(messages)) answerShares(messages, respond, listener);
+      else answerAll(messages, respond, listener);
       listener?.onBatchEnd();
       answers.flush();
       turns = Math.floor(Math.abs(receivedMs - beginMs) / MS_PER_TURN); // abs: the clock may be set back
@@ -204,14 +216,38 @@ export function bindReuseport(options: ReuseportOptions, libc: Libc = openLibc()
     return messages;
   }
 
-  function answerMessage(message: number, respond: Respond): void {
+  /** Whether a receive leaves so much in the queue that others wait long: see {@linkcode MAX_QUEUED_BYTES}. */
+  function isOverloaded(messages: number): boolean {
+    return messages === MAX_MESSAGES && socket.queuedBytes > maxQueuedBytes;
+  }
+
+  function answerAll(messages: number, respond: Respond, listener: BatchListener | undefined): void {
+    listener?.onBatch(received.datagrams);
+    for (let message = 0; message < messages; message++) {
+      answerMessage(message, received.datagramsIn(message), respond);
+    }
+  }
+
+  /** Answers each sender's share, and drops the other datagrams unread. */
+  function answerShares(messages: number, respond: Respond, listener: BatchListener | undefined): void {
+    const datagrams = share.divide(received, messages);
+    shed += received.datagrams - datagrams;
+    listener?.onBatch(datagrams);
+    for (let message = 0; message < messages; message++) {
+      const quota = share.quotaOf(message);
+      if (quota > 0) answerMessage(message, quota, respond);
+    }
+  }
+
+  /** Answers the first datagrams of a message. */
+  function answerMessage(message: number, datagrams: number, respond: Respond): void {
     const sender = received.senders[message];
     if (!isClientPort(sender.getUint16(PORT))) {
       notFromClient++;
       return;
     }
     source.readSockaddr(sender);
-    let datagrams = received.open(message);
+    received.open(message);
     answers.sendTo(sender, received.localAddress);
     const { slot } = answers;
     for (; datagrams > 0; datagrams--) {
@@ -232,9 +268,9 @@ export function bindReuseport(options: ReuseportOptions, libc: Libc = openLibc()
 
   function takeDrops(): Drops {
     const overflow = socket.drops;
-    const drops = { notFromClient, overflowed: overflow - takenOverflow >>> 0 };
+    const drops = { notFromClient, shed, overflowed: overflow - takenOverflow >>> 0 };
     takenOverflow = overflow;
-    notFromClient = 0;
+    notFromClient = shed = 0;
     return drops;
   }
 

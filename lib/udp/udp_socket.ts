@@ -22,6 +22,8 @@ export interface BatchListener {
 export interface Drops {
   /** How many messages came from a port that no client has. */
   notFromClient: number;
+  /** How many datagrams were not read, since their sender had had its share of an overloaded receive. */
+  shed: number;
   /** How many datagrams the kernel dropped, since the socket had no room for them; 0 if the socket cannot tell. */
   overflowed: number;
 }
