@@ -3,6 +3,7 @@ import { ownCommand, VERSION } from "../base/own_command.ts";
 import { printable } from "../base/printable.ts";
 import { AllowList } from "../access/allow_list.ts";
 import type { ClockPolicy } from "../id/id_generator_options.ts";
+import { MAX_COUNT } from "../id/id_sequencer.ts";
 import { type LayoutName, LAYOUTS } from "../id/presets.ts";
 import { ServeError } from "../server/serve_error.ts";
 import type { ServeLog } from "../server/serve_log.ts";
@@ -44,6 +45,8 @@ Usage: ${ownCommand("serve")} [flags]
   --cluster NAME    the cluster that signed requests must be for; default global-id; clients name the same, and systems
                     that share a key, but not their node ids, have a name each
   --source-share P  let one address have at most P percent of the ids of a tick, 1 to 100
+  --max-count N     let one request have at most N ids, 1 to 4294967295; clients ask again for more; default: 1/16 of
+                    the ids of a tick (8192; with listen-datagram, of the worker's part)
   --replace         take the place of the server that has the node, which then ends; with none, just start
   --help            print this
   --version         print the version
@@ -73,6 +76,7 @@ export function parseServeArgs(args: string[]): ServeCommand {
       "key-file",
       "cluster",
       "source-share",
+      "max-count",
     ],
     list: ["host", "allow"],
     boolean: ["replace", "help", "version"],
@@ -97,6 +101,7 @@ export function parseServeArgs(args: string[]): ServeCommand {
       keyFile: flags["key-file"],
       cluster: clusterFlag(flags.cluster),
       sourceShare: integerFlag("source-share", flags["source-share"], { min: 1, max: 100 }),
+      maxCount: integerFlag("max-count", flags["max-count"], { min: 1, max: MAX_COUNT }),
       isReplacing: flags.replace,
     },
   };

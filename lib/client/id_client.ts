@@ -178,7 +178,7 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
   }
 
   /**
-   * Gets many ids, in as few requests as the server's ticks allow.
+   * Gets many ids, in as few requests as the server allows.
    *
    * If the call fails or is aborted, the ids that it has got so far are lost, never repeated.
    *

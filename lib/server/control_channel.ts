@@ -54,6 +54,8 @@ export interface WorkerConfig {
   clockPolicy: ClockPolicy;
   /** Which clients get ids. */
   access: AccessOptions;
+  /** How many ids a request gets at most. */
+  maxCount: number;
 }
 
 /**

@@ -32,6 +32,8 @@ export interface ServeOptions {
   cluster: string;
   /** How many of a worker's ids of a tick one address may get, in percent; `undefined`: all. */
   sourceShare: number | undefined;
+  /** How many ids a request gets at most; `undefined`: 1/16 of those that its worker can take of a tick. */
+  maxCount: number | undefined;
   /** Whether to take over from a running server of the node. */
   isReplacing: boolean;
 }

@@ -87,7 +87,7 @@ function start(config: WorkerConfig): RunningWorker {
   const sequencer = new IdSequencer({ nodeId, layout, clockPolicy, clock, ...part });
   // The bound socket already queues datagrams. Serving begins with a wait for the first one, so ready is said before.
   say({ type: "ready", port: socket.port });
-  const respond = createResponder(sequencer, () => socket.readClock());
+  const respond = createResponder(sequencer, () => socket.readClock(), config.maxCount);
   const listener = batches &&
     { onBatch: (datagrams: number) => batches.begin(datagrams), onBatchEnd: () => sequencer.releaseLease() };
   const counts = createAccessCounts();

@@ -1,4 +1,4 @@
-import type { IdSequencer } from "../id/id_sequencer.ts";
+import { type IdSequencer, MAX_COUNT } from "../id/id_sequencer.ts";
 import { IdGrant, IdStatus } from "../id/id_grant.ts";
 import { isReservedZero } from "./is_reserved_zero.ts";
 import {
@@ -21,6 +21,8 @@ import { writeRangeError } from "./range_error.ts";
  * @param readClock Reads the sequencer's clock anew, if the sequencer does not for every request, and returns whether
  * the time changed. The function calls it before it refuses a request. Left out: the sequencer reads the clock for
  * every request.
+ * @param maxCount How many ids a request gets at most, however many it asks for, 1 to 2^32 - 1. Left out: as many as
+ * the tick has.
  * @returns The function. It takes a view of at least 32 bytes that begins with the datagram, and the datagram's length
  * (any length above 32 for a datagram that was cut off). It returns the length of the answer; 0: the datagram gets no
  * answer.
@@ -28,6 +30,7 @@ import { writeRangeError } from "./range_error.ts";
 export function createResponder(
   sequencer: IdSequencer,
   readClock: () => boolean = () => false,
+  maxCount = MAX_COUNT,
 ): (datagram: DataView, length: number) => number {
   const grant = new IdGrant();
   const stepHigh = Number(sequencer.step >> 32n);
@@ -60,7 +63,7 @@ export function createResponder(
     if (!isReservedZero(datagram)) return 0; // no request, and maybe a server's response
     const count = datagram.getUint32(4);
     if (count === 0) return writeRangeError(datagram, WireStatus.BAD_REQUEST, 0);
-    const status = tryRange(count);
+    const status = tryRange(Math.min(count, maxCount));
     if (status !== IdStatus.OK) return writeRangeError(datagram, status, grant.retryAfterMs);
 
     // The bytes 0 to 3 and the tag are the same in the response.

@@ -18,6 +18,7 @@ describe("parseServeArgs", () => {
     [["--allow", "10.0.0.0/8", "--allow=2001:db8::1"], { allow: ["10.0.0.0/8", "2001:db8::1"] }],
     [["--key-file", "/k", "--source-share", "25"], { keyFile: "/k", sourceShare: 25 }],
     [["--key-file", "/k", "--cluster", "eu-1"], { keyFile: "/k", cluster: "eu-1" }],
+    [["--max-count", "4294967295"], { maxCount: 2 ** 32 - 1 }],
     [["--replace"], { isReplacing: true }],
     [["--backend=reuseport", "--state=/x"], { backend: "reuseport", stateDir: "/x" }],
   ];
@@ -36,6 +37,7 @@ describe("parseServeArgs", () => {
     [["--allow", "10.0.0.1/8"], '--allow: "10.0.0.1/8" has bits set after its prefix'],
     [["--allow", "example.org"], "--allow: a range is an IP address"],
     [["--source-share", "0"], "--source-share must be an integer from 1 to 100"],
+    [["--max-count", "0"], "--max-count must be an integer from 1 to 4294967295"],
     [["--node-id", "1024"], '--node-id must be an integer from 0 to 1023: got "1024"'],
     [["--node-id", "256", "--layout", "number"], '--node-id must be an integer from 0 to 255: got "256"'],
     [["--cluster", "a b"], '--cluster must be 1 to 64 printable ASCII characters without spaces: got "a b"'],

@@ -41,6 +41,16 @@ describe("planWorkers", () => {
     ]);
   });
 
+  it("lets a request have 1/16 of the ids that its worker can take of a tick, at least 1, or as many as one says", () => {
+    const maxCountOf = (plan: WorkerPlan) => planWorkers(plan)[0].maxCount;
+    const share = { kind: "subnode" as const, workerCount: 3, reservation: { firstTick: 1, mark: 2 } };
+    assertEquals(maxCountOf(PLAN), 8192);
+    assertEquals(maxCountOf({ ...PLAN, share }), 2730);
+    assertEquals(maxCountOf({ ...PLAN, share: { ...share, workerCount: 100_000 } }), 1);
+    assertEquals(maxCountOf({ ...PLAN, options: { ...DEFAULTS, layout: "twitter" } }), 256);
+    assertEquals(maxCountOf({ ...PLAN, options: { ...DEFAULTS, maxCount: 5 }, share }), 5);
+  });
+
   it("gives every worker a reservation of its own", () => {
     const share = { kind: "subnode" as const, workerCount: 3, reservation: { firstTick: 1, mark: 2 } };
     const [first, second] = planWorkers({ ...PLAN, share });

@@ -15,5 +15,6 @@ export const DEFAULTS: ServeOptions = {
   keyFile: undefined,
   cluster: "global-id",
   sourceShare: undefined,
+  maxCount: undefined,
   isReplacing: false,
 };

@@ -99,6 +99,25 @@ for (const backend of ["reuseport", "listen-datagram"]) {
       assertEquals(new Set(ids).size, 500);
     });
 
+    it("a request takes no more than 1/16 of a tick, and a client gets all the ids that it asks for", async () => {
+      await using server = await ServerProcess.start({ flags });
+      const [port] = server.ports;
+      using source = new Source("127.0.0.2", port);
+      assertEquals((await source.granted(2 ** 32 - 1)).granted, 131_072 / 16);
+      using client = new IdClient({ port });
+      assertEquals(new Set(await client.nextIds(100_000)).size, 100_000);
+    });
+
+    it("--max-count lets a request have as many as it says", async () => {
+      await using server = await ServerProcess.start({ flags: [...flags, "--max-count", "7"] });
+      using source = new Source("127.0.0.2", server.ports[0]);
+      assertEquals((await source.granted(100)).granted, 7);
+      using client = new IdClient({ port: server.ports[0], prefetch: 50 });
+      assertEquals(new Set(await client.nextIds(100)).size, 100);
+      const ids = await Promise.all(Array.from({ length: 100 }, () => client.nextId()));
+      assertEquals(new Set(ids).size, 100);
+    });
+
     it("--source-share leaves ids for others when one source asks for all of them", async () => {
       await using server = await ServerProcess.start({ flags: [...flags, "--source-share", "25"] });
       using greedy = new Source("127.0.0.2", server.ports[0]);

@@ -82,6 +82,17 @@ describe("createResponder, against bytes written out by hand", () => {
     assertEquals(ask(respond, "00"), "00" + "00000091a8000005");
   });
 
+  it("grants no more ids than a request may have", () => {
+    const { generator } = serve();
+    const respond = createResponder(generator, () => false, 3);
+    for (const [count, granted] of [["00000002", "00000002"], ["00000003", "00000003"], ["ffffffff", "00000003"]]) {
+      const range = ask(respond, `02 00 0000 ${count} ${TAG} 0000000000000000 0000000000000000`);
+      assertEquals(range.slice(0, 16), "02" + "00" + "0000" + granted);
+    }
+    // 8 ids of this subnode have been taken: 2 * 8 + 1 is the next sequence number.
+    assertEquals(ask(respond, "00"), "00" + "00000091a0004405");
+  });
+
   it("tells that the clock is behind, and by how many ms, in 64 bits", () => {
     const { respond, clock } = serve();
     clock.ms = EPOCH_MS - 0x1_0000_0002;
