@@ -10,6 +10,7 @@ export {
   NoResponseError,
   RefusedError,
   type RefusedReason,
+  RepeatedIdError,
   UnavailableError,
   type UnavailableReason,
 } from "./lib/client/errors.ts";

@@ -1,7 +1,7 @@
 /** The program's timers and monotonic clock, as a test wants them to go. */
 export class HeldTime implements Disposable {
   readonly #real = [globalThis.setTimeout, globalThis.clearTimeout, performance.now] as const;
-  readonly #timers = new Map<number, () => void>();
+  readonly #timers = new Map<number, { run: () => void; dueMs: number }>();
   /** The time, in ms. */
   ms = 0;
   /** The delays of all timers so far, in ms. */
@@ -9,7 +9,7 @@ export class HeldTime implements Disposable {
 
   constructor() {
     globalThis.setTimeout = ((run: () => void, ms: number) => {
-      this.#timers.set(this.delays.push(ms), run);
+      this.#timers.set(this.delays.push(ms), { run, dueMs: this.ms + ms });
       return this.delays.length;
     }) as typeof setTimeout;
     globalThis.clearTimeout = (timer) => void this.#timers.delete(timer as number);
@@ -25,8 +25,22 @@ export class HeldTime implements Disposable {
   async fire(): Promise<void> {
     const timers = [...this.#timers.values()];
     this.#timers.clear();
-    for (const run of timers) run();
+    for (const { run } of timers) run();
     await turn();
+  }
+
+  /** Lets the time go on to `ms`, and fires each timer at its time on the way. */
+  async goTo(ms: number): Promise<void> {
+    while (true) {
+      const [next] = [...this.#timers].filter(([, { dueMs }]) => dueMs <= ms).sort(([, a], [, b]) => a.dueMs - b.dueMs);
+      if (next === undefined) break;
+      const [timer, { run, dueMs }] = next;
+      this.#timers.delete(timer);
+      this.ms = Math.max(this.ms, dueMs);
+      run();
+      await turn();
+    }
+    this.ms = ms;
   }
 
   [Symbol.dispose](): void {

@@ -1,14 +1,17 @@
+import { ServerAddress } from "./_server_address.ts";
 import type { RequestSocket, RequestSocketEvents } from "./request_socket.ts";
 
 /** A socket of Deno's own. It works on every platform. */
 export class DenoSocket implements RequestSocket {
   readonly #hostname: string;
+  readonly #server: ServerAddress;
   readonly #events: RequestSocketEvents;
   readonly #conn: Deno.DatagramConn;
   #closed = false;
 
   constructor(hostname: string, events: RequestSocketEvents) {
     this.#hostname = hostname;
+    this.#server = new ServerAddress(hostname);
     this.#events = events;
     this.#conn = Deno.listenDatagram({
       transport: "udp",
@@ -20,9 +23,8 @@ export class DenoSocket implements RequestSocket {
 
   send(datagram: DataView<ArrayBuffer>, length: number, port: number): void {
     const server: Deno.NetAddr = { transport: "udp", hostname: this.#hostname, port };
-    this.#conn.send(new Uint8Array(datagram.buffer.slice(0, length)), server).catch((error) =>
-      this.#events.onSendError(error)
-    );
+    const copy = new Uint8Array(datagram.buffer.slice(datagram.byteOffset, datagram.byteOffset + length));
+    this.#conn.send(copy, server).catch((error) => this.#events.onSendError(error));
   }
 
   close(): void {
@@ -35,8 +37,9 @@ export class DenoSocket implements RequestSocket {
     const view = new DataView(buffer.buffer);
     while (!this.#closed) {
       try {
-        const [datagram] = await this.#conn.receive(buffer);
-        this.#events.onDatagram(view, datagram.length);
+        const [datagram, sender] = await this.#conn.receive(buffer);
+        if (this.#closed || sender.transport !== "udp" || !this.#server.isText(sender.hostname)) continue;
+        this.#events.onDatagram(view, datagram.length, sender.port);
       } catch {
         // The socket is closed; or, on Windows, an earlier datagram reached nobody, and the client will retransmit its
         // request.

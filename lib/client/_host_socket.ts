@@ -1,5 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { checkNetPermission } from "./_check_net_permission.ts";
+import { isDenial } from "./_is_denial.ts";
 import type { RequestSocket, RequestSocketEvents } from "./request_socket.ts";
 
 /**
@@ -8,8 +9,14 @@ import type { RequestSocket, RequestSocketEvents } from "./request_socket.ts";
  */
 const ATTEMPT_DELAY_MS = 250;
 
-/** After how long without any response to a request the name is resolved anew, in ms. */
+/**
+ * After how long without any response to a request the name is resolved anew, in ms; where the last response took
+ * longer than half of that, after twice as long as it took, up to {@linkcode MAX_SILENCE_MS}.
+ */
 const SILENCE_MS = 1000;
+
+/** The longest silence after which the name is resolved anew, in ms. */
+const MAX_SILENCE_MS = 10_000;
 
 /** How many datagrams are kept for the addresses still to be tried. The client retransmits the others. */
 const MAX_KEPT = 64;
@@ -34,7 +41,7 @@ interface KeptDatagram {
 
 /**
  * A socket for a name. It tries the name's addresses one after the other, without giving up those before, and keeps the
- * first one that answers (RFC 8305). If that one falls silent, it looks again.
+ * first one that answers (RFC 8305). If that one falls silent, it looks again, and still listens to that one meanwhile.
  *
  * A server that is reached by two of its addresses grants a request twice; then the ids of one response are lost.
  */
@@ -42,14 +49,20 @@ export class HostSocket implements RequestSocket {
   readonly #hostname: string;
   readonly #events: RequestSocketEvents;
   readonly #options: HostSocketOptions;
-  /** The sockets that get all requests: that of the address that answers or, in a search, those tried so far. */
-  #sockets: RequestSocket[] = [];
-  /** The address that answered last. */
+  /** The sockets that get all requests, by address: that of the address that answers, and those tried in a search. */
+  readonly #sockets = new Map<string, RequestSocket>();
+  /** The address that answered last; `undefined` from when a search begins. */
   #address: string | undefined;
   /** When the first request was sent that nothing has come after, in ms on the monotonic clock. */
   #unansweredMs = Infinity;
+  /** When the last search began, in ms on the monotonic clock. */
+  #searchedMs = -Infinity;
+  /** After how long without any response the next search begins, in ms. */
+  #silenceMs = SILENCE_MS;
   /** The requests since the search began; `undefined` if there is no search. */
   #kept: KeptDatagram[] | undefined;
+  /** Why the program may not send to an address. */
+  #denial: Error | undefined;
   /** Ends the delay before the next address. */
   #nextAddress = () => {};
   #closed = false;
@@ -65,42 +78,48 @@ export class HostSocket implements RequestSocket {
   send(datagram: DataView<ArrayBuffer>, length: number, port: number): void {
     const nowMs = performance.now();
     if (this.#unansweredMs === Infinity) this.#unansweredMs = nowMs;
-    const isSilent = nowMs - this.#unansweredMs > SILENCE_MS;
-    if (this.#kept === undefined && (this.#sockets.length === 0 || isSilent)) this.#search();
+    const isSilent = nowMs - Math.max(this.#unansweredMs, this.#searchedMs) > this.#silenceMs;
+    if (this.#kept === undefined && (this.#sockets.size === 0 || isSilent)) this.#search(nowMs);
     if (this.#kept !== undefined && this.#kept.length < MAX_KEPT) {
-      this.#kept.push({ datagram: new DataView(datagram.buffer.slice(0, length)), port });
+      const { buffer, byteOffset } = datagram;
+      this.#kept.push({ datagram: new DataView(buffer.slice(byteOffset, byteOffset + length)), port });
     }
-    for (const socket of this.#sockets) socket.send(datagram, length, port);
+    for (const socket of this.#sockets.values()) socket.send(datagram, length, port);
   }
 
   /** See {@linkcode RequestSocket.close}. */
   close(): void {
     this.#closed = true;
-    this.#closeSockets();
+    this.#keepOnly(new Set());
     this.#nextAddress();
   }
 
   /** Looks for an address that answers. It calls `onSendError`, and ends, if there is none to try. */
-  #search(): void {
-    this.#closeSockets();
-    this.#kept = [];
-    this.#unansweredMs = performance.now();
-    this.#tryAddresses().catch((error) => {
-      this.#kept = undefined;
+  #search(nowMs: number): void {
+    const kept: KeptDatagram[] = [];
+    this.#kept = kept;
+    this.#searchedMs = nowMs;
+    this.#denial = undefined;
+    this.#tryAddresses(kept).catch((error) => {
+      if (this.#kept === kept) this.#kept = undefined;
       if (!this.#closed) this.#events.onSendError(error);
     });
   }
 
-  async #tryAddresses(): Promise<void> {
+  /** Tries the addresses as long as the search lasts whose requests these are. */
+  async #tryAddresses(kept: KeptDatagram[]): Promise<void> {
     const { resolve = resolveName } = this.#options;
     const known = this.#address === undefined ? [] : [this.#address];
-    const addresses = new Set([...known, ...interleave(await resolve(this.#hostname))]);
     this.#address = undefined;
+    const addresses = new Set([...known, ...interleave(await resolve(this.#hostname))]);
+    if (this.#closed || this.#kept !== kept) return;
+    this.#keepOnly(addresses);
     for (const address of addresses) {
-      if (this.#closed || this.#address !== undefined) return;
       if (this.#try(address)) await this.#delay();
+      if (this.#closed || this.#kept !== kept) return;
     }
     this.#kept = undefined; // whichever of them answers later is kept; the next silence begins a new search
+    this.#checkDenial();
   }
 
   /**
@@ -108,9 +127,10 @@ export class HostSocket implements RequestSocket {
    * IPv6, it has none for the first address of many names.
    */
   #try(address: string): boolean {
+    if (this.#sockets.has(address)) return true; // it was tried before, and has got the requests
     const socket = this.#tryOpen(address);
     if (socket === undefined) return false;
-    this.#sockets.push(socket);
+    this.#sockets.set(address, socket);
     for (const { datagram, port } of this.#kept ?? []) socket.send(datagram, datagram.byteLength, port);
     return true;
   }
@@ -119,32 +139,54 @@ export class HostSocket implements RequestSocket {
     try {
       return this.#open(address);
     } catch (error) {
-      this.#events.onSendError(error as Error);
+      this.#onAddressError(address, error as Error);
       return undefined;
     }
   }
 
   #open(address: string): RequestSocket {
-    const socket = this.#options.open(address, {
-      onDatagram: (datagram, length) => {
-        if (this.#address === undefined) this.#choose(address, socket);
-        this.#unansweredMs = Infinity;
-        this.#events.onDatagram(datagram, length);
+    return this.#options.open(address, {
+      onDatagram: (datagram, length, port) => {
+        const isResponse = this.#events.onDatagram(datagram, length, port);
+        if (isResponse) this.#onResponse(address);
+        return isResponse;
       },
       onSendError: (error) => {
-        this.#events.onSendError(error);
+        this.#onAddressError(address, error);
         this.#nextAddress();
       },
       isWaiting: () => this.#events.isWaiting(),
     });
-    return socket;
+  }
+
+  /** Takes note of a response; one that is not valid says nothing about its address. */
+  #onResponse(address: string): void {
+    if (this.#address === undefined) this.#choose(address);
+    if (this.#unansweredMs === Infinity) return;
+    const tookMs = performance.now() - this.#unansweredMs;
+    this.#silenceMs = Math.min(Math.max(2 * tookMs, SILENCE_MS), MAX_SILENCE_MS);
+    this.#unansweredMs = Infinity;
+  }
+
+  /** Reports an error. That the program may not send to one address is an error of that address only. */
+  #onAddressError(address: string, error: Error): void {
+    if (!isDenial(error)) return this.#events.onSendError(error);
+    this.#denial = error;
+    this.#sockets.get(address)?.close();
+    this.#sockets.delete(address);
+    this.#events.onSendError(new Error(error.message, { cause: error }));
+    if (this.#kept === undefined) this.#checkDenial();
+  }
+
+  /** Reports that the program may send to no address, if that is why there is none left. */
+  #checkDenial(): void {
+    if (this.#sockets.size === 0 && this.#denial !== undefined) this.#events.onSendError(this.#denial);
   }
 
   /** Keeps the address that has answered, and gives up the others. */
-  #choose(address: string, chosen: RequestSocket): void {
+  #choose(address: string): void {
     this.#address = address;
-    for (const socket of this.#sockets) if (socket !== chosen) socket.close();
-    this.#sockets = [chosen];
+    this.#keepOnly(new Set([address]));
     this.#kept = undefined;
     this.#nextAddress();
   }
@@ -159,8 +201,12 @@ export class HostSocket implements RequestSocket {
     clearTimeout(timer);
   }
 
-  #closeSockets(): void {
-    for (const socket of this.#sockets.splice(0)) socket.close();
+  #keepOnly(addresses: ReadonlySet<string>): void {
+    for (const [address, socket] of this.#sockets) {
+      if (addresses.has(address)) continue;
+      socket.close();
+      this.#sockets.delete(address);
+    }
   }
 }
 

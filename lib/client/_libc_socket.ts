@@ -3,9 +3,10 @@ import { type Libc, openLibc, systemError } from "../libc/libc.ts";
 import { RawSocket } from "../udp/raw_socket.ts";
 import { ReceiveBatch } from "../udp/receive_batch.ts";
 import { SendBatch } from "../udp/send_batch.ts";
-import { encodeAddress } from "../udp/socket_address.ts";
+import { encodeAddress, PORT } from "../udp/socket_address.ts";
 import { hasZone, parseIpAddress } from "../udp/ip_address.ts";
 import { SLOT_BYTES } from "../udp/udp_socket.ts";
+import { ServerAddress } from "./_server_address.ts";
 import type { RequestSocket, RequestSocketEvents } from "./request_socket.ts";
 
 /**
@@ -42,6 +43,7 @@ const WAIT_MS = 50;
 /** A socket of libc's: it handles many datagrams in a system call, and makes no promise for a datagram. Linux only. */
 export class LibcSocket implements RequestSocket {
   readonly #hostname: string;
+  readonly #server: ServerAddress;
   readonly #events: RequestSocketEvents;
   readonly #socket: RawSocket;
   readonly #outgoing: SendBatch;
@@ -56,6 +58,7 @@ export class LibcSocket implements RequestSocket {
 
   constructor(hostname: string, events: RequestSocketEvents, libc: Libc = openLibc()) {
     this.#hostname = hostname;
+    this.#server = new ServerAddress(hostname);
     this.#events = events;
     this.#socket = new RawSocket(hostname, 0, WAIT_MS, libc);
     this.#outgoing = new SendBatch(this.#socket);
@@ -110,7 +113,9 @@ export class LibcSocket implements RequestSocket {
     for (; batches < MAX_BATCHES && this.#events.isWaiting(); batches++) {
       const messages = this.#poll();
       if (messages === 0) break;
-      for (let message = 0; message < messages; message++) await this.#handOver(message);
+      for (let message = 0; message < messages; message++) {
+        if (this.#server.isSockaddr(this.#incoming.senders[message])) await this.#handOver(message);
+      }
     }
     return batches > 0;
   }
@@ -127,8 +132,9 @@ export class LibcSocket implements RequestSocket {
 
   /** Hands over the responses of a message, in parts: see {@linkcode PART}. */
   async #handOver(message: number): Promise<void> {
-    for (let left = this.#incoming.open(message); left > 0; left--) {
-      this.#events.onDatagram(this.#response, this.#incoming.read(this.#response));
+    const port = this.#incoming.senders[message].getUint16(PORT);
+    for (let left = this.#incoming.open(message); left > 0 && !this.#closed; left--) {
+      this.#events.onDatagram(this.#response, this.#incoming.read(this.#response), port);
       if (left % PART === 1) await runMicrotasks();
     }
   }

@@ -4,10 +4,20 @@ import type { Pending, RangeRequester } from "./_range_requester.ts";
 
 /** A call that waits for an id. */
 export interface Waiter {
-  /** When its time-out began to run, in ms on the monotonic clock: with the refill that was under way when it came. */
+  /** When its time-out began to run, in ms on the monotonic clock. */
   readonly startMs: number;
   readonly resolve: (id: bigint) => void;
   readonly reject: (error: Error) => void;
+}
+
+/** How a client fetches ids ahead. */
+export interface PrefetchOptions {
+  /** How many ids to fetch at a time; more where more calls wait. */
+  readonly prefetch: number;
+  /** For how long to keep them, in ms. */
+  readonly maxAgeMs: number;
+  /** How long a call may wait, in ms. */
+  readonly timeoutMs: number;
 }
 
 /** Ids that a client has fetched ahead, and the calls that wait for more. */
@@ -15,6 +25,7 @@ export class PrefetchedIds {
   readonly #requester: RangeRequester;
   readonly #prefetch: number;
   readonly #maxAgeMs: number;
+  readonly #timeoutMs: number;
 
   /** The ids in memory: the next one, the distance to the one after it, and how many there are. */
   #next = 0n;
@@ -24,8 +35,6 @@ export class PrefetchedIds {
   #waiters: Waiter[] = [];
   /** The request for more ids that is under way. */
   #refill: Pending | undefined;
-  /** When the refill began, in ms on the monotonic clock. Reading the clock for every call would cost time. */
-  #refillStartMs = 0;
   /** When the ids in memory came, in ms on the monotonic clock. */
   #receivedMs = 0;
   /** Drops the ids in memory once they are too old. One timer for many refills: to set one for each would cost time. */
@@ -35,12 +44,13 @@ export class PrefetchedIds {
    * Begins without ids.
    *
    * @param requester What fetches the ids.
-   * @param options How many ids to fetch at a time, more where more calls wait; and for how long to keep them, in ms.
+   * @param options How it fetches and keeps ids.
    */
-  constructor(requester: RangeRequester, { prefetch, maxAgeMs }: { prefetch: number; maxAgeMs: number }) {
+  constructor(requester: RangeRequester, { prefetch, maxAgeMs, timeoutMs }: PrefetchOptions) {
     this.#requester = requester;
     this.#prefetch = prefetch;
     this.#maxAgeMs = maxAgeMs;
+    this.#timeoutMs = timeoutMs;
   }
 
   /** How many ids are in memory. */
@@ -57,17 +67,15 @@ export class PrefetchedIds {
   }
 
   /**
-   * Waits for an id. Calls that wait at the same time share a refill, its time-out and its error. A refill has the time
-   * that the oldest call has left, so no call waits for longer than its time-out.
+   * Waits for an id. Calls that wait at the same time share a refill and its error, but each has its own time-out: when
+   * the oldest call's time is up, the refill goes on for the others.
    *
    * It is a property, since `IdClient` hands it on in every call.
    */
   readonly wait = (resolve: (id: bigint) => void, reject: (error: Error) => void): Waiter => {
-    const isFirst = this.#refill === undefined;
-    if (isFirst) this.#refillStartMs = performance.now();
-    const waiter = { startMs: this.#refillStartMs, resolve, reject };
+    const waiter = { startMs: performance.now(), resolve, reject };
     this.#waiters.push(waiter);
-    if (isFirst) this.#beginRefill();
+    if (this.#refill === undefined) this.#beginRefill();
     return waiter;
   };
 
@@ -93,6 +101,7 @@ export class PrefetchedIds {
       (response) => this.#onRange(response),
       (error) => this.#onError(error),
       this.#waiters[0].startMs,
+      this.#expire,
     );
   }
 
@@ -105,9 +114,19 @@ export class PrefetchedIds {
       this.#receivedMs = performance.now();
       if (this.#timer === undefined) this.#checkAgeIn(this.#maxAgeMs);
     }
-    if (this.#waiters.length === 0) return;
-    this.#refillStartMs = performance.now();
-    this.#beginRefill();
+    if (this.#waiters.length > 0) this.#beginRefill();
+  }
+
+  /** Fails the calls whose time is up at `untilMs`. Returns when the time of the next one is up; 0 if none waits. */
+  readonly #expire = (untilMs: number, error: Error): number => {
+    let expired = 0;
+    while (expired < this.#waiters.length && this.#deadlineOf(this.#waiters[expired]) <= untilMs) expired++;
+    for (const { reject } of this.#waiters.splice(0, expired)) reject(error);
+    return this.#waiters.length === 0 ? 0 : this.#deadlineOf(this.#waiters[0]);
+  };
+
+  #deadlineOf({ startMs }: Waiter): number {
+    return startMs + this.#timeoutMs;
   }
 
   #onError(error: Error): void {

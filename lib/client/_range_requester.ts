@@ -3,9 +3,13 @@ import { ClosedError } from "../base/errors.ts";
 import { RANGE, RANGE_BYTES, SIGNED_BYTES, WireStatus } from "../wire/protocol.ts";
 import { writeRangeRequest } from "../wire/request.ts";
 import { type RangeResponse, readRangeResponse } from "../wire/response.ts";
+import { setImmediate } from "node:timers";
+import { isDenial } from "./_is_denial.ts";
+import { RandomWords } from "./_random_words.ts";
+import { ReceivedIds } from "./_received_ids.ts";
 import { isFinal, type Refusal, toError } from "./_refusal.ts";
 import { RequestTable } from "./_request_table.ts";
-import { NoResponseError } from "./errors.ts";
+import { NoResponseError, RepeatedIdError } from "./errors.ts";
 import { openRequestSocket } from "./open_request_socket.ts";
 import type { RequestSocket } from "./request_socket.ts";
 
@@ -28,14 +32,17 @@ export interface RangeRequesterOptions {
 /** How many times in a row a server may call a request stale: each of its workers can have a clock of its own. */
 const MAX_STALE = 16;
 
-/** Where random numbers are put on their way into a request. */
-const nonce = new Uint32Array(2);
-
 /** Where requests are written before they are sent. */
 const scratch = new DataView(new ArrayBuffer(SIGNED_BYTES));
 
 /** One array for all requests, since servers refuse few of them. */
 const NO_REFUSALS: readonly Refusal[] = [];
+
+/**
+ * Fails those of a request's callers whose time is up at `untilMs`, in ms on the monotonic clock. Returns when the time
+ * of the next one is up; 0 if there is none, and the request ends.
+ */
+export type Expire = (untilMs: number, error: Error) => number;
 
 /** A request that waits for its response, or for the time to send it again. */
 export class Pending {
@@ -46,9 +53,11 @@ export class Pending {
   /** How many times it was sent. */
   tries = 0;
   /** Whether it waits for a response. */
-  isAsking = true;
-  /** When to send it again, or to give it up, in ms on the monotonic clock. */
-  dueMs = 0;
+  isAsking = false;
+  /** The index of the port that it is sent to first. The next ones are the ports after it. */
+  turn = 0;
+  /** When to send it again, in ms on the monotonic clock. */
+  againMs = 0;
   /** The request as it was sent last, if it is signed. */
   signed: DataView | undefined;
   /** The refusals since it was last held back, one from each worker that was asked. */
@@ -58,12 +67,14 @@ export class Pending {
 
   /** How many ids it asks for. */
   readonly count: number;
-  /** When it fails, in ms on the monotonic clock. */
-  readonly deadlineMs: number;
+  /** When the time of its first caller is up, in ms on the monotonic clock. */
+  deadlineMs: number;
   /** How long to wait for a response before it is retransmitted, in ms. */
   retransmitMs: number;
   readonly resolve: (response: RangeResponse) => void;
   readonly reject: (error: Error) => void;
+  /** Fails the callers one by one, if there can be several. */
+  readonly expire: Expire | undefined;
 
   /** Describes a request before it is sent for the first time. */
   constructor(
@@ -72,12 +83,19 @@ export class Pending {
     retransmitMs: number,
     resolve: (response: RangeResponse) => void,
     reject: (error: Error) => void,
+    expire: Expire | undefined,
   ) {
     this.count = count;
     this.deadlineMs = deadlineMs;
     this.retransmitMs = retransmitMs;
     this.resolve = resolve;
     this.reject = reject;
+    this.expire = expire;
+  }
+
+  /** When to do something about it, in ms on the monotonic clock. */
+  get dueMs(): number {
+    return Math.min(this.againMs, this.deadlineMs);
   }
 }
 
@@ -89,8 +107,10 @@ export class RangeRequester {
   readonly #mac: Mac | undefined;
   readonly #socket: RequestSocket;
   #closed = false;
-  /** The index of the port to ask next. */
+  /** The index of the port to ask first in the next request. */
   #turn = 0;
+  readonly #received = new ReceivedIds();
+  readonly #random = new RandomWords();
   /** The requests under way. */
   readonly #pending = new RequestTable<Pending>();
   /** Goes off when the first request is due: one timer for all, since most responses arrive long before it. */
@@ -98,6 +118,8 @@ export class RangeRequester {
   #timerMs = Infinity;
   /** How far the server's clock is ahead of this machine's, in ms, as far as it matters for signed requests. */
   #serverAheadMs = 0;
+  /** Whether the requester will look whether it may rest: see {@linkcode #restSoon}. */
+  #isRestDue = false;
   /** Why the last attempt to send failed. It may explain a missing response. */
   #sendError: Error | undefined;
 
@@ -107,11 +129,11 @@ export class RangeRequester {
    * @throws {TypeError | RangeError} If the key is too short, or not random.
    * @throws {Deno.errors.NotCapable} If there is no socket: see {@linkcode openRequestSocket}.
    */
-  constructor(options: RangeRequesterOptions) {
+  constructor(options: RangeRequesterOptions, open: typeof openRequestSocket = openRequestSocket) {
     this.#options = options;
     this.#mac = options.key === undefined ? undefined : new Mac(options.key, options.cluster);
-    this.#socket = openRequestSocket(options.hostname, {
-      onDatagram: (datagram, length) => this.#onDatagram(datagram, length),
+    this.#socket = open(options.hostname, {
+      onDatagram: (datagram, length, port) => this.#onDatagram(datagram, length, port),
       onSendError: (error) => this.#onSendError(error),
       isWaiting: () => this.#pending.size > 0,
     });
@@ -127,6 +149,8 @@ export class RangeRequester {
    * @param reject Gets the error.
    * @param startMs When the call that needs the range began, in ms on the monotonic clock: its time-out runs from then
    * on. Left out: now.
+   * @param expire Fails the callers whose time is up, where others go on waiting for the same request. Left out: the
+   * request has one caller, whom `reject` fails.
    * @returns The request, to be given up if need be.
    */
   begin(
@@ -134,18 +158,21 @@ export class RangeRequester {
     resolve: (response: RangeResponse) => void,
     reject: (error: Error) => void,
     startMs?: number,
+    expire?: Expire,
   ): Pending {
     const { retransmitMs, timeoutMs } = this.#options;
     const nowMs = performance.now();
     const deadlineMs = (startMs ?? nowMs) + timeoutMs;
-    const request = new Pending(count, deadlineMs, retransmitMs, resolve, reject);
+    const request = new Pending(count, deadlineMs, retransmitMs, resolve, reject, expire);
     if (this.#closed) {
       queueMicrotask(() => reject(new ClosedError("the client")));
       return request;
     }
+    request.turn = this.#turn;
+    this.#turn = (this.#turn + 1) % this.#options.ports.length;
     this.#pending.add(request);
     if (nowMs < deadlineMs) this.#ask(request, nowMs);
-    else this.#wakeAt(request, deadlineMs, nowMs);
+    else this.#wakeAt(deadlineMs, nowMs);
     return request;
   }
 
@@ -164,38 +191,52 @@ export class RangeRequester {
   }
 
   #ask(request: Pending, nowMs: number): void {
-    const { ports } = this.#options;
-    const port = ports[this.#turn];
-    this.#turn = (this.#turn + 1) % ports.length;
-    request.tries++;
+    const port = this.#portOf(request, request.tries++);
     request.isAsking = true;
-    this.#wakeAt(request, Math.min(nowMs + request.retransmitMs, request.deadlineMs), nowMs);
+    request.againMs = nowMs + request.retransmitMs;
+    this.#wakeAt(request.dueMs, nowMs);
     this.#socket.send(scratch, this.#write(request), port);
+  }
+
+  /** The port that a request is sent to at a try, counted from 0. */
+  #portOf({ turn }: Pending, tries: number): number {
+    const { ports } = this.#options;
+    return ports[(turn + tries) % ports.length];
+  }
+
+  /** Whether a request was sent to a port. */
+  #wasSentTo(port: number, request: Pending): boolean {
+    const tries = Math.min(request.tries, this.#options.ports.length);
+    for (let i = 0; i < tries; i++) if (this.#portOf(request, i) === port) return true;
+    return false;
   }
 
   /** Writes the request as it is to be sent now: a signed one differs each time. Returns its length in bytes. */
   #write(request: Pending): number {
     const length = writeRangeRequest(scratch, request.count, request.tagHigh, request.tagLow);
     if (this.#mac === undefined) return length;
-    crypto.getRandomValues(nonce);
-    this.#mac.signRequest(scratch, Date.now() + this.#serverAheadMs, nonce[0], nonce[1]);
+    this.#mac.signRequest(scratch, Date.now() + this.#serverAheadMs, this.#random.next(), this.#random.next());
     request.signed = new DataView(scratch.buffer.slice(0));
     return SIGNED_BYTES;
   }
 
-  #onDatagram(datagram: DataView, length: number): void {
-    if (length < RANGE_BYTES) return;
+  /** Takes a response. Returns whether it is one: to a request under way, from where the request went. */
+  #onDatagram(datagram: DataView, length: number, port: number): boolean {
+    if (length < RANGE_BYTES) return false;
     const request = this.#pending.get(datagram.getUint32(8), datagram.getUint32(12));
-    if (request === undefined || !request.isAsking) return;
+    if (request === undefined || !request.isAsking || !this.#wasSentTo(port, request)) return false;
     const response = this.#read(datagram, length, request);
-    if (response === undefined || response.granted > request.count) return;
+    if (response === undefined || response.granted > request.count) return false;
     this.#sendError = undefined;
-    if (response.status === WireStatus.OK) {
-      this.#pending.delete(request);
+    if (response.status !== WireStatus.OK) {
+      this.#onRefusal(request, { status: response.status, retryAfterMs: response.retryAfterMs });
+    } else if (this.#received.add(response)) {
+      this.#end(request);
       request.resolve(response);
     } else {
-      this.#onRefusal(request, { status: response.status, retryAfterMs: response.retryAfterMs });
+      this.#fail(request, new RepeatedIdError(`${this.#options.hostname}:${port}`, response.first));
     }
+    return true;
   }
 
   /** Reads a response, if it is one, and with a key, if it is genuine. */
@@ -220,21 +261,20 @@ export class RangeRequester {
     if (request.refusals.length < this.#options.ports.length) return this.#ask(request, nowMs);
     const soonest = request.refusals.reduce((a, b) => a.retryAfterMs <= b.retryAfterMs ? a : b);
     const againMs = nowMs + Math.max(soonest.retryAfterMs, 1);
-    if (againMs > request.deadlineMs) return this.#fail(request, toError(soonest));
+    if (request.deadlineMs <= againMs && this.#expire(request, againMs, toError(soonest))) return;
     request.refusals = NO_REFUSALS;
     request.isAsking = false;
-    this.#wakeAt(request, againMs, nowMs);
+    request.againMs = againMs;
+    this.#wakeAt(request.dueMs, nowMs);
   }
 
   #onSendError(error: Error): void {
     // Where there is no route to the server now, or no address for its name, there may be one by the next try.
     this.#sendError = error;
-    if (globalThis.Deno === undefined || !(error instanceof Deno.errors.NotCapable)) return;
-    this.#pending.forEach((request) => this.#fail(request, error));
+    if (isDenial(error)) this.#pending.forEach((request) => this.#fail(request, error));
   }
 
-  #wakeAt(request: Pending, dueMs: number, nowMs: number): void {
-    request.dueMs = dueMs;
+  #wakeAt(dueMs: number, nowMs: number): void {
     if (dueMs >= this.#timerMs) return;
     clearTimeout(this.#timer);
     this.#timerMs = dueMs;
@@ -246,20 +286,41 @@ export class RangeRequester {
     this.#timerMs = Infinity;
   }
 
+  /**
+   * Clears the timer if no request is made before the event loop's next turn: the timer would keep the program alive.
+   * Not at once, since most calls are followed by the next one, and to set a timer takes longer than to make a request.
+   */
+  #restSoon(): void {
+    this.#isRestDue = true;
+    setImmediate(() => {
+      this.#isRestDue = false;
+      if (this.#pending.size === 0) this.#clearTimer();
+    });
+  }
+
   /** Handles all requests that are due. */
   #onTime(): void {
     this.#timerMs = Infinity;
     const nowMs = performance.now();
     this.#pending.forEach((request) => {
       if (request.dueMs <= nowMs) this.#onDue(request, nowMs);
-      else this.#wakeAt(request, request.dueMs, nowMs);
+      else this.#wakeAt(request.dueMs, nowMs);
     });
   }
 
   #onDue(request: Pending, nowMs: number): void {
-    if (nowMs >= request.deadlineMs) return this.#fail(request, this.#noResponse(request));
+    if (request.deadlineMs <= nowMs && this.#expire(request, nowMs, this.#noResponse(request))) return;
+    if (request.againMs > nowMs) return this.#wakeAt(request.dueMs, nowMs);
     if (request.isAsking) request.retransmitMs *= 2;
     this.#ask(request, nowMs);
+  }
+
+  /** Fails the callers whose time is up at `untilMs`, the first among them. Returns whether that ends the request. */
+  #expire(request: Pending, untilMs: number, error: Error): boolean {
+    request.deadlineMs = request.expire?.(untilMs, error) ?? 0;
+    if (request.deadlineMs > untilMs) return false;
+    this.#fail(request, error);
+    return true;
   }
 
   #noResponse({ tries }: Pending): NoResponseError {
@@ -268,7 +329,12 @@ export class RangeRequester {
   }
 
   #fail(request: Pending, error: Error): void {
-    this.#pending.delete(request);
+    this.#end(request);
     request.reject(error);
+  }
+
+  #end(request: Pending): void {
+    this.#pending.delete(request);
+    if (this.#pending.size === 0 && !this.#isRestDue) this.#restSoon();
   }
 }

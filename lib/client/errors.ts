@@ -157,3 +157,46 @@ export class RefusedError extends GlobalIdError {
     this.reason = reason;
   }
 }
+
+/**
+ * A server granted an id that this client had got before. The client takes none of the ids of that response.
+ *
+ * An id that comes twice is a fault that goes on: two servers have one node id, or a server's store was put back to an
+ * earlier state. So the call fails instead of asking again.
+ *
+ * @example Make somebody look
+ * ```ts
+ * import { RepeatedIdError } from "@global-id/global-id/client";
+ *
+ * function advise(error: unknown): string {
+ *   if (!(error instanceof RepeatedIdError)) throw error;
+ *   return `stop ${error.server}, and find out who else has its node id`;
+ * }
+ *
+ * console.log(advise(new RepeatedIdError("192.0.2.1:9999", 29210240083820551n)));
+ * ```
+ */
+export class RepeatedIdError extends GlobalIdError {
+  /** The name of the class. */
+  override name = "RepeatedIdError";
+
+  /** The address of the server, as `host:port`. */
+  readonly server: string;
+  /** The first id of the response. It, or one of those after it, had been granted before. */
+  readonly id: bigint;
+
+  /**
+   * Makes the error.
+   *
+   * @param server The address of the server, as `host:port`.
+   * @param id The first id of the response.
+   */
+  constructor(server: string, id: bigint) {
+    super(
+      `${server} granted ids from ${id} on, some of which this client had got before: ` +
+        "see whether two servers have one node id, or a store was put back to an earlier state",
+    );
+    this.server = server;
+    this.id = id;
+  }
+}

@@ -155,7 +155,7 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
       key,
       cluster: checkCluster(cluster),
     });
-    this.#prefetched = prefetch === 1 ? undefined : new PrefetchedIds(this.#requester, { prefetch, maxAgeMs });
+    if (prefetch > 1) this.#prefetched = new PrefetchedIds(this.#requester, { prefetch, maxAgeMs, timeoutMs });
   }
 
   /**

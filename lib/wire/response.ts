@@ -59,5 +59,5 @@ export function readRangeResponse(datagram: DataView, length: number): RangeResp
 
 /** Whether a range has at least one id, no id twice, and no id of more than 64 bits. */
 function isRange(first: bigint, step: bigint, granted: number): boolean {
-  return granted > 0 && (step > 0n || granted === 1) && first + step * BigInt(granted - 1) < 2n ** 64n;
+  return granted === 1 || (granted > 0 && step > 0n && first + step * BigInt(granted - 1) < 2n ** 64n);
 }

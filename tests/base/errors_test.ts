@@ -16,7 +16,11 @@ const LIBRARY = ["base", "client", "id", "reservation", "wire"];
 const WRONG_ARGUMENT = ["TypeError", "RangeError", "SyntaxError"];
 
 /** Places that make another error, which becomes the cause of a StoreError, or of a NoResponseError. */
-const CAUSES = ["lib/reservation/stores/_open_reservations.ts", "lib/client/_libc_socket.ts"];
+const CAUSES = [
+  "lib/reservation/stores/_open_reservations.ts",
+  "lib/client/_host_socket.ts",
+  "lib/client/_libc_socket.ts",
+];
 
 // deno-lint-ignore ban-types -- a class with any constructor
 const isErrorClass = (value: unknown): value is Function =>

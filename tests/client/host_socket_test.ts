@@ -26,25 +26,29 @@ class FakeSockets {
   };
 
   answer(address: string): void {
-    this.#events.get(address)?.onDatagram(new DataView(new ArrayBuffer(8)), 8);
+    this.#events.get(address)?.onDatagram(new DataView(new ArrayBuffer(8)), 8, 9999);
   }
 
-  fail(address: string): void {
-    this.#events.get(address)?.onSendError(new Error(`no route to ${address}`));
+  fail(address: string, error = new Error(`no route to ${address}`)): void {
+    this.#events.get(address)?.onSendError(error);
   }
 }
 
 /** Counts what a socket tells, and never waits. */
 class Heard implements RequestSocketEvents {
   datagrams = 0;
+  /** Whether the datagrams that come now are responses. */
+  areResponses = true;
   readonly errors: string[] = [];
+  readonly denials: string[] = [];
 
-  onDatagram(): void {
+  onDatagram(): boolean {
     this.datagrams++;
+    return this.areResponses;
   }
 
-  onSendError({ message }: Error): void {
-    this.errors.push(message);
+  onSendError(error: Error): void {
+    (error instanceof Deno.errors.NotCapable ? this.denials : this.errors).push(error.message);
   }
 
   isWaiting(): boolean {
@@ -80,7 +84,7 @@ describe("HostSocket", () => {
     assertEquals([sockets.opened, names], [[], []]);
   });
 
-  it("tries the addresses of both families in turn, each after a delay, and sends all requests to those tried", async () => {
+  it("tries the addresses of both families in turn, each after a delay, and sends all of them all requests", async () => {
     using time = new HeldTime();
     const { sockets, socket, send } = setUp("2001:db8::1", "2001:db8::2", "192.0.2.1", "192.0.2.2", "192.0.2.3");
     await send(1);
@@ -169,11 +173,107 @@ describe("HostSocket", () => {
     await send(4);
     await time.fire();
     assertEquals(names.length, 2);
-    assertEquals(sockets.opened, ["192.0.2.1", "192.0.2.1", "192.0.2.7"]);
+    assertEquals([sockets.opened, sockets.closed], [["192.0.2.1", "192.0.2.7"], []]);
+    assertEquals(sockets.sent.slice(-2), ["4 to 192.0.2.1:9999", "4 to 192.0.2.7:9999"]);
     sockets.answer("192.0.2.7");
+    assertEquals(sockets.closed, ["192.0.2.1"]);
     sockets.sent.splice(0);
     await send(5);
     assertEquals(sockets.sent, ["5 to 192.0.2.7:9999"]);
+    socket.close();
+  });
+
+  it("chooses no address by a datagram that is no response", async () => {
+    using time = new HeldTime();
+    const { sockets, heard, socket, send } = setUp("2001:db8::1", "192.0.2.1");
+    heard.areResponses = false;
+    await send(1);
+    sockets.answer("2001:db8::1");
+    await time.fire();
+    assertEquals([heard.datagrams, sockets.opened, sockets.closed], [1, ["2001:db8::1", "192.0.2.1"], []]);
+    heard.areResponses = true;
+    sockets.answer("192.0.2.1");
+    heard.areResponses = false;
+    time.ms = 500;
+    await send(2);
+    time.ms = 1501;
+    sockets.answer("192.0.2.1");
+    await send(3);
+    assertEquals(sockets.opened.length, 2);
+    await time.fire();
+    assertEquals(sockets.opened.length, 3, "it has been silent for a second");
+    socket.close();
+  });
+
+  it("takes an answer that comes after more than a second, and then does not look again so soon", async () => {
+    using time = new HeldTime();
+    const { sockets, names, socket, send } = setUp("192.0.2.1");
+    await send(0);
+    sockets.answer("192.0.2.1");
+    for (let round = 0; round < 4; round++) {
+      time.ms = round * 10_000;
+      await send(1);
+      time.ms += 1400;
+      await send(2);
+      await time.fire();
+      time.ms += 100;
+      sockets.answer("192.0.2.1");
+    }
+    assertEquals([sockets.opened.length, sockets.closed.length], [1, 0]);
+    assertEquals(names.length, 2, "when it began, and in the first silence");
+    time.ms = 50_000;
+    await send(3);
+    sockets.answer("192.0.2.1");
+    await send(4);
+    time.ms += 1001;
+    await send(5);
+    assertEquals(names.length, 3, "an answer that came at once ends the patience");
+    socket.close();
+  });
+
+  it("keeps the address that it has as long as the name cannot be resolved", async () => {
+    using time = new HeldTime();
+    const { sockets, heard, addresses, socket, send } = setUp("192.0.2.1");
+    await send(1);
+    sockets.answer("192.0.2.1");
+    addresses.splice(0);
+    await send(2);
+    time.ms = 1001;
+    await send(3);
+    assertEquals(heard.errors, ["no address for ids.test"]);
+    sockets.answer("192.0.2.1");
+    await send(4);
+    assertEquals(sockets.sent, [1, 2, 3, 4].map((number) => `${number} to 192.0.2.1:9999`));
+    socket.close();
+  });
+
+  const denied = (address: string) => new Deno.errors.NotCapable(`Requires net access to "${address}"`);
+
+  it("goes on with the other addresses where the program may not send to one", async () => {
+    using _time = new HeldTime();
+    const { sockets, heard, socket, send } = setUp("2001:db8::1", "192.0.2.1");
+    await send(1);
+    sockets.fail("2001:db8::1", denied("2001:db8::1"));
+    await turn();
+    sockets.answer("192.0.2.1");
+    assertEquals([heard.denials, heard.errors], [[], ['Requires net access to "2001:db8::1"']]);
+    assertEquals([sockets.opened.length, heard.datagrams], [2, 1]);
+    socket.close();
+  });
+
+  it("fails for good where the program may send to none of the addresses", async () => {
+    using _time = new HeldTime();
+    const { sockets, heard, names, socket, send } = setUp("2001:db8::1", "192.0.2.1");
+    for (const round of [1, 2]) {
+      await send(1);
+      for (const address of ["2001:db8::1", "192.0.2.1"]) {
+        assertEquals(heard.denials.length, round - 1);
+        sockets.fail(address, denied(address));
+        await turn();
+      }
+      assertEquals([heard.denials.length, names.length], [round, round]);
+    }
+    assertEquals(heard.denials[0], 'Requires net access to "192.0.2.1"');
     socket.close();
   });
 

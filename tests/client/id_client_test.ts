@@ -7,13 +7,13 @@ import {
   type IdClientOptions,
   NoResponseError,
   RefusedError,
+  RepeatedIdError,
   RetryableError,
   UnavailableError,
 } from "../../client.ts";
 import { WireStatus } from "../../lib/wire/protocol.ts";
+import { HeldTime } from "../held_time.ts";
 import { grant, refuse, ScriptedServer, type SeenRequest } from "./scripted_server.ts";
-
-const delay = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Long enough for any response on loopback, so that only what a script leaves out is asked for again. */
 const PATIENT = { retransmitMs: 60_000, timeoutMs: 120_000 };
@@ -42,16 +42,13 @@ describe("IdClient.nextId and nextIds", () => {
       new Promise((resolve) => {
         waiting.push([request, resolve]);
         if (waiting.length < 100) return;
-        for (const [request, resolve] of waiting.reverse()) resolve([grant(request, BigInt(request.tagLow))]);
+        for (const [request, resolve] of waiting.reverse()) resolve([grant(request, BigInt(request.index))]);
       })
     );
     using client = new IdClient({ port: server.port, ...PATIENT });
     const ids = await Promise.all(Array.from({ length: 100 }, () => client.nextId()));
-    const tags = server.requests.map(({ tagLow }) => BigInt(tagLow));
-    assertEquals(new Set(ids), new Set(tags));
     // Calls send in their order, so that each answer must be that of its own request.
-    const firstTag = ids[0];
-    assertEquals(ids, ids.map((_, i) => BigInt.asUintN(32, firstTag + BigInt(i))));
+    assertEquals(ids, ids.map((_, i) => BigInt(i)));
   });
 
   it("ignores repeated and late responses", async () => {
@@ -79,6 +76,34 @@ describe("IdClient.nextId and nextIds", () => {
     });
     using client = new IdClient({ port: server.port, ...PATIENT });
     assertEquals(await client.nextId(), 7n);
+  });
+
+  it("believes no answer from another address or port than those that it asked", async () => {
+    const forge = (stranger: ScriptedServer, request: SeenRequest) =>
+      stranger.send(grant(request, 666n), request.sender);
+    await using server: ScriptedServer = new ScriptedServer(async (request) => {
+      for (const stranger of [otherPort, otherAddress, otherServer]) await forge(stranger, request);
+      return [grant(request, 7n + BigInt(request.index))];
+    });
+    await using otherPort = new ScriptedServer(() => []);
+    await using otherAddress = new ScriptedServer(() => [], "127.0.0.2", server.port);
+    await using otherServer = new ScriptedServer(() => []);
+    using client = new IdClient({ port: [server.port, otherServer.port], ...PATIENT });
+    assertEquals(await client.nextId(), 7n);
+    using byName = new IdClient({ hostname: "localhost", port: server.port, ...EAGER });
+    assertGreater(await byName.nextId(), 7n);
+    assertLess(await byName.nextId(), 666n);
+  });
+
+  it("says that a server grants an id twice, and takes the others", async () => {
+    const firsts = [10n, 20n, 11n, 30n];
+    await using server = new ScriptedServer((request) => [grant(request, firsts[request.index])]);
+    using client = new IdClient({ port: server.port, ...PATIENT });
+    assertEquals(await client.nextIds(3), [10n, 11n, 12n]);
+    assertEquals(await client.nextId(), 20n);
+    const error = await assertRejects(() => client.nextId(), RepeatedIdError, "two servers have one node id");
+    assertEquals([error.server, error.id], [`127.0.0.1:${server.port}`, 11n]);
+    assertEquals(await client.nextId(), 30n);
   });
 
   it("retransmits unanswered requests, with the same tag", async () => {
@@ -203,54 +228,62 @@ describe("IdClientOptions.prefetch", () => {
 });
 
 describe("IdClientOptions.timeoutMs", () => {
-  /** No retransmission, and a time-out after two or three responses of the server. */
-  const HASTY = { retransmitMs: 60_000, timeoutMs: 150 };
+  /** No retransmission, and a time-out that the test's own time brings about. */
+  const HASTY = { retransmitMs: 60_000, timeoutMs: 1000 };
 
-  /** Grants one id a request, 60 ms after it. */
-  function slowServer(): ScriptedServer {
+  /** Grants one id a request, so many ms after it. */
+  function slowServer(time: HeldTime, ms: number): ScriptedServer {
     return new ScriptedServer(async (request) => {
-      await delay(60);
+      await time.goTo(time.ms + ms);
       return [grant(request, BigInt(request.index), { granted: 1 })];
     });
   }
 
   it("limits nextIds as a whole, however many responses come", async () => {
-    await using server = slowServer();
+    using time = new HeldTime();
+    await using server = slowServer(time, 300);
     using client = new IdClient({ port: server.port, ...HASTY });
-    const startMs = performance.now();
-    await assertRejects(() => client.nextIds(10), NoResponseError);
-    assertLess(performance.now() - startMs, 400);
+    await assertRejects(() => client.nextIds(100), NoResponseError);
+    assertEquals([server.requests.length, time.ms], [4, 1000]);
   });
 
   it("limits nextIds where responses come without a pause", async () => {
-    await using server = new ScriptedServer((request) => [grant(request, BigInt(request.index), { granted: 1 })]);
+    using time = new HeldTime();
+    await using server = slowServer(time, 1);
     using client = new IdClient({ port: server.port, ...HASTY });
-    const startMs = performance.now();
     await assertRejects(() => client.nextIds(1_000_000), NoResponseError);
-    assertLess(performance.now() - startMs, 400);
+    assertEquals(server.requests.length, 1000);
+  });
+
+  it("gives each id of a loop over the client the whole time", async () => {
+    using time = new HeldTime();
+    await using server = slowServer(time, 700);
+    using client = new IdClient({ port: server.port, prefetch: 50, ...HASTY });
+    const ids: bigint[] = [];
+    for await (const id of client) if (ids.push(id) === 5) break;
+    assertEquals([ids.length, time.ms], [5, 3500]);
   });
 
   it("limits each nextId with prefetch, however many refills the calls before it took", async () => {
-    await using server = slowServer();
-    using client = new IdClient({ port: server.port, prefetch: 2, ...HASTY });
-    const startMs = performance.now();
+    using time = new HeldTime();
+    await using server = slowServer(time, 300);
+    using client = new IdClient({ port: server.port, prefetch: 50, ...HASTY });
     const results = await Promise.allSettled(Array.from({ length: 10 }, () => client.nextId()));
-    assertLess(performance.now() - startMs, 400);
+    assertEquals([server.requests.length, time.ms], [4, 1000]);
     const ids = results.filter((result) => result.status === "fulfilled").map(({ value }) => value);
-    assertGreater(ids.length, 0);
-    assertEquals(ids, ids.map((_, i) => BigInt(i)), "the oldest calls come first");
+    assertEquals(ids, [0n, 1n, 2n], "the oldest calls come first");
     for (const result of results) assert(result.status === "fulfilled" || result.reason instanceof NoResponseError);
   });
 });
 
 describe("IdClientOptions.port, several", () => {
   it("asks the ports in turn", async () => {
-    await using first = new ScriptedServer((request) => [grant(request, 1n)]);
-    await using second = new ScriptedServer((request) => [grant(request, 2n)]);
+    await using first = new ScriptedServer((request) => [grant(request, 10n + BigInt(request.index))]);
+    await using second = new ScriptedServer((request) => [grant(request, 20n + BigInt(request.index))]);
     using client = new IdClient({ port: [first.port, second.port], ...PATIENT });
     const ids: bigint[] = [];
     for (let i = 0; i < 4; i++) ids.push(await client.nextId());
-    assertEquals(ids, [1n, 2n, 1n, 2n]);
+    assertEquals(ids, [10n, 20n, 11n, 21n]);
   });
 
   it("asks the next port at once when one is out of ids, and waits only when all are", async () => {

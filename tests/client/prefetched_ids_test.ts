@@ -22,7 +22,7 @@ class GrantingRequester {
 
 function setUp() {
   const requester = new GrantingRequester();
-  const options = { prefetch: 10, maxAgeMs: 1000 };
+  const options = { prefetch: 10, maxAgeMs: 1000, timeoutMs: 5000 };
   const ids = new PrefetchedIds(requester as unknown as RangeRequester, options);
   const next = async () => {
     if (ids.size > 0) return ids.take();

@@ -10,9 +10,17 @@ import { libcWithErrno, WRONG_ERRNOS } from "../wrong_errno.ts";
 
 /** Sends every datagram back, with its first byte one higher. */
 class Echo implements AsyncDisposable {
-  readonly #conn = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
-  readonly port = (this.#conn.addr as Deno.NetAddr).port;
-  readonly #served = this.#serve().catch(() => {}); // ends when it is closed
+  readonly #conn: Deno.DatagramConn;
+  readonly #served: Promise<void>;
+
+  constructor(hostname = "127.0.0.1") {
+    this.#conn = Deno.listenDatagram({ transport: "udp", hostname, port: 0 });
+    this.#served = this.#serve().catch(() => {}); // ends when it is closed
+  }
+
+  get port(): number {
+    return (this.#conn.addr as Deno.NetAddr).port;
+  }
 
   async #serve() {
     for await (const [datagram, sender] of this.#conn) {
@@ -34,10 +42,14 @@ class Events implements RequestSocketEvents {
   #wanted = 0;
   #come = Promise.withResolvers<void>();
 
-  onDatagram(datagram: DataView, length: number): void {
+  readonly ports = new Set<number>();
+
+  onDatagram(datagram: DataView, length: number, port: number): boolean {
     assertEquals([length, datagram.getUint8(0)], [8, 1]);
+    this.ports.add(port);
     this.numbers.push(datagram.getUint32(4));
     if (this.numbers.length === this.#wanted) this.#come.resolve();
+    return true;
   }
 
   onSendError(error: Error): void {
@@ -46,6 +58,13 @@ class Events implements RequestSocketEvents {
 
   isWaiting(): boolean {
     return this.numbers.length < this.#wanted;
+  }
+
+  /** Waits for so many datagrams in all. */
+  come(count: number): Promise<void> {
+    this.#come = Promise.withResolvers();
+    this.#wanted = count;
+    return this.#come.promise;
   }
 
   /** Sends so many datagrams, numbered, and waits until as many have come back. */
@@ -62,13 +81,14 @@ class Events implements RequestSocketEvents {
   }
 }
 
+/** The sockets, and an address and port to which each cannot send. */
 const SOCKETS = [
-  { name: "DenoSocket", Socket: DenoSocket, unreachable: "name.invalid" },
-  { name: "LibcSocket", Socket: LibcSocket, unreachable: "255.255.255.255" },
-  { name: "NodeSocket", Socket: NodeSocket, unreachable: "255.255.255.255" },
-];
+  { name: "DenoSocket", Socket: DenoSocket, unreachable: ["127.0.0.1", 0] },
+  { name: "LibcSocket", Socket: LibcSocket, unreachable: ["255.255.255.255", 9] },
+  { name: "NodeSocket", Socket: NodeSocket, unreachable: ["255.255.255.255", 9] },
+] as const;
 
-for (const { name, Socket, unreachable } of SOCKETS) {
+for (const { name, Socket, unreachable: [unreachable, unreachablePort] } of SOCKETS) {
   describe(name, () => {
     it("sends and receives datagrams one at a time, and more than a system call takes", async () => {
       await using echo = new Echo();
@@ -88,12 +108,94 @@ for (const { name, Socket, unreachable } of SOCKETS) {
       await events.exchange(socket, 20, [a.port, b.port]);
       socket.close();
       assertEquals(new Set(events.numbers).size, 20);
+      assertEquals(events.ports, new Set([a.port, b.port]));
+    });
+
+    it("hands over what comes from the server's address, and nothing from others", async () => {
+      const listen = (hostname: string, port: number) => Deno.listenDatagram({ transport: "udp", hostname, port });
+      const server = listen("127.0.0.1", 0);
+      const { port } = server.addr as Deno.NetAddr;
+      const stranger = listen("127.0.0.2", port);
+      const events = new Events();
+      const socket = new Socket("127.0.0.1", events);
+      const answered = events.exchange(socket, 2, [port]);
+      for (const number of [0, 1]) {
+        const [, client] = await within("a request", server.receive());
+        await stranger.send(Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 10 + number), client);
+        await server.send(Uint8Array.of(1, 0, 0, 0, 0, 0, 0, number), client);
+      }
+      await answered;
+      socket.close();
+      assertEquals(events.numbers, [0, 1]);
+      server.close();
+      stranger.close();
+    });
+
+    for (
+      const [client, bound] of [
+        ["0:0:0::1", "::1"],
+        ["::ffff:127.0.0.1", "127.0.0.1"],
+        ["::FFFF:7f00:1", "::"],
+        ["127.0.0.1", "::"],
+        ["::1", "::"],
+        ["0.0.0.0", "127.0.0.1"],
+        ["::", "::1"],
+      ]
+    ) {
+      it(`knows that an answer is from ${client}, where the server is bound to ${bound}`, async () => {
+        await using echo = new Echo(bound);
+        const events = new Events();
+        const socket = new Socket(client, events);
+        await events.exchange(socket, 3, [echo.port]);
+        socket.close();
+        assertEquals([events.numbers.length, events.errors], [3, []]);
+      });
+    }
+
+    it("sends the part of a buffer that a view shows", async () => {
+      await using echo = new Echo();
+      const events = new Events();
+      const socket = new Socket("127.0.0.1", {
+        onDatagram: (...args) => events.onDatagram(...args),
+        onSendError: (error) => events.onSendError(error),
+        isWaiting: () => true,
+      });
+      const exchanged = events.exchange(
+        {
+          ...{ close() {} },
+          send: (datagram, length, port) => {
+            const bytes = new Uint8Array(24).fill(255);
+            bytes.set(new Uint8Array(datagram.buffer, 0, 8), 12);
+            socket.send(new DataView(bytes.buffer, 12), length, port);
+          },
+        },
+        3,
+        [echo.port],
+      );
+      await exchanged;
+      socket.close();
+      assertEquals(events.numbers.toSorted(), [0, 1, 2]);
+    });
+
+    it("hands over nothing after it is closed", async () => {
+      await using echo = new Echo();
+      const events = new Events();
+      const socket: RequestSocket = new Socket("127.0.0.1", {
+        onDatagram: (...args) => (socket.close(), events.onDatagram(...args)),
+        onSendError() {},
+        isWaiting: () => true,
+      });
+      const one = within("a datagram", events.come(1));
+      for (let i = 0; i < 100; i++) socket.send(new DataView(new ArrayBuffer(8)), 8, echo.port);
+      await one;
+      for (let turns = 0; turns < 100; turns++) await new Promise((resolve) => setImmediate(resolve));
+      assertEquals(events.numbers.length, 1);
     });
 
     it("reports why it cannot send a datagram", async () => {
       const events = new Events();
       const socket = new Socket(unreachable, events);
-      socket.send(new DataView(new ArrayBuffer(8)), 8, 9);
+      socket.send(new DataView(new ArrayBuffer(8)), 8, unreachablePort);
       await until("there is an error", () => Promise.resolve(events.errors.length > 0));
       socket.close();
       assert(events.errors[0].message.length > 0);
@@ -102,7 +204,7 @@ for (const { name, Socket, unreachable } of SOCKETS) {
     it("sends at once while it waits for responses", async () => {
       const server = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
       const receive = async () => (await within("a datagram", server.receive()))[0][0];
-      const socket = new Socket("127.0.0.1", { onDatagram() {}, onSendError() {}, isWaiting: () => true });
+      const socket = new Socket("127.0.0.1", { onDatagram: () => false, onSendError() {}, isWaiting: () => true });
       const turn = () => new Promise((resolve) => setImmediate(resolve));
       const { port } = server.addr as Deno.NetAddr;
       const datagram = new DataView(new ArrayBuffer(8));
@@ -121,7 +223,7 @@ for (const { name, Socket, unreachable } of SOCKETS) {
 
     it("can be closed while it waits", async () => {
       const silent = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
-      const socket = new Socket("127.0.0.1", { onDatagram() {}, onSendError() {}, isWaiting: () => true });
+      const socket = new Socket("127.0.0.1", { onDatagram: () => false, onSendError() {}, isWaiting: () => true });
       socket.send(new DataView(new ArrayBuffer(8)), 8, (silent.addr as Deno.NetAddr).port);
       await within("the datagram", silent.receive());
       socket.close();

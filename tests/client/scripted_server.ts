@@ -7,6 +7,8 @@ export interface SeenRequest {
   count: number;
   tagHigh: number;
   tagLow: number;
+  /** The client. */
+  sender: Deno.Addr;
 }
 
 /** Decides about a request: which datagrams to send back, now or later. */
@@ -15,15 +17,22 @@ export type Script = (request: SeenRequest) => Uint8Array[] | Promise<Uint8Array
 /** A UDP server on loopback that answers by a script. */
 export class ScriptedServer implements AsyncDisposable {
   readonly requests: SeenRequest[] = [];
-  readonly #conn = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+  readonly #conn: Deno.DatagramConn;
   readonly #served: Promise<void>;
 
-  constructor(script: Script) {
+  /** Serves on an address of loopback, and on a port: 0 lets the system choose one. */
+  constructor(script: Script, hostname = "127.0.0.1", port = 0) {
+    this.#conn = Deno.listenDatagram({ transport: "udp", hostname, port });
     this.#served = this.#serve(script).catch(() => {}); // ends when it is closed
   }
 
   get port(): number {
     return (this.#conn.addr as Deno.NetAddr).port;
+  }
+
+  /** Sends a datagram, whether or not it was asked for. */
+  async send(datagram: Uint8Array, client: Deno.Addr): Promise<void> {
+    await this.#conn.send(datagram, client);
   }
 
   async #serve(script: Script) {
@@ -34,6 +43,7 @@ export class ScriptedServer implements AsyncDisposable {
         count: view.getUint32(4),
         tagHigh: view.getUint32(8),
         tagLow: view.getUint32(12),
+        sender,
       };
       this.requests.push(request);
       Promise.resolve(script(request)).then(async (datagrams) => {

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { describe, it } from "@std/testing/bdd";
+import { beforeEach, describe, it } from "@std/testing/bdd";
 import { Mac } from "../../lib/access/mac.ts";
 import { ReplayWindow } from "../../lib/access/replay_window.ts";
 import { createSignedResponder } from "../../lib/access/signed_responder.ts";
@@ -39,10 +39,13 @@ class SignedServer implements AsyncDisposable {
   }
 }
 
+/** The next id to grant. */
+let next = 1000n;
+
 /** Grants one id. */
 const grantOne: Respond = (datagram) => {
   datagram.setUint32(4, 1);
-  datagram.setBigUint64(16, 1000n);
+  datagram.setBigUint64(16, next++);
   datagram.setBigUint64(24, 1n);
   return 32;
 };
@@ -56,10 +59,14 @@ function serverAhead(ms: number): SignedServer {
 }
 
 describe("IdClient with a key", () => {
+  beforeEach(() => {
+    next = 1000n;
+  });
+
   it("signs its requests, another one every time, and takes ids from the server", async () => {
     await using server = serverAhead(0);
     using client = new IdClient({ port: server.port, key: KEY, ...PATIENT });
-    assertEquals(await client.nextIds(3), [1000n, 1000n, 1000n]);
+    assertEquals(await client.nextIds(3), [1000n, 1001n, 1002n]);
     assertEquals(server.requests.map((request) => request.length), [96, 96, 96]);
     assertEquals(new Set(server.requests.map((request) => request.slice(48, 64))).size, 3, "nonces");
   });
@@ -77,7 +84,7 @@ describe("IdClient with a key", () => {
     it(`finds out that the server's clock is off by ${ahead} ms, with one request more`, async () => {
       await using server = serverAhead(ahead);
       using client = new IdClient({ port: server.port, key: KEY, ...PATIENT });
-      for (let i = 0; i < 3; i++) assertEquals(await client.nextId(), 1000n);
+      for (const id of [1000n, 1001n, 1002n]) assertEquals(await client.nextId(), id);
       assertEquals(server.requests.length, 4);
     });
   }

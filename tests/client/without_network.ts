@@ -1,20 +1,31 @@
-/** A program to run without the permission for the network: it prints which errors users then get. */
+/**
+ * A program to run without the permission for the network, or with that for any socket of this machine's and nothing
+ * more: it prints which errors users then get.
+ */
 import { IdClient } from "../../client.ts";
 import { NodeSocket } from "../../lib/client/_node_socket.ts";
 
-const silent = { onDatagram() {}, onSendError() {}, isWaiting: () => false };
+const events = { onDatagram: () => false, onSendError: print, isWaiting: () => false };
 
-function describeError(error: unknown): string {
-  return error instanceof Deno.errors.NotCapable ? error.message : `not the error that is due: ${error}`;
+function print(error: unknown): void {
+  console.log(error instanceof Deno.errors.NotCapable ? error.message : `not the error that is due: ${error}`);
 }
 
 for (const address of ["127.0.0.1", "::1"]) {
   try {
-    new NodeSocket(address, silent);
-    console.log("no error");
+    const socket = new NodeSocket(address, events);
+    socket.send(new DataView(new ArrayBuffer(8)), 8, 9);
+    socket.close();
   } catch (error) {
-    console.log(describeError(error));
+    print(error);
   }
 }
-using client = new IdClient({ hostname: "localhost" });
-await client.nextId().then(() => console.log("no error"), (error) => console.log(describeError(error)));
+for (const hostname of ["localhost", "127.0.0.1"]) {
+  try {
+    using client = new IdClient({ hostname });
+    await client.nextId();
+    console.log("no error");
+  } catch (error) {
+    print(error);
+  }
+}

@@ -43,11 +43,19 @@ const HOLDER = "lib/reservation/holder.ts";
 const HOLDERS = "tests/reservation/holder_test.ts";
 const PROPERTIES = "tests/reservation/uniqueness_property_test.ts";
 
+const REQUESTER = "lib/client/_range_requester.ts";
+const REQUESTERS = "tests/client/range_requester_test.ts";
+const REQUEST_TABLE = "lib/client/_request_table.ts";
+const REQUEST_TABLES = "tests/client/request_table_test.ts";
+const REQUEST_SOCKETS = "tests/client/request_socket_test.ts";
+const RECEIVED_IDS = "tests/client/received_ids_test.ts";
+
 /** What the tests named here need. */
 const COPIED = [
   ...["deno.json", "deno.lock", "mod.ts", "lib", "links"],
   ...["tests/id", "tests/reservation", "tests/node", "tests/shrinking.ts", "tests/wrong_errno.ts", "testing"],
   ...["tests/access", "tests/wire", "tests/udp", "tests/settings.ts", "docs"],
+  ...["client.ts", "tests/client", "tests/held_time.ts"],
 ];
 
 interface Mutation {
@@ -727,6 +735,66 @@ const MUTATIONS: Mutation[] = [
     to: "return port >= 1;",
     killer: "tests/udp/client_port_test.ts",
   },
+  {
+    rule: "client: no tag can be told from those before",
+    file: REQUEST_TABLE,
+    from: "request.tagHigh = this.#random.next();",
+    to: "request.tagHigh = this.#size;",
+    killer: REQUEST_TABLES,
+  },
+  {
+    rule: "client: a response has the whole tag of its request",
+    file: REQUEST_TABLE,
+    from: "request?.tagLow === tagLow && request.tagHigh === tagHigh ?",
+    to: "request?.tagLow === tagLow ?",
+    killer: REQUEST_TABLES,
+  },
+  {
+    rule: "client: a request has one response",
+    file: REQUESTER,
+    from: "      this.#end(request);\n      request.resolve(response);",
+    to: "      request.resolve(response);",
+    killer: REQUESTERS,
+  },
+  {
+    rule: "client: it comes from a port that was asked",
+    file: REQUESTER,
+    from: " || !this.#wasSentTo(port, request)) return false;",
+    to: ") return false;",
+    killer: REQUESTERS,
+  },
+  ...["deno", "libc", "node"].map((kind) => ({
+    rule: `client: and from the server's address (${kind})`,
+    file: `lib/client/_${kind}_socket.ts`,
+    from: {
+      deno: " || !this.#server.isText(sender.hostname)) continue;",
+      libc: "if (this.#server.isSockaddr(this.#incoming.senders[message])) await",
+      node: " || !server.isText(sender.address)) return;",
+    }[kind] as string,
+    to: { deno: ") continue;", libc: "await", node: ") return;" }[kind] as string,
+    killer: REQUEST_SOCKETS,
+  })),
+  {
+    rule: "client: it has no id that came before",
+    file: REQUESTER,
+    from: "} else if (this.#received.add(response)) {",
+    to: "} else if (this.#received !== undefined) {",
+    killer: REQUESTERS,
+  },
+  {
+    rule: "client: also with another step",
+    file: "lib/client/_received_ids.ts",
+    from: "if (sequence.has(first, last) || this.#othersHave(sequence, first, last)) return false;",
+    to: "if (sequence.has(first, last)) return false;",
+    killer: RECEIVED_IDS,
+  },
+  {
+    rule: "client: also in part",
+    file: "lib/client/_id_sequence.ts",
+    from: "return below > 0 && this.#highs[below - 1] >= low;",
+    to: "return below > 0 && this.#lows[below - 1] === low;",
+    killer: RECEIVED_IDS,
+  },
 ];
 
 /** How many mutations are tried at the same time. */
@@ -800,7 +868,14 @@ class ProjectCopy implements AsyncDisposable {
 
   /** Runs a test, up to the first case that fails. */
   async run(test: string): Promise<Outcome> {
-    const permissions = ["--allow-read", "--allow-write", "--allow-ffi", "--allow-run", "--allow-sys=uid"];
+    const permissions = [
+      "--allow-read",
+      "--allow-write",
+      "--allow-ffi",
+      "--allow-run",
+      "--allow-sys=uid",
+      "--allow-net",
+    ];
     const { code, stdout } = await runDeno({
       deno: ["test", "--no-check", "--quiet", "--fail-fast", ...permissions],
       program: test,
