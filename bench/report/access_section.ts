@@ -57,9 +57,9 @@ async function measure(lab: Lab, row: string): Promise<Sample> {
   const pids = await server.workerPids();
   const socket = new ConnectedSocket("127.0.0.1", server.ports[0], RESPONSE_LIMIT_MS);
   const count = lab.options.seconds * REQUESTS_PER_SECOND;
-  ask(socket, requestsOf(WARM_UP_REQUESTS, mac), mac !== undefined);
   // A server that has just started takes signed requests of that time for repeated ones.
   await sleep(MAX_REQUEST_AHEAD_MS);
+  ask(socket, requestsOf(WARM_UP_REQUESTS, mac), mac !== undefined);
   const requests = requestsOf(count, mac);
   const before = await cpuSeconds(pids);
   ask(socket, requests, mac !== undefined);
