@@ -118,7 +118,7 @@ describe("a server that is replaced", () => {
     await writeVersion(state, "9");
     await using next = await spawnNext(server);
     assertEquals((await next.ended()).code, 1);
-    assertMatch(next.printed, /cannot be replaced: the pool is of version 9, and this program knows 3/);
+    assertMatch(next.printed, /cannot be replaced: the pool is of version 9, and this program knows 4/);
     await writeVersion(state, "3");
 
     await using first = await TempDir.make();
