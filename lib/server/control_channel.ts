@@ -76,7 +76,7 @@ export type ToWorker =
 /** From a worker to the supervisor. */
 export type FromWorker =
   | { type: "hello" }
-  | { type: "ready"; port: number }
+  | { type: "ready"; port: number; unconfined?: string | undefined }
   | { type: "report"; usedTick: number; traffic: Traffic | undefined; counts: number[] | undefined }
   | { type: "ended"; usedTick: number }
   | { type: "failed"; message: string };

@@ -87,6 +87,11 @@ export class Fleet {
     return this.#slots.map(({ counts }) => counts);
   }
 
+  /** Why a worker that serves has kept its rights, if one could not give them up. */
+  get unconfined(): string | undefined {
+    return this.#slots.map(({ unconfined }) => unconfined).find((reason) => reason !== undefined);
+  }
+
   /** The workers that are bound to an address, in the order of their configurations, to be placed. */
   workersOf(hostname: string): PlacedWorkers {
     const slots = this.#slots.filter(({ config }) => config.hostname === hostname);

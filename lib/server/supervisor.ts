@@ -3,6 +3,7 @@ import { readAccess, warnIfOpen } from "./access_checks.ts";
 import { announce } from "./announce.ts";
 import { claimNode, joinRunningServer, shareOf } from "./claim_node.ts";
 import { describeClock } from "./clock_sync.ts";
+import { warnIfUnconfined } from "./confine_worker.ts";
 import { Fleet } from "./fleet.ts";
 import { planWorkers } from "./plan_workers.ts";
 import type { ServeLog } from "./serve_log.ts";
@@ -80,6 +81,7 @@ export async function supervise(
     if (!signals.stop.aborted && !server.isTakenOver) {
       log.info(describeClock(clockSync));
       warnIfOpen(options, log);
+      warnIfUnconfined(fleet, log);
       announce(options, configs, log);
     }
     await server.run();

@@ -14,6 +14,7 @@ import { bindReuseport, type ReuseportSocket } from "../udp/reuseport.ts";
 import type { UdpSocket } from "../udp/udp_socket.ts";
 import { createResponder } from "../wire/responder.ts";
 import { explainBindError } from "./bind_error.ts";
+import { confineWorker } from "./confine_worker.ts";
 import { encodeMessage, type FromWorker, readMessages, type WorkerConfig } from "./control_channel.ts";
 import { ServeError } from "./serve_error.ts";
 
@@ -85,13 +86,16 @@ function start(config: WorkerConfig): RunningWorker {
   const { part, pool, batches } = sourceOf(config, layout);
   const clock = { now: () => socket.receivedMs };
   const sequencer = new IdSequencer({ nodeId, layout, clockPolicy, clock, ...part });
-  // The bound socket already queues datagrams. Serving begins with a wait for the first one, so ready is said before.
-  say({ type: "ready", port: socket.port });
   const respond = createResponder(sequencer, () => socket.readClock(), config.maxCount);
+  const counts = createAccessCounts();
+  const guarded = createGuardedResponder(respond, config.access, layout, counts);
+  // Nothing that a stranger has sent is read before. Without FFI, Deno's own permissions confine the worker.
+  const unconfined = config.backend === "reuseport" ? confineWorker() : undefined;
+  // The bound socket already queues datagrams. Serving begins with a wait for the first one, so ready is said before.
+  say({ type: "ready", port: socket.port, unconfined });
   const listener = batches &&
     { onBatch: (datagrams: number) => batches.begin(datagrams), onBatchEnd: () => sequencer.releaseLease() };
-  const counts = createAccessCounts();
-  socket.serve(createGuardedResponder(respond, config.access, layout, counts), listener).catch(fail);
+  socket.serve(guarded, listener).catch(fail);
   const report = createReport({ sequencer, socket, counts, worker: config.worker, pool });
   setInterval(report, REPORT_INTERVAL_MS);
   return { sequencer, socket, report };

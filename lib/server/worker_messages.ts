@@ -20,6 +20,7 @@ type Test = (value: unknown) => boolean;
 const isInteger = (min: number, max: number): Test => (value) =>
   Number.isSafeInteger(value) && min <= (value as number) && (value as number) <= max;
 const isCount = isInteger(0, Number.MAX_SAFE_INTEGER);
+const isWords: Test = (value) => typeof value === "string";
 const isTick = isInteger(-1, Number.MAX_SAFE_INTEGER);
 const isTraffic: Test = (value) => hasFields(value, { messages: isCount, receives: isCount });
 
@@ -29,10 +30,10 @@ const orNone = (test: Test): Test => (value) => value === undefined || test(valu
 /** The fields of each message besides its type, all of which it must have, and no other. */
 const FIELDS: Record<FromWorker["type"], Record<string, Test>> = {
   hello: {},
-  ready: { port: isInteger(1, 65_535) },
+  ready: { port: isInteger(1, 65_535), unconfined: orNone(isWords) },
   report: { usedTick: isTick, traffic: orNone(isTraffic), counts: orNone(isCounts) },
   ended: { usedTick: isTick },
-  failed: { message: (value) => typeof value === "string" },
+  failed: { message: isWords },
 };
 
 /**
@@ -57,7 +58,15 @@ export function parseWorkerMessage(line: string): FromWorker {
   const isMessage = typeof message === "object" && message !== null && Object.hasOwn(FIELDS, message.type) &&
     hasFields(message, { ...FIELDS[message.type], type: () => true });
   if (!isMessage) throw new ChannelError(`a line that is no message: ${describe(line)}`);
-  return message.type === "failed" ? { ...message, message: message.message.slice(0, MAX_WORDS_LENGTH) } : message;
+  return withShortWords(message);
+}
+
+/** Cuts the words of a message for people. */
+function withShortWords(message: FromWorker): FromWorker {
+  const cut = (words: string) => words.slice(0, MAX_WORDS_LENGTH);
+  if (message.type === "failed") return { ...message, message: cut(message.message) };
+  if (message.type !== "ready" || message.unconfined === undefined) return message;
+  return { ...message, unconfined: cut(message.unconfined) };
 }
 
 /** The value that a text stands for; `undefined` if it is no JSON. */

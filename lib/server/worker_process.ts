@@ -4,6 +4,7 @@ import { messageOf } from "../base/message_of.ts";
 import type { Traffic } from "../udp/reuseport.ts";
 import { encodeMessage, type FromWorker, readLines, type ToWorker, type WorkerConfig } from "./control_channel.ts";
 import type { ServeLog } from "./serve_log.ts";
+import type { Backend } from "./serve_options.ts";
 import { MAX_LINE_LENGTH, readWorkerMessages, WorkerRules } from "./worker_messages.ts";
 
 /** How long a worker has to end after `stop`, in ms, before it is killed. */
@@ -32,6 +33,8 @@ export class WorkerProcess {
   lastWords: string | undefined;
   /** The last tick that the worker reported as used; -1 before its first report. */
   usedTick = -1;
+  /** Why the worker has kept its rights, if it could not give them up: see `confineWorker`. */
+  unconfined: string | undefined;
   /** Whether the worker has said that it will use no tick after {@linkcode usedTick}. */
   isDone = false;
   /** Whether the worker was killed for saying what a sound worker does not: {@linkcode lastWords} has it. */
@@ -149,6 +152,7 @@ export class WorkerProcess {
         this.#tell({ type: "start", config });
         break;
       case "ready":
+        this.unconfined = message.unconfined;
         onReady(message.port);
         break;
       case "report":
@@ -177,28 +181,31 @@ async function logLines(stream: ReadableStream<Uint8Array<ArrayBuffer>>, who: st
   for await (const line of readLines(stream, MAX_LINE_LENGTH)) log.warn(`${who} says: ${line}`);
 }
 
-/**
- * Starts the process, pinned to its CPU if it has one, with no more permissions than its kind of socket needs. Deno
- * checks `--allow-net` for every address that a datagram is sent to, so a permission for the worker's own address would
- * not let it answer.
- */
+/** Starts the process, pinned to its CPU if it has one. */
 function spawn({ entryPoint, workersPath }: WorkerProgram, config: WorkerConfig): Deno.ChildProcess {
-  const deno = [
-    "run",
-    "--no-prompt",
-    "--unstable-net",
-    `--allow-read=${workersPath}`,
-    config.backend === "reuseport" ? "--allow-ffi" : "--allow-net",
-    entryPoint,
-    "worker",
-    workersPath,
-  ];
+  const deno = [...workerFlags(config.backend, workersPath), entryPoint, "worker", workersPath];
   const [command, args] = config.cpu === undefined
     ? [denoCommand(), deno]
     : ["taskset", ["-c", String(config.cpu), Deno.execPath(), ...deno]];
-  return new Deno.Command(command, { args, env: childEnv(), stdin: "piped", stdout: "piped", stderr: "piped" })
-    .spawn();
+  const env = { ...WORKER_ENV, ...childEnv() };
+  return new Deno.Command(command, { args, env, stdin: "piped", stdout: "piped", stderr: "piped" }).spawn();
 }
+
+/**
+ * How Deno runs a worker: with no more permissions than its kind of socket needs. Deno checks `--allow-net` for every
+ * address that a datagram is sent to, so a permission for the worker's own address would not let it answer.
+ *
+ * The cache of compiled code is a database that the runtime uses whenever it loads a module, its own ones included. In
+ * a confined worker, SQLite would wait for a lock of that database for 80 s. Without the cache, a start takes 10 ms
+ * more.
+ */
+export function workerFlags(backend: Backend, workersPath: string): string[] {
+  const permission = backend === "reuseport" ? "--allow-ffi" : "--allow-net";
+  return ["run", "--no-prompt", "--no-code-cache", "--unstable-net", `--allow-read=${workersPath}`, permission];
+}
+
+/** Deno asks for its latest version in the background, over the network and whatever the permissions. */
+export const WORKER_ENV = { DENO_NO_UPDATE_CHECK: "1" };
 
 /** Deno's path if this process may run it by its path; else its name, which is what the task `serve` allows. */
 function denoCommand(): string {

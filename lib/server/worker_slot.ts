@@ -109,6 +109,11 @@ export class WorkerSlot {
     this.#worker?.setIncomingCpu(incomingCpu);
   }
 
+  /** Why the worker has kept its rights, if it could not give them up. */
+  get unconfined(): string | undefined {
+    return this.#worker?.unconfined;
+  }
+
   /** Returns what the worker reported as received since the last call. */
   takeTraffic(): Traffic {
     return this.#worker?.takeTraffic() ?? { messages: 0, receives: 0 };

@@ -49,13 +49,15 @@ const REQUEST_TABLE = "lib/client/_request_table.ts";
 const REQUEST_TABLES = "tests/client/request_table_test.ts";
 const REQUEST_SOCKETS = "tests/client/request_socket_test.ts";
 const RECEIVED_IDS = "tests/client/received_ids_test.ts";
+const FILTER = "lib/libc/system_call_filter.ts";
+const CONFINED = "tests/server/confine_worker_test.ts";
 
 /** What the tests named here need. */
 const COPIED = [
   ...["deno.json", "deno.lock", "mod.ts", "lib", "links"],
   ...["tests/id", "tests/reservation", "tests/node", "tests/shrinking.ts", "tests/wrong_errno.ts", "testing"],
   ...["tests/access", "tests/wire", "tests/udp", "tests/settings.ts", "docs"],
-  ...["client.ts", "tests/client", "tests/held_time.ts"],
+  ...["client.ts", "tests/client", "tests/held_time.ts", "server.ts", "tests/server", "tests/system"],
 ];
 
 interface Mutation {
@@ -794,6 +796,41 @@ const MUTATIONS: Mutation[] = [
     from: "return below > 0 && this.#highs[below - 1] >= low;",
     to: "return below > 0 && this.#lows[below - 1] === low;",
     killer: RECEIVED_IDS,
+  },
+  {
+    rule: "a confined worker makes no system call that is not on the list",
+    file: FILTER,
+    from: "conditions(where, [answer(SECCOMP_RET_ALLOW)]))),\n    answer(SECCOMP_RET_ERRNO | EPERM),",
+    to: "conditions(where, [answer(SECCOMP_RET_ALLOW)]))),\n    answer(SECCOMP_RET_ALLOW),",
+    killer: CONFINED,
+  },
+  {
+    rule: "a confined worker's system calls have the arguments on the list",
+    file: FILTER,
+    from: "skip(rest.length),",
+    to: "skip(0),",
+    killer: CONFINED,
+  },
+  {
+    rule: "a confined worker writes to no file that the runtime has open",
+    file: "lib/libc/stream_descriptors.ts",
+    from: "isOpen && (status.getUint16(STX_MODE, LITTLE_ENDIAN) & S_IFMT) !== S_IFREG",
+    to: "isOpen",
+    killer: CONFINED,
+  },
+  {
+    rule: "a confined worker's threads are all confined",
+    file: FILTER,
+    from: "SECCOMP_FILTER_FLAGS = 1 | 4;",
+    to: "SECCOMP_FILTER_FLAGS = 4;",
+    killer: CONFINED,
+  },
+  {
+    rule: "a worker is confined before it serves",
+    file: "lib/server/worker.ts",
+    from: 'config.backend === "reuseport" ? confineWorker() : undefined',
+    to: "undefined",
+    killer: "tests/system/confinement_test.ts",
   },
 ];
 

@@ -30,8 +30,11 @@ function libc() {
   }).symbols;
 }
 
-/** Closes all file descriptors of the channel: Deno has some besides 1. */
-function closeChannel(): void {
+/**
+ * Makes a function that closes all file descriptors of the channel: Deno has some besides 1. A worker that is confined
+ * can close them, but not find them.
+ */
+function channelCloser(): () => void {
   const { close, readlink } = libc();
   const fileAt = (fd: number) => {
     const name = new Uint8Array(64);
@@ -39,8 +42,11 @@ function closeChannel(): void {
     return new TextDecoder().decode(name);
   };
   const channel = fileAt(1);
-  for (let fd = 1; fd < 64; fd++) if (fileAt(fd) === channel) close(fd);
+  const fds = Array.from({ length: 64 }, (_, fd) => fd).filter((fd) => fd > 0 && fileAt(fd) === channel);
+  return () => fds.forEach((fd) => close(fd));
 }
+
+const closeChannel = searchParams.has("close") ? channelCloser() : undefined;
 
 function leaveProcess(): never {
   const { fork, sleep, _exit } = libc();
@@ -53,7 +59,7 @@ function leaveProcess(): never {
 
 function lie(): void {
   if (searchParams.has("print")) return console.error(searchParams.get("print"));
-  if (searchParams.has("close")) return closeChannel();
+  if (closeChannel !== undefined) return closeChannel();
   if (searchParams.has("leave")) return leaveProcess();
   if (text !== null) return write(text);
   for (let left = times; left > 0; left -= 1000) write("x".repeat(Math.min(left, 1000)));
