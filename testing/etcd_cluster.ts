@@ -80,7 +80,7 @@ export class EtcdCluster implements AsyncDisposable {
 
   /** Waits until all members serve. */
   async healthy(): Promise<void> {
-    await until("all members of etcd serve", () => Promise.resolve(this.#run("endpoint", "health").code === 0));
+    await until("all members of etcd serve", async () => (await this.#run("endpoint", "health")).code === 0);
   }
 
   /** The leader, as the members that answer have it. */
@@ -101,16 +101,16 @@ export class EtcdCluster implements AsyncDisposable {
   }
 
   /** Runs etcdctl with this cluster, and returns what it printed. */
-  ctl(...args: string[]): string {
-    const { code, stdout, stderr } = this.#run(...args);
+  async ctl(...args: string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.#run(...args);
     assertEquals(code, 0, `etcdctl ${args.join(" ")}: ${stderr}`);
     return stdout;
   }
 
   /** Saves what the cluster keeps now, and returns the file. */
-  snapshot(): string {
+  async snapshot(): Promise<string> {
     const path = `${this.path}/snapshot.db`;
-    this.ctl("--endpoints", this.endpoints[0], "snapshot", "save", path);
+    await this.ctl("--endpoints", this.endpoints[0], "snapshot", "save", path);
     return path;
   }
 
@@ -119,15 +119,15 @@ export class EtcdCluster implements AsyncDisposable {
     await Promise.all(this.members.map((member) => member.kill()));
     for (const { data, identity } of this.members) {
       await Deno.remove(data, { recursive: true });
-      this.ctl("snapshot", "restore", snapshot, ...identity);
+      await this.ctl("snapshot", "restore", snapshot, ...identity);
     }
     for (const member of this.members) member.start();
     await this.healthy();
   }
 
-  #run(...args: string[]): { code: number; stdout: string; stderr: string } {
+  async #run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
     const env = { ETCDCTL_API: "3" };
-    const output = new Deno.Command("etcdctl", { args: [...this.#access, ...args], env }).outputSync();
+    const output = await new Deno.Command("etcdctl", { args: [...this.#access, ...args], env }).output();
     const text = new TextDecoder();
     return { code: output.code, stdout: text.decode(output.stdout), stderr: text.decode(output.stderr) };
   }

@@ -14,12 +14,12 @@ if (!hasEtcd) {
 /** A cluster of one that knows the user `u` with the password `p`, who may use the prefix `global-id/`. */
 async function startGuarded(): Promise<EtcdCluster> {
   const cluster = await EtcdCluster.start({ size: 1 });
-  for (const user of ["root:r", "u:p", "stranger:s"]) cluster.ctl("user", "add", user);
-  cluster.ctl("role", "add", "global-id");
-  cluster.ctl("role", "grant-permission", "global-id", "--prefix=true", "readwrite", "global-id/");
-  cluster.ctl("user", "grant-role", "u", "global-id");
-  cluster.ctl("user", "grant-role", "root", "root");
-  cluster.ctl("auth", "enable");
+  for (const user of ["root:r", "u:p", "stranger:s"]) await cluster.ctl("user", "add", user);
+  await cluster.ctl("role", "add", "global-id");
+  await cluster.ctl("role", "grant-permission", "global-id", "--prefix=true", "readwrite", "global-id/");
+  await cluster.ctl("user", "grant-role", "u", "global-id");
+  await cluster.ctl("user", "grant-role", "root", "root");
+  await cluster.ctl("auth", "enable");
   return cluster;
 }
 
@@ -59,7 +59,7 @@ async function openStore(cluster: EtcdCluster, credentials: string, query = ""):
     await using cluster = await startGuarded();
     using store = await openStore(cluster, "u:p");
     assert(await store.compareAndSet(7, undefined, "a"));
-    cluster.ctl("--user", "root:r", "role", "add", "other");
+    await cluster.ctl("--user", "root:r", "role", "add", "other");
     assert(await store.compareAndSet(7, "a", "b"));
     // Tokens are in the memory of the member.
     await cluster.members[0].kill();
@@ -94,9 +94,9 @@ async function openStore(cluster: EtcdCluster, credentials: string, query = ""):
     );
     assert(error.message.includes("--auto-compaction-retention=5m"));
     assertEquals(await store.read(7), record);
-    cluster.ctl("compact", `${store.history?.revision}`);
-    cluster.ctl("defrag");
-    cluster.ctl("alarm", "disarm");
+    await cluster.ctl("compact", `${store.history?.revision}`);
+    await cluster.ctl("defrag");
+    await cluster.ctl("alarm", "disarm");
     await fill();
   });
 
@@ -129,9 +129,9 @@ async function openStore(cluster: EtcdCluster, credentials: string, query = ""):
     );
     using found = await open(["&ca=", authority.cert, ...of(named)].join(""));
     assertEquals(await found.read(7), "a");
-    cluster.ctl("user", "add", "root:r");
-    cluster.ctl("user", "grant-role", "root", "root");
-    cluster.ctl("auth", "enable");
+    await cluster.ctl("user", "add", "root:r");
+    await cluster.ctl("user", "grant-role", "root", "root");
+    await cluster.ctl("auth", "enable");
     await refused(
       open(["&ca=", authority.cert, ...of(named)].join("")),
       "make a client certificate without a common name",

@@ -1,12 +1,16 @@
 import { describe } from "../../base/check.ts";
 import { answerError, connectionError, TokenError } from "./_etcd_failure.ts";
+import type { CallLimits } from "./_etcd_member_call.ts";
 import { EtcdMembers } from "./_etcd_members.ts";
 
 /**
- * The limit of a call, in ms: long enough for etcd to elect another leader, which takes up to 2.5 s with its default
- * settings.
+ * A call that costs etcd little. It takes some ms, or as long as the election of a leader, up to 2.5 s with etcd's
+ * default settings, or some seconds when a thousand nodes call at once.
  */
-const CALL_TIMEOUT_MS = 5000;
+const QUICK: CallLimits = { maxRepeatMs: 1000, failingMs: 5000, silentMs: 10_000 };
+
+/** A call that costs etcd some 16 ms of a CPU's time: a thousand at once have to wait for each other. */
+const LONG: CallLimits = { maxRepeatMs: 5000, failingMs: 5000, silentMs: 60_000 };
 
 /** How often a call may find that its token has expired: a token can expire at each member on its own. */
 const MAX_TOKENS = 3;
@@ -59,14 +63,15 @@ export class EtcdGateway {
    *
    * @param path The call, such as `/v3/kv/range`.
    * @param request What it is to do.
+   * @param duration Whether etcd is quick with it.
    * @throws {StoreError} If no member answers in time, or etcd refuses; the message says what to do.
    */
-  async call(path: string, request: unknown): Promise<EtcdAnswer> {
-    const deadlineMs = performance.now() + CALL_TIMEOUT_MS;
+  async call(path: string, request: unknown, duration: "quick" | "long" = "quick"): Promise<EtcdAnswer> {
+    const limits = duration === "long" ? LONG : QUICK;
     for (let attempt = 1;; attempt++) {
-      const token = this.#credentials && this.#currentToken(this.#credentials, deadlineMs);
+      const token = this.#credentials && this.#currentToken(this.#credentials);
       try {
-        return await this.#post(path, request, await token, deadlineMs);
+        return await this.#post(path, request, await token, limits);
       } catch (error) {
         if (token === undefined || !(error instanceof TokenError)) throw error;
         this.#forget(token);
@@ -76,9 +81,9 @@ export class EtcdGateway {
   }
 
   /** The token that all calls use; a new one if there is none. */
-  #currentToken(credentials: EtcdCredentials, deadlineMs: number): Promise<string> {
+  #currentToken(credentials: EtcdCredentials): Promise<string> {
     if (this.#token !== undefined) return this.#token;
-    const token = this.#token = this.#authenticate(credentials, deadlineMs);
+    const token = this.#token = this.#authenticate(credentials);
     token.catch(() => this.#forget(token));
     return token;
   }
@@ -89,13 +94,13 @@ export class EtcdGateway {
   }
 
   /** Asks for a token. The one before must not go along: etcd refuses all requests with an expired one, even this. */
-  async #authenticate({ user, password }: EtcdCredentials, deadlineMs: number): Promise<string> {
+  async #authenticate({ user, password }: EtcdCredentials): Promise<string> {
     const request = { name: user, password };
-    const { body } = await this.#post("/v3/auth/authenticate", request, undefined, deadlineMs);
+    const { body } = await this.#post("/v3/auth/authenticate", request, undefined, QUICK);
     return String(body.token);
   }
 
-  #post(path: string, request: unknown, token: string | undefined, deadlineMs: number): Promise<EtcdAnswer> {
+  #post(path: string, request: unknown, token: string | undefined, limits: CallLimits): Promise<EtcdAnswer> {
     const headers: Record<string, string> = { "Content-Type": "application/json" };
     if (token !== undefined) headers.Authorization = token;
     const init: RequestInit = { method: "POST", headers, body: JSON.stringify(request), redirect: "manual" };
@@ -104,7 +109,7 @@ export class EtcdGateway {
       const body = parseObject(text);
       if (status === 200 && body !== undefined) return { body, dateMs: Date.parse(date) };
       throw answerError(endpoint, status, String(body?.message ?? body?.error ?? describe(text)));
-    }, Math.max(0, deadlineMs - performance.now()));
+    }, limits);
   }
 
   /** Sends a request, and receives the whole answer. */

@@ -1,5 +1,5 @@
 import { StoreError } from "../errors.ts";
-import { type AskMember, MemberCall } from "./_etcd_member_call.ts";
+import { type AskMember, type CallLimits, MemberCall } from "./_etcd_member_call.ts";
 
 /** How many requests earn a hedge: at most a tenth more requests in all, however slow the cluster is. */
 const REQUESTS_PER_HEDGE = 10;
@@ -30,16 +30,21 @@ export class EtcdMembers {
    * Asks members until one has answered.
    *
    * @param ask Asks one member.
-   * @param timeoutMs How long to try, in ms.
+   * @param limits How long to try.
    * @throws {StoreError} If no member answered in time, or all need an operator.
    * @throws {unknown} What `ask` throws, if it is no `MemberError`.
    */
-  async ask<Answer>(ask: AskMember<Answer>, timeoutMs: number): Promise<Answer> {
+  async ask<Answer>(ask: AskMember<Answer>, limits: CallLimits): Promise<Answer> {
     this.#hedges = Math.min(this.#hedges + 1 / REQUESTS_PER_HEDGE, MAX_HEDGES);
+    const beganMs = performance.now();
     const first = this.#preferred;
-    const endpoints = [...this.#endpoints.slice(first), ...this.#endpoints.slice(0, first)];
-    const call = new MemberCall(endpoints, ask, () => this.#takeHedge());
-    const { answer, endpoint } = await call.firstAnswer(timeoutMs, (last) => this.#silence(timeoutMs, last));
+    const { answer, endpoint } = await new MemberCall({
+      endpoints: [...this.#endpoints.slice(first), ...this.#endpoints.slice(0, first)],
+      ask,
+      takeHedge: () => this.#takeHedge(),
+      limits,
+      timeoutError: (lastFailure) => this.#timeoutError(performance.now() - beganMs, lastFailure),
+    }).firstAnswer();
     this.#preferred = this.#endpoints.indexOf(endpoint);
     return answer;
   }
@@ -50,14 +55,10 @@ export class EtcdMembers {
     return true;
   }
 
-  #silence(ms: number, lastFailure: Error | undefined): StoreError {
+  #timeoutError(ms: number, lastFailure: Error | undefined): StoreError {
     const last = lastFailure === undefined ? "" : `; the last failure: ${lastFailure.message}`;
-    return new StoreError(
-      `etcd at ${this.#endpoints.join(", ")} did not answer within ${
-        Math.round(ms)
-      } ms: more than half of its members ` +
-        `must run, and reach each other (see etcdctl endpoint status --cluster)${last}`,
-      lastFailure && { cause: lastFailure },
-    );
+    const message = `etcd at ${this.#endpoints.join(", ")} did not answer within ${Math.round(ms / 1000)} s: ` +
+      `more than half of its members must run, and reach each other (see etcdctl endpoint status --cluster)${last}`;
+    return new StoreError(message, lastFailure && { cause: lastFailure });
   }
 }

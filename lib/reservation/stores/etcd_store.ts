@@ -3,7 +3,8 @@ import { describe } from "../../base/check.ts";
 import { StoreError } from "../errors.ts";
 import type { ReservationStore, StoreHistory } from "../store.ts";
 import { readEtcdFiles } from "./_etcd_files.ts";
-import { type EtcdCredentials, EtcdGateway } from "./_etcd_gateway.ts";
+import { type EtcdAnswer, type EtcdCredentials, EtcdGateway } from "./_etcd_gateway.ts";
+import { EtcdListing, type RangeAnswer, type ReadRecord } from "./_etcd_listing.ts";
 import { type EtcdTls, type HttpClient, makeHttpClient } from "./_etcd_http.ts";
 import { parseEtcdUrl } from "./_etcd_url.ts";
 
@@ -57,9 +58,9 @@ export interface EtcdStoreOptions {
  * and the runtime's `fetch`, and nothing else.
  *
  * A change is a transaction on the key's value, never on its revision, which a restored cluster counts anew. etcd has
- * written a change to the disks of most members before it acknowledges it. A call ends within 5 s, with an answer or an
- * error. While a member stands still, its calls take 0.1 s longer, as another member is asked then; while there is no
- * leader, until there is one.
+ * written a change to the disks of most members before it acknowledges it. A call fails after 10 s without an answer,
+ * or after 60 s if it lists all nodes. A member that stands still costs 0.1 s once: another one is asked then. While there
+ * is no leader, calls wait until there is one.
  *
  * etcd keeps all old values until it is told not to: start it with `--auto-compaction-retention=5m`, or its quota will
  * be full after hours or days.
@@ -80,6 +81,7 @@ export class EtcdReservationStore implements ReservationStore, Disposable {
   readonly #http: HttpClient;
   readonly #gateway: EtcdGateway;
   #isClosed = false;
+  #listing: EtcdListing | undefined;
   #history: StoreHistory | undefined;
   /** When the answer arrived that told the history, on the monotonic clock, in ms. */
   #historyMs = 0;
@@ -158,12 +160,8 @@ export class EtcdReservationStore implements ReservationStore, Disposable {
    * @throws {StoreError} If etcd does not answer or refuses.
    */
   async list(): Promise<Map<number, string>> {
-    const { kvs = [] } = await this.#call("range", this.#allKeys()) as RangeAnswer;
-    const records = kvs.map(({ key, value = "" }): [number, string] => {
-      const name = decode(key, "a key");
-      return [nodeIdOf(name.slice(this.#nodes.length)), decode(value, name)];
-    });
-    return new Map(records.filter(([nodeId]) => !Number.isNaN(nodeId)));
+    this.#listing = await this.#updated(this.#listing) ?? EtcdListing.of(await this.#range({}), this.#readRecord);
+    return this.#listing.records;
   }
 
   /**
@@ -173,7 +171,7 @@ export class EtcdReservationStore implements ReservationStore, Disposable {
    * @throws {StoreError} If etcd does not answer or refuses, or tells no time.
    */
   async now(): Promise<number> {
-    const { dateMs } = await this.#ask("range", { ...this.#allKeys(), count_only: true });
+    const { dateMs } = await this.#ask("range", { key: this.#keyOf(0), count_only: true });
     if (Number.isNaN(dateMs)) throw new StoreError("etcd's answer has no Date: is there a proxy that removes it?");
     return dateMs + HALF_SECOND_MS;
   }
@@ -194,41 +192,44 @@ export class EtcdReservationStore implements ReservationStore, Disposable {
     return encode(`${this.#nodes}${nodeId}`);
   }
 
-  /** The range of all keys that begin as those of nodes do: up to, and without, the same with the last byte raised. */
-  #allKeys(): { key: string; range_end: string } {
-    return { key: encode(this.#nodes), range_end: encode(this.#nodes.replace(/\/$/, "0")) };
+  /** Brings a listing up to date; `undefined` if that cannot be done. */
+  async #updated(listing: EtcdListing | undefined): Promise<EtcdListing | undefined> {
+    const changes = listing?.changes;
+    return changes && listing?.with(await this.#range(changes), this.#readRecord);
   }
 
-  async #call(name: "range" | "txn", request: unknown): Promise<unknown> {
-    return (await this.#ask(name, request)).body;
+  /** Reads a record of a listing; `undefined` if the key is no node's. */
+  readonly #readRecord: ReadRecord = ({ key, value = "" }) => {
+    const name = decode(key, "a key");
+    const id = name.slice(this.#nodes.length);
+    return /^(0|[1-9][0-9]*)$/.test(id) ? [Number(id), decode(value, name)] : undefined;
+  };
+
+  /** Asks for all keys that begin as those of nodes do: up to, and without, the same with the last byte raised. */
+  async #range(conditions: Record<string, unknown>): Promise<RangeAnswer> {
+    const keys = { key: encode(this.#nodes), range_end: encode(this.#nodes.replace(/\/$/, "0")) };
+    return await this.#call("range", { ...keys, ...conditions }, "long") as RangeAnswer;
   }
 
-  async #ask(name: "range" | "txn", request: unknown) {
+  async #call(name: "range" | "txn", request: unknown, duration?: "long"): Promise<unknown> {
+    return (await this.#ask(name, request, duration)).body;
+  }
+
+  async #ask(name: "range" | "txn", request: unknown, duration?: "long"): Promise<EtcdAnswer> {
     if (this.#isClosed) throw new StoreError("the etcd store is closed");
     const askedMs = performance.now();
-    const answer = await this.#gateway.call(`/v3/kv/${name}`, request);
-    this.#noteHistory(answer.body as { header?: Header }, askedMs);
+    const answer = await this.#gateway.call(`/v3/kv/${name}`, request, duration);
+    this.#noteHistory(answer.body, askedMs);
     return answer;
   }
 
   /** Notes the revision, unless the answer is older than one that was noted before. */
-  #noteHistory({ header: { cluster_id = "", revision = "0" } = {} }: { header?: Header }, askedMs: number): void {
+  #noteHistory({ header: { cluster_id = "", revision = "0" } = {} }: RangeAnswer, askedMs: number): void {
     const isLater = askedMs >= this.#historyMs || Number(revision) > (this.#history?.revision ?? 0);
     if (!isLater) return;
     this.#history = { id: cluster_id, revision: Number(revision) };
     this.#historyMs = performance.now();
   }
-}
-
-/** The part of every answer that tells its source. Integers are texts. */
-interface Header {
-  readonly cluster_id?: string;
-  readonly revision?: string;
-}
-
-/** The answer to a range. Fields that are zero or empty are left out. */
-interface RangeAnswer {
-  readonly kvs?: readonly { readonly key: string; readonly value?: string }[];
 }
 
 /** The answer to a transaction. */
@@ -242,19 +243,16 @@ function checkEndpoint(endpoint: string): string {
   throw new SyntaxError(`an endpoint of etcd is http://HOST:PORT or https://HOST:PORT: got ${describe(endpoint)}`);
 }
 
-/** The node id at the end of a key; `NaN` if it is none. */
-function nodeIdOf(text: string): number {
-  return /^(0|[1-9][0-9]*)$/.test(text) ? Number(text) : NaN;
-}
-
 function encode(text: string): string {
   return base64.encode(new TextEncoder().encode(text));
 }
 
-/** Reads a text; a mark of byte order at its beginning stays, so that it can be compared. */
+/** Reads texts. A mark of byte order at the beginning of one stays, so that it can be compared. */
+const DECODER = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
 function decode(encoded: string, name: string): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(base64.decode(encoded));
+    return DECODER.decode(base64.decode(encoded));
   } catch (error) {
     throw new StoreError(`etcd has no text at ${name}: another program uses this prefix`, { cause: error });
   }

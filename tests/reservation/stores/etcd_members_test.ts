@@ -2,10 +2,11 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { StoreError } from "../../../mod.ts";
 import { MemberError } from "../../../lib/reservation/stores/_etcd_failure.ts";
+import type { CallLimits } from "../../../lib/reservation/stores/_etcd_member_call.ts";
 import { EtcdMembers } from "../../../lib/reservation/stores/_etcd_members.ts";
 
-/** Far longer than any of these calls takes, in ms. */
-const TIMEOUT_MS = 30_000;
+/** Far longer than any of these calls takes. */
+const LIMITS: CallLimits = { maxRepeatMs: 1000, failingMs: 30_000, silentMs: 30_000 };
 
 /** Members that behave as told by name, and how often each was asked. */
 class Members {
@@ -20,12 +21,12 @@ class Members {
     this.#members = new EtcdMembers(Object.keys(behaviors));
   }
 
-  ask(timeoutMs = TIMEOUT_MS): Promise<string> {
+  ask(limits: Partial<CallLimits> = {}): Promise<string> {
     return this.#members.ask((name, signal) => {
       this.asked[name] = (this.asked[name] ?? 0) + 1;
       signal.addEventListener("abort", () => this.ended.push(name));
       return this.#behaviors[name]();
-    }, timeoutMs);
+    }, { ...LIMITS, ...limits });
   }
 
   get total(): number {
@@ -77,11 +78,29 @@ describe("EtcdMembers", () => {
     assertEquals(asked, 3);
   });
 
-  it("gives up at the deadline, and says what the last failure was", async () => {
-    const members = new Members({ a: isSilent, b: fails });
-    const message = "etcd at a, b did not answer within 200 ms: more than half of its members must run, and reach " +
-      "each other (see etcdctl endpoint status --cluster); the last failure: out of order";
-    await assertRejects(() => members.ask(200), StoreError, message);
+  it("gives up members that fail, and says what the last failure was", async () => {
+    const members = new Members({ a: fails, b: fails });
+    const message = "etcd at a, b did not answer within 0 s: more than half of its members must run, and reach each " +
+      "other (see etcdctl endpoint status --cluster); the last failure: out of order";
+    await assertRejects(() => members.ask({ failingMs: 100 }), StoreError, message);
+  });
+
+  it("waits longer for a member that is silent, but not for ever", async () => {
+    const members = new Members({ a: slowly, b: fails });
+    assertEquals(await members.ask({ failingMs: 100 }), "answer");
+    const silent = new Members({ a: isSilent, b: isSilent });
+    await assertRejects(() => silent.ask({ failingMs: 100, silentMs: 200 }), StoreError, "did not answer within 0 s");
+  });
+
+  it("repeats a request less and less often while nobody answers, and steadily while all fail", async () => {
+    const silent = new Members({ a: isSilent, b: isSilent });
+    const failing = new Members({ a: fails, b: fails });
+    await Promise.all([
+      assertRejects(() => silent.ask({ silentMs: 2000 }), StoreError), // at 0, 100, 600 and 1600 ms
+      assertRejects(() => failing.ask({ failingMs: 1800 }), StoreError), // at 0, 0, 500, 1000 and 1500 ms
+    ]);
+    assertEquals(silent.total, 4);
+    assert(failing.total === 4 || failing.total === 5, "one fewer on a busy machine");
   });
 
   it("gives up at once when no member will answer, and asks no other then", async () => {

@@ -30,13 +30,33 @@ async function withStore(use: (store: EtcdReservationStore, cluster: EtcdCluster
   it("keeps the record of a node under PREFIX/nodes/ID, and lists no other keys", async () => {
     await withStore(async (store, cluster, prefix) => {
       await store.compareAndSet(7, undefined, "a");
-      assertEquals(cluster.ctl("get", `${prefix}/nodes/7`, "--print-value-only"), "a\n");
+      assertEquals(await cluster.ctl("get", `${prefix}/nodes/7`, "--print-value-only"), "a\n");
       for (const key of ["nodes/07", "nodes/x", "nodes/", "nodes/8/9", "nodes0", "node"]) {
-        cluster.ctl("put", `${prefix}/${key}`, "other");
+        await cluster.ctl("put", `${prefix}/${key}`, "other");
       }
       assertEquals(await store.list(), new Map([[7, "a"]]));
       using same = new EtcdReservationStore({ endpoints: cluster.endpoints, prefix: `${prefix}/` });
       assertEquals(await same.read(7), "a");
+    });
+  });
+
+  it("lists what is there now, however often and whatever has become of the keys before", async () => {
+    await withStore(async (store, cluster, prefix) => {
+      using other = new EtcdReservationStore({ endpoints: cluster.endpoints, prefix });
+      await cluster.ctl("put", `${prefix}/nodes/x`, "other");
+      for (const nodeId of [1, 2, 3]) await other.compareAndSet(nodeId, undefined, "a");
+      assertEquals(await store.list(), new Map([[1, "a"], [2, "a"], [3, "a"]]));
+      await other.compareAndSet(2, "a", "b");
+      await other.compareAndSet(4, undefined, "a");
+      assertEquals(await store.list(), new Map([[1, "a"], [2, "b"], [3, "a"], [4, "a"]]));
+      assertEquals(await store.list(), new Map([[1, "a"], [2, "b"], [3, "a"], [4, "a"]]));
+      await cluster.ctl("del", `${prefix}/nodes/3`);
+      assertEquals(await store.list(), new Map([[1, "a"], [2, "b"], [4, "a"]]));
+      await cluster.ctl("del", `${prefix}/nodes/4`);
+      await other.compareAndSet(5, undefined, "a");
+      assertEquals(await store.list(), new Map([[1, "a"], [2, "b"], [5, "a"]]));
+      await cluster.ctl("del", "--prefix", `${prefix}/`);
+      assertEquals(await store.list(), new Map());
     });
   });
 
@@ -63,8 +83,8 @@ async function withStore(use: (store: EtcdReservationStore, cluster: EtcdCluster
   it("compares values, not revisions: a record that was put back is as it was", async () => {
     await withStore(async (store, cluster, prefix) => {
       await store.compareAndSet(7, undefined, "a");
-      cluster.ctl("del", `${prefix}/nodes/7`);
-      cluster.ctl("put", `${prefix}/nodes/7`, "a");
+      await cluster.ctl("del", `${prefix}/nodes/7`);
+      await cluster.ctl("put", `${prefix}/nodes/7`, "a");
       assert(await store.compareAndSet(7, "a", "b"));
     });
   });
@@ -103,6 +123,47 @@ describe("EtcdReservationStore", () => {
     using store = new EtcdReservationStore({ endpoints: [member.endpoint] });
     await assertRejects(() => store.read(7), StoreError, "etcd has no text at global-id/nodes/7");
     await assertRejects(() => store.list(), StoreError, "etcd has no text at global-id/nodes/7");
+  });
+
+  describe("list", () => {
+    const kv = (nodeId: number, text: string) => ({ key: btoa(`global-id/nodes/${nodeId}`), value: btoa(text) });
+    const answer = (cluster_id: string, revision: string, count: string, ...kvs: unknown[]) =>
+      Response.json({ header: { cluster_id, revision }, count, kvs });
+
+    /** Lists twice: what the first listing gave is known. Returns what the second one asked for, and what it gave. */
+    async function listTwice(...answers: Response[]) {
+      const conditions: unknown[] = [];
+      await using member = new ScriptedMember(({ min_mod_revision }) => {
+        conditions.push(min_mod_revision);
+        return answers.shift();
+      });
+      using store = new EtcdReservationStore({ endpoints: [member.endpoint] });
+      await store.list();
+      return { list: await store.list(), conditions };
+    }
+
+    it("asks only for what has changed since the last time", async () => {
+      const { list, conditions } = await listTwice(
+        answer("1", "9007199254740993", "2", kv(1, "a"), kv(2, "a")),
+        answer("1", "9007199254740995", "2", kv(2, "b")),
+      );
+      assertEquals(list, new Map([[1, "a"], [2, "b"]]));
+      assertEquals(conditions, [undefined, "9007199254740994"]);
+    });
+
+    const restored: [name: string, answer: () => Response][] = [
+      ["is another one", () => answer("2", "9", "1")],
+      ["counts its revisions anew", () => answer("1", "4", "1")],
+      ["has lost keys", () => answer("1", "9", "0")],
+    ];
+    for (const [name, second] of restored) {
+      it(`asks for everything when the cluster ${name}`, async () => {
+        const all = answer("2", "9", "1", kv(2, "b"));
+        const { list, conditions } = await listTwice(answer("1", "5", "1", kv(1, "a")), second(), all);
+        assertEquals(list, new Map([[2, "b"]]));
+        assertEquals(conditions, [undefined, "6", undefined]);
+      });
+    }
   });
 
   it("refuses to have no endpoint, or one that is no address", () => {
