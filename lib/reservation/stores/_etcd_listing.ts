@@ -25,9 +25,9 @@ export type NodeRecord = readonly [nodeId: number, text: string];
 type Records = ReadonlyMap<string, NodeRecord | undefined>;
 
 /**
- * What all keys of a range have, which can be brought up to date by the keys that have changed since. Making the JSON of
- * a thousand values costs etcd 16 ms of a CPU's time, and finding those that have changed 2 ms. Whoever claims a node
- * looks several times whether others are dead, that is, whether nothing changes.
+ * What all keys of a range have, which can be brought up to date by the keys that have changed since. Making the JSON
+ * of a thousand values costs etcd 16 ms of a CPU's time, and finding those that have changed 2 ms. A claim looks several
+ * times whether holders are gone, that is, whether nothing changes.
  */
 export class EtcdListing {
   readonly #records: Records;
@@ -52,7 +52,7 @@ export class EtcdListing {
     return new Map([...this.#records.values()].filter((record) => record !== undefined));
   }
 
-  /** The condition for what has changed since; `undefined` if the listing is too old to trust the cluster's revision. */
+  /** The condition for what has changed since; `undefined` if the listing is too old to trust its revision. */
   get changes(): { min_mod_revision: string } | undefined {
     const isOld = performance.now() - this.#listedMs > MAX_AGE_MS;
     return isOld ? undefined : { min_mod_revision: `${this.#revision + 1n}` };

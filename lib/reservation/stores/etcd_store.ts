@@ -59,8 +59,8 @@ export interface EtcdStoreOptions {
  *
  * A change is a transaction on the key's value, never on its revision, which a restored cluster counts anew. etcd has
  * written a change to the disks of most members before it acknowledges it. A call fails after 10 s without an answer,
- * or after 60 s if it lists all nodes. A member that stands still costs 0.1 s once: another one is asked then. While there
- * is no leader, calls wait until there is one.
+ * or after 60 s if it lists all nodes. A member that stands still costs 0.1 s once: another one is asked then. While
+ * there is no leader, calls wait until there is one.
  *
  * etcd keeps all old values until it is told not to: start it with `--auto-compaction-retention=5m`, or its quota will
  * be full after hours or days.
