@@ -119,7 +119,7 @@ describe("a server that is replaced", () => {
     await using next = await spawnNext(server);
     assertEquals((await next.ended()).code, 1);
     assertMatch(next.printed, /cannot be replaced: the pool is of version 9, and this program knows 4/);
-    await writeVersion(state, "3");
+    await writeVersion(state, "4");
 
     await using first = await TempDir.make();
     const endsAtOnce = await LateWorker.make(first);
