@@ -1,14 +1,14 @@
-import type { IdLayout } from "../id/layout.ts";
 import type { Respond } from "../udp/udp_socket.ts";
 import { omitErrors } from "../wire/omit_errors.ts";
-import { type AccessCounts, COUNT, createAccessCounts } from "./access_counts.ts";
+import { COUNT } from "./access_counts.ts";
 import { AllowList } from "./allow_list.ts";
 import { createCountedResponder } from "./counted_responder.ts";
-import { createLimitedResponder } from "./limited_responder.ts";
+import { createLimitedResponder, type LimitedWorker } from "./limited_responder.ts";
 import { Mac } from "./mac.ts";
 import { ReplayWindow } from "./replay_window.ts";
 import { createSignedResponder } from "./signed_responder.ts";
 import { SourceLimit } from "./source_limit.ts";
+import type { SourceTable } from "./source_table.ts";
 
 /** As a constant of this module, V8 compiles the index into the code. */
 const { refused: REFUSED } = COUNT;
@@ -19,8 +19,18 @@ export interface AccessOptions {
   allow?: readonly string[];
   /** What clients must sign their requests with. Left out: requests need no signature. */
   signing?: SigningOptions;
-  /** How many ids of a tick one source may have from this worker, at least 1. Left out: all. */
-  idsPerSource?: number;
+  /** How many ids one source gets. Left out: all. */
+  sourceLimit?: SourceLimitConfig;
+}
+
+/** How many ids of a tick one source gets. */
+export interface SourceLimitConfig {
+  /** How many from all workers of the node together, at least 1; without a pool, at least 1 from each. */
+  idsPerTick: number;
+  /** How many bits of an IPv6 address make a source, 32 to 64. */
+  prefixBits: number;
+  /** How many workers the node has. */
+  workers: number;
 }
 
 /** What the signatures of requests are made with. */
@@ -31,28 +41,28 @@ export interface SigningOptions {
   cluster: string;
 }
 
+/** What guards know of their worker. */
+export interface GuardedWorker extends LimitedWorker {
+  /** Where to count the ids of the sources, if they are limited. */
+  readonly sources: SourceTable | undefined;
+}
+
 /**
  * Puts guards in front of a function that answers requests. The list of addresses comes first, since it costs the
  * least; then the signature, since only genuine requests count; then the limit of the source.
  *
  * @param respond Answers requests: see `createResponder`.
  * @param options Who gets ids, and how many.
- * @param layout The layout, for the length of a tick.
- * @param counts Where to count what becomes of the datagrams.
+ * @param worker The worker.
  * @returns The function. It needs a view of at least 48 bytes.
  * @throws {SyntaxError | TypeError | RangeError} If an option is wrong.
  */
-export function createGuardedResponder(
-  respond: Respond,
-  options: AccessOptions,
-  layout: IdLayout,
-  counts: AccessCounts = createAccessCounts(),
-): Respond {
-  const { allow, signing, idsPerSource } = options;
+export function createGuardedResponder(respond: Respond, options: AccessOptions, worker: GuardedWorker): Respond {
+  const { allow, signing, sourceLimit } = options;
+  const { counts, sources } = worker;
   respond = createCountedResponder(respond, counts);
-  if (idsPerSource !== undefined) {
-    const limit = new SourceLimit({ idsPerWindow: idsPerSource });
-    respond = createLimitedResponder(respond, limit, layout, Date, counts);
+  if (sourceLimit !== undefined && sources !== undefined) {
+    respond = createLimitedResponder(respond, new SourceLimit(sources, sourceLimit), worker);
   }
   respond = omitErrors(respond);
   if (signing !== undefined) {

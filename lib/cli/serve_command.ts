@@ -18,6 +18,12 @@ const MAX_WORKERS = 1024;
 /** A day: more than any clock that is synchronized is off. */
 const MAX_DRIFT_MS = 86_400_000;
 
+/**
+ * The bits of an IPv6 address that are one subscriber's. RFC 6177 and RIPE-690 have providers assign a /56 to a /48 to
+ * each. With fewer bits, more neighbours share; with more, a subscriber has several shares.
+ */
+const DEFAULT_SOURCE_PREFIX = 56;
+
 /** The text that `--help` prints. */
 export const SERVE_HELP = `Hands out 64-bit ids that are never given out twice, over UDP.
 
@@ -45,6 +51,8 @@ Usage: ${ownCommand("serve")} [flags]
   --cluster NAME    the cluster that signed requests must be for; default global-id; clients name the same, and systems
                     that share a key, but not their node ids, have a name each
   --source-share P  let one address have at most P percent of the ids of a tick, 1 to 100
+  --source-prefix N with --source-share, count the IPv6 addresses with the same first N bits as one, 32 to 64;
+                    default ${DEFAULT_SOURCE_PREFIX}, what a subscriber commonly has
   --max-count N     let one request have at most N ids, 1 to 4294967295; clients ask again for more; default: 1/16 of
                     the ids of a tick (8192; with listen-datagram, of the worker's part)
   --replace         take the place of the server that has the node, which then ends; with none, just start
@@ -76,6 +84,7 @@ export function parseServeArgs(args: string[]): ServeCommand {
       "key-file",
       "cluster",
       "source-share",
+      "source-prefix",
       "max-count",
     ],
     list: ["host", "allow"],
@@ -101,6 +110,7 @@ export function parseServeArgs(args: string[]): ServeCommand {
       keyFile: flags["key-file"],
       cluster: clusterFlag(flags.cluster),
       sourceShare: integerFlag("source-share", flags["source-share"], { min: 1, max: 100 }),
+      sourcePrefix: integerFlag("source-prefix", flags["source-prefix"], { min: 32, max: 64 }) ?? DEFAULT_SOURCE_PREFIX,
       maxCount: integerFlag("max-count", flags["max-count"], { min: 1, max: MAX_COUNT }),
       isReplacing: flags.replace,
     },

@@ -14,6 +14,7 @@ import {
 import { PoolAttempts } from "./pool_attempts.ts";
 import { COUNT_WORDS, mapPoolMemory, MAX_WORKERS, POOL_BYTES, type PoolMemory, WORD } from "./pool_memory.ts";
 import type { RobustMutex } from "./robust_mutex.ts";
+import type { SourceMemory } from "./source_memory.ts";
 
 /**
  * As constants of this module, V8 compiles the indices into the code of a lease. It looks imported constants up each
@@ -75,6 +76,8 @@ export class NodePool implements SequencePool, Disposable {
   readonly path: string;
   /** The attempts of the pool's holder to write its record. */
   readonly attempts: AttemptLog;
+  /** Where the workers count the ids of sources, behind a mutex of its own. */
+  readonly sources: SourceMemory;
 
   readonly #libc: Libc;
   readonly #fd: number;
@@ -94,6 +97,14 @@ export class NodePool implements SequencePool, Disposable {
     this.#mutex = this.#memory.mutex;
     this.#words = this.#memory.words;
     this.attempts = new PoolAttempts(this.#memory, () => this.#words.length === 0);
+    this.sources = {
+      ...this.#memory.sources,
+      lock: () => {
+        if (this.#words.length === 0) throw disposedError();
+        this.#memory.sourcesMutex.lock();
+      },
+      unlock: () => this.#memory.sourcesMutex.unlock(),
+    };
     this.#idsPerTick = layout.maxSequence + 1;
   }
 
@@ -108,6 +119,8 @@ export class NodePool implements SequencePool, Disposable {
     const pool = new NodePool(openLibc(), fd, identity.layout);
     writePoolHeader(pool.#memory.header, identity);
     pool.#mutex.init();
+    pool.#memory.sourcesMutex.init();
+    crypto.getRandomValues(pool.sources.secret);
     pool.#owner = randomOwner();
     pool.#words.set([position.taken, 0, position.tick, -1, mark, pool.#owner]);
     pool.attempts.note(attempt);

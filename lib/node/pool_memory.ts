@@ -9,10 +9,15 @@
  *       double          mark;             // 1104: the first tick that is not reserved; 0 once the pool is closed
  *       double          owner;            // 1112: who may close the pool; 0 for nobody
  *       double          noted[2];         // 1120: the numbers of the first attempt noted, and of the next one
- *       char            padding[2960];    // 1136
+ *       char            padding[16];      // 1136
+ *       pthread_mutex_t sources_mutex;    // 1152: protects what follows of the sources
+ *       double          sources_tick;     // 1200: the tick of the counts below
+ *       uint32_t        secret[5];        // 1208: decides where a source is counted
+ *       char            padding[2868];    // 1228
  *       char            attempts[128][32] // 4096: attempt n in place n % 128, see pool_attempts.ts
  *       double          counts[1024][16]  // 8192: of each worker, what became of its datagrams: see access_counts.ts
- *     };                                  // 139264
+ *       uint32_t        sources[16384][4] // 139264: how many ids a source has had of the tick: see source_memory.ts
+ *     };                                  // 401408
  *
  * Mutex and `taken` fill one cache line. That line moves from CPU to CPU with every lease; the next one, only with
  * every tick.
@@ -25,10 +30,14 @@ import { type Libc, systemError } from "../libc/libc.ts";
 import { MAX_ATTEMPTS } from "../reservation/attempt_log.ts";
 import { HEADER_BYTES } from "./pool_header.ts";
 import { MUTEX_BYTES, RobustMutex } from "./robust_mutex.ts";
+import { PLACE_WORDS, SECRET_WORDS, SOURCE_PLACES, type SourceMemory } from "./source_memory.ts";
 
 const MUTEX = HEADER_BYTES;
 const WORDS = MUTEX + MUTEX_BYTES;
 const NOTED = WORDS + 6 * 8;
+const SOURCES_MUTEX = 1152;
+const SOURCES_TICK = SOURCES_MUTEX + MUTEX_BYTES;
+const SECRET = SOURCES_TICK + 8;
 const ATTEMPTS = 4096;
 /** The length of an attempt, in bytes: see `uniqueToken`. */
 export const ATTEMPT_BYTES = 32;
@@ -38,9 +47,10 @@ const WORD_COUNT = 6;
 export const MAX_WORKERS = 1024;
 /** How many counts a worker has: two cache lines. */
 export const COUNT_WORDS = 16;
+const SOURCES = COUNTS + MAX_WORKERS * COUNT_WORDS * 8;
 
 /** The length of a pool's memory, in bytes. */
-export const POOL_BYTES = COUNTS + MAX_WORKERS * COUNT_WORDS * 8;
+export const POOL_BYTES = SOURCES + SOURCE_PLACES * PLACE_WORDS * 4;
 
 /** The index of each field in the pool's words; of `taken` and `tick`, that of slot 0, before that of slot 1. */
 export const WORD = { taken: 0, tick: 2, mark: 4, owner: 5 } as const;
@@ -66,6 +76,10 @@ export interface PoolMemory {
   readonly attempts: Uint8Array<ArrayBuffer>;
   /** The counts of all workers, {@linkcode COUNT_WORDS} each. */
   readonly counts: Float64Array<ArrayBuffer>;
+  /** Protects the counts of the sources. */
+  readonly sourcesMutex: RobustMutex;
+  /** Where the ids of the sources are counted. */
+  readonly sources: Omit<SourceMemory, "lock" | "unlock">;
   /** Unmaps the memory. Nothing of it must be used afterwards. */
   unmap(): void;
 }
@@ -90,6 +104,12 @@ export function mapPoolMemory(libc: Libc, fd: number): PoolMemory {
     noted: new Float64Array(buffer, NOTED, 2),
     attempts: new Uint8Array(buffer, ATTEMPTS, MAX_ATTEMPTS * ATTEMPT_BYTES),
     counts: new Float64Array(buffer, COUNTS, MAX_WORKERS * COUNT_WORDS),
+    sourcesMutex: new RobustMutex(libc, Deno.UnsafePointer.offset(memory, SOURCES_MUTEX)),
+    sources: {
+      tick: new Float64Array(buffer, SOURCES_TICK, 1),
+      secret: new Uint32Array(buffer, SECRET, SECRET_WORDS),
+      places: new Uint32Array(buffer, SOURCES, SOURCE_PLACES * PLACE_WORDS),
+    },
     unmap: () => void libc.munmap(memory, BigInt(POOL_BYTES)),
   };
 }

@@ -1,4 +1,4 @@
-import type { AccessOptions } from "../access/guarded_responder.ts";
+import type { AccessOptions, SourceLimitConfig } from "../access/guarded_responder.ts";
 import { explainKeyFileError, readKeyFile } from "../access/key_file.ts";
 import { LAYOUTS } from "../id/presets.ts";
 import { isLoopback, parseIpAddress } from "../udp/ip_address.ts";
@@ -10,17 +10,29 @@ import type { ServeOptions } from "./serve_options.ts";
  * Reads which clients get ids, as the workers need it.
  *
  * @param options The options of the server.
- * @param workers How many workers share the ids of a tick: an address may have its share of each worker's part.
+ * @param workers How many workers the node has.
  * @throws {ServeError} If the key file cannot be read, or holds no key.
  */
 export async function readAccess(options: ServeOptions, workers: number): Promise<AccessOptions> {
-  const { allow, keyFile, cluster, sourceShare, layout } = options;
-  const idsPerWorker = (LAYOUTS[layout].maxSequence + 1) / workers;
+  const { allow, keyFile, cluster } = options;
+  const sourceLimit = sourceLimitOf(options, workers);
   return {
     ...(allow === undefined ? {} : { allow }),
     ...(keyFile === undefined ? {} : { signing: { keysHex: await readKeysHex(keyFile), cluster } }),
-    ...(sourceShare === undefined ? {} : { idsPerSource: Math.max(Math.floor(idsPerWorker * sourceShare / 100), 1) }),
+    ...(sourceLimit === undefined ? {} : { sourceLimit }),
   };
+}
+
+/**
+ * How many ids of a tick one address gets: rounded down, so that it is never more than its share.
+ *
+ * @param options The options of the server.
+ * @param workers How many workers the node has.
+ */
+export function sourceLimitOf(options: ServeOptions, workers: number): SourceLimitConfig | undefined {
+  const { sourceShare, sourcePrefix: prefixBits, layout } = options;
+  if (sourceShare === undefined) return undefined;
+  return { idsPerTick: Math.floor((LAYOUTS[layout].maxSequence + 1) * sourceShare / 100), prefixBits, workers };
 }
 
 async function readKeysHex(path: string): Promise<string[]> {

@@ -30,8 +30,10 @@ export interface ServeOptions {
   keyFile: string | undefined;
   /** The name of the cluster that signed requests must be for. */
   cluster: string;
-  /** How many of a worker's ids of a tick one address may get, in percent; `undefined`: all. */
+  /** How many of the node's ids of a tick one address may get, in percent; `undefined`: all. */
   sourceShare: number | undefined;
+  /** How many bits of an IPv6 address count as one address for {@linkcode sourceShare}, 32 to 64. */
+  sourcePrefix: number;
   /** How many ids a request gets at most; `undefined`: 1/16 of those that its worker can take of a tick. */
   maxCount: number | undefined;
   /** Whether to take over from a running server of the node. */

@@ -1,3 +1,4 @@
+import { sourceLimitOf } from "./access_checks.ts";
 import { withheldVariables } from "../base/loader_variables.ts";
 import type { NodeLock } from "../node/node_lock.ts";
 import { encodeAddress, isUnspecified } from "../udp/socket_address.ts";
@@ -82,6 +83,21 @@ export function checkPorts({ port }: ServeOptions, backend: Backend, workers: nu
   if (backend === "listen-datagram" && port > 0 && port + workers - 1 > 65_535) {
     throw new ServeError(`${workers} workers from port ${port} on would go past port 65535: take a lower --port`);
   }
+}
+
+/**
+ * Checks that each worker has ids for an address: workers without a pool get equal parts of its share.
+ *
+ * @param workers How many workers the node has.
+ * @throws {ServeError} If there are fewer ids than workers.
+ */
+export function checkSourceShare(options: ServeOptions, backend: Backend, workers: number): void {
+  const { idsPerTick = Infinity } = sourceLimitOf(options, workers) ?? {};
+  if (backend === "reuseport" || idsPerTick >= workers) return;
+  throw new ServeError(
+    `--source-share ${options.sourceShare} leaves one address ${idsPerTick} ids of a tick, too few for ${workers} ` +
+      "workers with a part each (listen-datagram): take a higher share, fewer --workers, or --backend reuseport",
+  );
 }
 
 /**

@@ -14,6 +14,7 @@ import {
   checkClock,
   checkPorts,
   checkRunPermission,
+  checkSourceShare,
   checkTakeover,
   chooseBackend,
   warnOfOtherAddress,
@@ -55,6 +56,7 @@ export async function supervise(
   const workerCount = options.workers ?? navigator.hardwareConcurrency;
   const allWorkers = workerCount * options.hostnames.length;
   checkPorts(options, backend, workerCount);
+  checkSourceShare(options, backend, allWorkers);
   const access = await readAccess(options, allWorkers);
   const clockSync = checkClock(options);
 

@@ -1,10 +1,13 @@
 import { type AccessCounts, COUNT, createAccessCounts } from "../access/access_counts.ts";
+import { partOf } from "../access/part_of.ts";
+import { SourceTable } from "../access/source_table.ts";
 import { createGuardedResponder } from "../access/guarded_responder.ts";
 import { messageOf } from "../base/message_of.ts";
 import { IdSequencer } from "../id/id_sequencer.ts";
 import type { PooledSequence, SplitSequence } from "../id/id_sequencer_options.ts";
 import type { IdLayout } from "../id/layout.ts";
 import { LAYOUTS } from "../id/presets.ts";
+import { createSourceMemory } from "../node/source_memory.ts";
 import { BatchedPool } from "../node/batched_pool.ts";
 import { lockAsWorker } from "../node/node_lock.ts";
 import { NodePool } from "../node/node_pool.ts";
@@ -24,6 +27,12 @@ import { ServeError } from "./serve_error.ts";
  * workers and clients for 0.2 to 0.8 ms.
  */
 const REPORT_INTERVAL_MS = 500;
+
+/**
+ * Into how many parts the ids that a source has left are divided, of which all workers together may lease one: so no
+ * more than an eighth lies with workers that do not need it.
+ */
+const LEASE_PARTS = 8;
 
 /** For how long a worker that is being replaced answers the datagrams that it has received, in ms. */
 const DRAIN_MS = 300;
@@ -88,7 +97,10 @@ function start(config: WorkerConfig): RunningWorker {
   const sequencer = new IdSequencer({ nodeId, layout, clockPolicy, clock, ...part });
   const respond = createResponder(sequencer, () => socket.readClock(), config.maxCount);
   const counts = createAccessCounts();
-  const guarded = createGuardedResponder(respond, config.access, layout, counts);
+  const guarded = createGuardedResponder(respond, config.access, {
+    ...{ sequencer, clock, counts, maxCount: config.maxCount, readClock: () => socket.readClock() },
+    sources: sourceTableOf(config, layout, pool),
+  });
   // Nothing that a stranger has sent is read before. Without FFI, Deno's own permissions confine the worker.
   const unconfined = config.backend === "reuseport" ? confineWorker() : undefined;
   // The bound socket already queues datagrams. Serving begins with a wait for the first one, so ready is said before.
@@ -116,6 +128,22 @@ function sourceOf({ share, worker }: WorkerConfig, layout: IdLayout): SequenceSo
   const pool = NodePool.join(share.path, layout);
   const batches = new BatchedPool(pool);
   return { part: { sequencePool: batches }, pool, batches };
+}
+
+/** Where a worker counts the ids of sources, if they are limited: in the pool, or else, for its part, by itself. */
+function sourceTableOf(
+  config: WorkerConfig,
+  { tickMs }: IdLayout,
+  pool: NodePool | undefined,
+): SourceTable | undefined {
+  const { sourceLimit } = config.access;
+  if (sourceLimit === undefined) return undefined;
+  const { idsPerTick, workers } = sourceLimit;
+  if (pool !== undefined) {
+    return new SourceTable(pool.sources, { idsPerTick, leaseParts: LEASE_PARTS * workers, tickMs });
+  }
+  const part = partOf(idsPerTick, config.worker, workers);
+  return new SourceTable(createSourceMemory(), { idsPerTick: part, leaseParts: 1, tickMs });
 }
 
 /** What a worker reports. */

@@ -5,6 +5,8 @@ import { type AccessOptions, createGuardedResponder } from "../../lib/access/gua
 import { Mac } from "../../lib/access/mac.ts";
 import { ReplayWindow } from "../../lib/access/replay_window.ts";
 import { createSignedResponder } from "../../lib/access/signed_responder.ts";
+import { SourceTable } from "../../lib/access/source_table.ts";
+import { createSourceMemory } from "../../lib/node/source_memory.ts";
 import { IdSequencer } from "../../lib/id/id_sequencer.ts";
 import { writeBasicRequest, writeRangeRequest } from "../../lib/wire/request.ts";
 import { createResponder } from "../../lib/wire/responder.ts";
@@ -21,7 +23,9 @@ function serve(options: AccessOptions) {
   const clock = new HandClock(DEFAULT_LAYOUT.epochMs + 300);
   const sequencer = new IdSequencer({ nodeId: 0, clock, reservation: { firstTick: 0, mark: 1 } });
   const counts = createAccessCounts();
-  const respond = createGuardedResponder(createResponder(sequencer), options, DEFAULT_LAYOUT, counts);
+  const sources = new SourceTable(createSourceMemory(), { idsPerTick: 10, leaseParts: 1, tickMs: 1000 });
+  const worker = { sequencer, clock, readClock: () => {}, maxCount: 2 ** 32 - 1, counts, sources };
+  const respond = createGuardedResponder(createResponder(sequencer), options, worker);
   const view = new DataView(new ArrayBuffer(64));
 
   /** The counts that are not 0. */
@@ -59,7 +63,7 @@ describe("createGuardedResponder", () => {
   });
 
   it("counts requests of sources without ids", () => {
-    const { askRange, counted } = serve({ idsPerSource: 10 });
+    const { askRange, counted } = serve({ sourceLimit: { idsPerTick: 10, prefixBits: 56, workers: 1 } });
     assertEquals([askRange(7), askRange(7), askRange(7), askRange(7, stranger)], [32, 32, 32, 32]);
     assertEquals(counted(), { answered: 3, ids: 17, limited: 1 });
   });

@@ -30,6 +30,8 @@ const NODES = "tests/node/node_property_test.ts";
 const RESPONDER = "lib/wire/responder.ts";
 const LOOPS = "tests/wire/service_loops_test.ts";
 
+const SOURCE_TABLES = "tests/access/source_table_test.ts";
+
 const MAC = "lib/access/mac.ts";
 const MACS = "tests/access/mac_test.ts";
 const SIGNED = "lib/access/signed_responder.ts";
@@ -715,6 +717,69 @@ const MUTATIONS: Mutation[] = [
     from: "if (!isReservedZero(datagram)) return 0;",
     to: "if (!isReservedZero(datagram)) return 32;",
     killer: LOOPS,
+  },
+  {
+    rule: "limit: all workers spend from one count, a lease at a time",
+    file: "lib/access/source_table.ts",
+    from: "memory.places[place + IDS] = spent + leased;",
+    to: "memory.places[place + IDS] = spent;",
+    killer: SOURCE_TABLES,
+  },
+  {
+    rule: "limit: a worker leases no more than is left",
+    file: "lib/access/source_table.ts",
+    from: "Math.floor(left / this.#leaseParts)), left);",
+    to: "Math.floor(left / this.#leaseParts)), this.#idsPerTick);",
+    killer: SOURCE_TABLES,
+  },
+  {
+    rule: "limit: a worker whose clock is behind has nothing of the table's tick",
+    file: "lib/access/source_table.ts",
+    from: "if (tick === memory.tick[0]) {",
+    to: "if (tick <= memory.tick[0]) {",
+    killer: SOURCE_TABLES,
+  },
+  {
+    rule: "limit: a late clock does not turn the table back",
+    file: "lib/access/source_table.ts",
+    from: "tick >= memory.tick[0] - this.#setBackTicks",
+    to: "tick >= memory.tick[0]",
+    killer: SOURCE_TABLES,
+  },
+  {
+    rule: "limit: only one worker uses the table at a time",
+    file: "lib/node/node_pool.ts",
+    from: "this.#memory.sourcesMutex.lock();",
+    to: "",
+    killer: POOL_PROCESSES,
+  },
+  {
+    rule: "limit: a source without a place of its own keeps no lease that another could spend",
+    file: "lib/access/source_limit.ts",
+    from: "if (place === NO_PLACE) return this.#spendWithoutPlace(high, low, count, tick);",
+    to: "if (place === NO_PLACE) return count;",
+    killer: SOURCE_TABLES,
+  },
+  {
+    rule: "limit: the addresses of a prefix are one source",
+    file: "lib/access/source_limit.ts",
+    from: "(words[1] & this.#lowMask) >>> 0",
+    to: "words[1]",
+    killer: "tests/access/source_limit_test.ts",
+  },
+  {
+    rule: "limit: ids are charged to their own tick",
+    file: "lib/access/limited_responder.ts",
+    from: "return limit.spend(source, granted, lastTick) === granted ? answered : refuse(datagram, length);",
+    to: "return answered;",
+    killer: "tests/access/limited_responder_test.ts",
+  },
+  {
+    rule: "limit: the parts of workers without a pool add up to no more than the whole",
+    file: "lib/access/part_of.ts",
+    from: "Math.floor(ids / workers)",
+    to: "Math.ceil(ids / workers)",
+    killer: "tests/access/part_of_test.ts",
   },
   {
     rule: "no answer to a response, of a server whose sources have no ids left",

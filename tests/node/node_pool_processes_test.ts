@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { SourceTable } from "../../lib/access/source_table.ts";
 import { denoCommand } from "../../testing/deno_process.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 import { until } from "../../testing/within.ts";
@@ -10,7 +11,11 @@ import { acquire, FROM_TICK_0, makePool, openPool } from "./pools.ts";
 const PROCESS = new URL("./pool_process.ts", import.meta.url).href;
 
 /** Starts a process that has a pool open, and carries out an order once it is told to begin. */
-async function startProcess(path: string, order: "empty" | "once" | "count" | "die", number = 0) {
+async function startProcess(
+  path: string,
+  order: "empty" | "once" | "count" | "spend" | "die" | "dieCounting",
+  number = 0,
+) {
   const process = denoCommand({
     deno: ["run", "--quiet", "--no-check", "--allow-ffi", "--allow-run"],
     program: PROCESS,
@@ -63,6 +68,19 @@ describe("NodePool, whose mutex was held by a process that was killed", () => {
       await process.leases;
       using pool = openPool(path);
       assertEquals([acquire(pool, round, 7), acquire(pool, round, 3)], [[round, 0, 7], [round, 7, 10]]);
+    }
+  });
+
+  it("works for a process that counts sources", async () => {
+    await using temp = await TempDir.make();
+    using pool = makePool(`${temp.path}/pool`);
+    const table = new SourceTable(pool.sources, { idsPerTick: 10, leaseParts: 1, tickMs: 10 });
+    for (let tick = 0; tick < 3; tick++) {
+      const process = await startProcess(pool.path, "dieCounting");
+      await process.begin();
+      assertEquals((await process.status).signal, "SIGKILL");
+      await process.leases;
+      assertEquals([table.lease(1, 2, 7, tick), table.lease(1, 2, 7, tick)], [10, 0]);
     }
   });
 
@@ -135,6 +153,18 @@ describe("NodePool, with processes side by side", () => {
     for (const process of processes) assertEquals((await process.status).code, 0);
     await Promise.all(processes.map(({ leases }) => leases));
     assertEquals([...pool.countsOf(0)], Array(COUNT_WORDS).fill(2 * times));
+  });
+
+  it("lets a source spend its ids once, and all of them", async () => {
+    await using temp = await TempDir.make();
+    using pool = makePool(`${temp.path}/pool`);
+    const ids = 3_000_000;
+    const processes = await Promise.all([1, 2].map(() => startProcess(pool.path, "spend", ids)));
+    await Promise.all(processes.map((process) => process.begin()));
+    const spent = (await Promise.all(processes.map(({ leases }) => leases))).map(([[, , end]]) => end);
+    assert(Math.min(...spent) > 0, "ids that they shared");
+    assertEquals(spent[0] + spent[1], ids);
+    for (const process of processes) assertEquals((await process.status).code, 0);
   });
 
   it("leases no sequence number twice when processes are killed", async () => {

@@ -35,8 +35,8 @@ describe("NodePool.create: the format, version 4", () => {
     return await Deno.readFile(path);
   }
 
-  it("has the length of header, mutex, words, 128 attempts, and 16 counts for each of 1024 workers", async () => {
-    assertEquals((await readFreshPool()).length, 139_264);
+  it("has the length of header, mutex, words, 128 attempts, 16 counts for each of 1024 workers, and 16384 places", async () => {
+    assertEquals((await readFreshPool()).length, 401_408);
   });
 
   it("begins with the header in text, padded with zeros to 1024 bytes", async () => {
@@ -78,12 +78,26 @@ describe("NodePool.create: the format, version 4", () => {
     pool.addCounts(1023, counts);
     const { buffer } = await Deno.readFile(path);
     assertEquals([...new Float64Array(buffer, 8192, 17)], [...counts, 0]);
-    assertEquals([...new Float64Array(buffer, 139_264 - 136)], [0, ...counts]);
+    assertEquals([...new Float64Array(buffer, 139_264 - 136, 17)], [0, ...counts]);
+  });
+
+  it("counts sources behind a mutex of their own, from 139264 on", async () => {
+    await using temp = await TempDir.make();
+    const path = `${temp.path}/pool`;
+    using pool = makePool(path, identity);
+    const bytes = await Deno.readFile(path);
+    assert(bytes.slice(1152, 1200).some((byte) => byte !== 0), "the mutex");
+    assert(bytes.slice(1208, 1228).some((byte) => byte !== 0), "the secret");
+    pool.sources.tick[0] = 77;
+    pool.sources.places.set([1, 2, 3, 4], 16_383 * 4);
+    const { buffer } = await Deno.readFile(path);
+    assertEquals(new Float64Array(buffer, 1200, 1)[0], 77);
+    assertEquals([...new Uint32Array(buffer, 401_408 - 16)], [1, 2, 3, 4]);
   });
 
   it("is zero between and from there to its end", async () => {
     const bytes = await readFreshPool();
-    for (const rest of [bytes.slice(1136, 4096), bytes.slice(4128)]) {
+    for (const rest of [bytes.slice(1136, 1152), bytes.slice(1200, 1208), bytes.slice(1228, 4096), bytes.slice(4128)]) {
       assertEquals(rest.findIndex((byte) => byte !== 0), -1);
     }
   });

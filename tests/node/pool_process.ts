@@ -7,8 +7,11 @@
  * - `empty`: acquires single ids of every tick until there are none, for the number of ticks.
  * - `once`: acquires a single id of the tick of the number.
  * - `count`: adds 1 to each count of worker 0, as many times as the number says.
+ * - `spend`: leases all ids of a source that has so many, one by one, and prints their number as the end of a lease.
  * - `die`: kills itself while it holds the pool's mutex.
+ * - `dieCounting`: kills itself while it holds the mutex of the sources.
  */
+import { SourceTable } from "../../lib/access/source_table.ts";
 import { SequenceLease } from "../../lib/id/sequence_pool.ts";
 import { NodePool } from "../../lib/node/node_pool.ts";
 import { COUNT_WORDS } from "../../lib/node/pool_memory.ts";
@@ -28,6 +31,10 @@ if (order === "die") {
   new RawPool(path).lock();
   Deno.kill(Deno.pid, "SIGKILL");
 }
+if (order === "dieCounting") {
+  pool.sources.lock();
+  Deno.kill(Deno.pid, "SIGKILL");
+}
 if (order === "once") {
   pool.acquire(Number(number), 1, lease);
   print(lease.tick, lease.first, lease.end);
@@ -35,6 +42,12 @@ if (order === "once") {
 if (order === "count") {
   const ones = Array(COUNT_WORDS).fill(1);
   for (let i = 0; i < Number(number); i++) pool.addCounts(0, ones);
+}
+if (order === "spend") {
+  const table = new SourceTable(pool.sources, { idsPerTick: Number(number), leaseParts: 2 ** 31, tickMs: 10 });
+  let spent = 0;
+  while (table.lease(1, 2, 1, 5) === 1) spent++;
+  print(0, 0, spent);
 }
 if (order === "empty") {
   for (let tick = 0; tick < Number(number); tick = Math.max(tick + 1, lease.tick)) {

@@ -15,6 +15,7 @@ export const DEFAULTS: ServeOptions = {
   keyFile: undefined,
   cluster: "global-id",
   sourceShare: undefined,
+  sourcePrefix: 56,
   maxCount: undefined,
   isReplacing: false,
 };

@@ -1,6 +1,9 @@
 import { assertGreater, assertLessOrEqual } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { createAccessCounts } from "../../lib/access/access_counts.ts";
 import { type AccessOptions, createGuardedResponder } from "../../lib/access/guarded_responder.ts";
+import { SourceTable } from "../../lib/access/source_table.ts";
+import { createSourceMemory } from "../../lib/node/source_memory.ts";
 import { IdSequencer } from "../../lib/id/id_sequencer.ts";
 import { createResponder } from "../../lib/wire/responder.ts";
 import { DEFAULT_LAYOUT } from "../../mod.ts";
@@ -35,7 +38,10 @@ class Server {
     this.#respond = createGuardedResponder(
       createResponder(sequencer, () => hasIds && (clock.ms += layout.tickMs) > 0), // a new tick when one is used up
       access,
-      layout,
+      {
+        ...{ sequencer, clock, readClock: () => {}, maxCount: 2 ** 32 - 1, counts: createAccessCounts() },
+        sources: new SourceTable(createSourceMemory(), { idsPerTick: 1, leaseParts: 1, tickMs: layout.tickMs }),
+      },
     );
   }
 
@@ -46,10 +52,12 @@ class Server {
   }
 }
 
+const LIMITED: AccessOptions = { sourceLimit: { idsPerTick: 1, prefixBits: 56, workers: 1 } };
+
 const SERVERS: { name: string; hasIds: boolean; access: AccessOptions }[] = [
   { name: "a server", hasIds: true, access: {} },
   { name: "a server without ids", hasIds: false, access: {} },
-  { name: "a server whose sources have used up theirs", hasIds: true, access: { idsPerSource: 1 } },
+  { name: "a server whose sources have used up theirs", hasIds: true, access: LIMITED },
   {
     name: "a server with a key",
     hasIds: true,
@@ -89,7 +97,7 @@ describe("a server and a service that answers everything", () => {
         }
       });
     }
-    if (hasIds && access.idsPerSource === undefined) continue;
+    if (hasIds && access.sourceLimit === undefined) continue;
     for (const service of ASKING_SERVICES) {
       it(`${name}: its errors keep no loop going with ${service.name}`, () => {
         const server = new Server(hasIds, access);
