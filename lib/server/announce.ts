@@ -8,22 +8,26 @@ import type { ServeOptions } from "./serve_options.ts";
 
 /** Tells the operator what is being served, and how to try it. */
 export function announce(options: ServeOptions, configs: readonly WorkerConfig[], log: ServeLog): void {
-  const ports = [...new Set(configs.map(({ port }) => port))];
-  log.info(describeService(options, configs, ports));
-  log.info(`try it: ${tryCommand(options, ports)}`);
+  log.info(describeService(options, configs));
+  log.info(`try it: ${tryCommand(options, portsOf(configs))}`);
 }
 
-function describeService(
+/** Describes what is being served, in a line. */
+export function describeService(
   { nodeId, hostnames, layout }: ServeOptions,
   configs: readonly WorkerConfig[],
-  ports: number[],
 ): string {
+  const ports = portsOf(configs);
   const { maxSequence, tickMs } = LAYOUTS[layout];
   const idsPerSecond = ((maxSequence + 1) * 1000 / tickMs).toLocaleString("en");
   const workers = `${configs.length} worker${configs.length === 1 ? "" : "s"}`;
   return `node ${nodeId} on ${hostnames.join(", ")} udp port ${ports.join(", ")}: ` +
     `${workers} (${configs[0].backend}, ${describeCpus(configs)}), ` +
     `up to ${idsPerSecond} ids a second (layout ${layout})`;
+}
+
+function portsOf(configs: readonly WorkerConfig[]): number[] {
+  return [...new Set(configs.map(({ port }) => port))];
 }
 
 function describeCpus(configs: readonly WorkerConfig[]): string {

@@ -7,7 +7,8 @@
  *    worker without a pool, `mark` after every renewal of the reservation. The worker sends a `report` with the last
  *    tick that it used, with its traffic if the socket counts it, and with its new counts if it has no pool to add them
  *    to.
- * 3. On `drain`, the worker gets no new datagrams, answers those it has, and ends. On `stop`, it ends at once. Its last
+ * 3. A worker that serves answers `ping` with `pong`.
+ * 4. On `drain`, the worker gets no new datagrams, answers those it has, and ends. On `stop`, it ends at once. Its last
  *    message is `ended`: it has used no later tick, and never will.
  *
  * The end of the worker's stdin means that the supervisor is gone. The worker ends then, too.
@@ -70,6 +71,7 @@ export type ToWorker =
   | { type: "start"; config: WorkerConfig }
   | { type: "mark"; mark: number }
   | { type: "setIncomingCpu"; incomingCpu: number }
+  | { type: "ping" }
   | { type: "drain" }
   | { type: "stop" };
 
@@ -78,6 +80,7 @@ export type FromWorker =
   | { type: "hello" }
   | { type: "ready"; port: number; unconfined?: string | undefined }
   | { type: "report"; usedTick: number; traffic: Traffic | undefined; counts: number[] | undefined }
+  | { type: "pong" }
   | { type: "ended"; usedTick: number }
   | { type: "failed"; message: string };
 

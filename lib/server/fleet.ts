@@ -87,6 +87,20 @@ export class Fleet {
     return this.#slots.map(({ counts }) => counts);
   }
 
+  /**
+   * Whether all workers read what they are told, and answer it.
+   *
+   * @param timeoutMs How long they have to answer, in ms.
+   */
+  async answers(timeoutMs: number): Promise<boolean> {
+    const { promise: late, resolve } = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => resolve(false), timeoutMs);
+    const answers = Promise.all(this.#slots.map((slot) => slot.answers()));
+    const areAll = await Promise.race([answers.then(() => true), late]);
+    clearTimeout(timer);
+    return areAll;
+  }
+
   /** Why a worker that serves has kept its rights, if one could not give them up. */
   get unconfined(): string | undefined {
     return this.#slots.map(({ unconfined }) => unconfined).find((reason) => reason !== undefined);

@@ -1,6 +1,7 @@
 import { type AccessCounts, createAccessCounts } from "../access/access_counts.ts";
 import { GlobalIdError } from "../base/errors.ts";
 import { messageOf } from "../base/message_of.ts";
+import { LAYOUTS } from "../id/presets.ts";
 import type { NodeLock } from "../node/node_lock.ts";
 import { CpuUse } from "../placement/cpu_use.ts";
 import { Placer } from "../placement/placer.ts";
@@ -27,6 +28,9 @@ const LOCK_TIMEOUT_MS = 10_000;
 
 /** How often to look for attacks, in ms. Workers bring their counts up to date twice as often. */
 const ATTACK_INTERVAL_MS = 1000;
+
+/** How long the workers have to answer, in ms: a busy worker reads its messages every 12 ms. */
+const ANSWER_TIMEOUT_MS = 2000;
 
 /** Another server has taken over, and owns the node's pool now. */
 class TakenOverError extends GlobalIdError {
@@ -117,6 +121,13 @@ export class Server {
     const timer = setInterval(() => attacks.update(this.#counts, performance.now()), ATTACK_INTERVAL_MS);
     helpers.defer(() => clearInterval(timer));
     await this.#over();
+  }
+
+  /** Whether the workers answer, and have ids: the reservation is renewed, or still good. */
+  async isServing(): Promise<boolean> {
+    const { epochMs, tickMs } = LAYOUTS[this.#options.layout];
+    const isReserved = epochMs + this.#node.holder.mark * tickMs > Date.now();
+    return isReserved && await this.#fleet.answers(ANSWER_TIMEOUT_MS);
   }
 
   /**

@@ -1,3 +1,4 @@
+import { readEnv } from "../base/read_env.ts";
 import { messageOf } from "../base/message_of.ts";
 import { lockPathsOf, NodeLock } from "../node/node_lock.ts";
 import { SqliteThreadStore } from "../reservation/stores/sqlite_thread_store.ts";
@@ -14,12 +15,6 @@ export function defaultStateDir(): string {
   const home = readEnv("HOME") || readEnv("USERPROFILE");
   if (!home) throw new ServeError("there is no home directory to keep locks in: choose one with --state");
   return `${home}/.global-id`;
-}
-
-function readEnv(name: string): string | undefined {
-  return Deno.permissions.querySync({ name: "env", variable: name }).state === "granted"
-    ? Deno.env.get(name)
-    : undefined;
 }
 
 /**

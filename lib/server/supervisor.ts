@@ -1,6 +1,6 @@
 import { allowedCpus } from "../placement/cpus.ts";
 import { readAccess, warnIfOpen } from "./access_checks.ts";
-import { announce } from "./announce.ts";
+import { announce, describeService } from "./announce.ts";
 import { claimNode, joinRunningServer, shareOf } from "./claim_node.ts";
 import { describeClock } from "./clock_sync.ts";
 import { warnIfUnconfined } from "./confine_worker.ts";
@@ -9,6 +9,7 @@ import { planWorkers } from "./plan_workers.ts";
 import type { ServeLog } from "./serve_log.ts";
 import type { ServeOptions } from "./serve_options.ts";
 import { Server } from "./server.ts";
+import { ServiceManager } from "./service_manager.ts";
 import {
   awaitEarlierWorkers,
   checkClock,
@@ -75,8 +76,12 @@ export async function supervise(
   const fleet = new Fleet({ entryPoint, workersPath: lock.workersPath }, configs, log);
   const server = new Server({ options, node, fleet, log });
 
-  signals.stop.addEventListener("abort", () => server.endWorkers(), { once: true });
-  signals.onReload(() => server.reload());
+  using manager = new ServiceManager(log);
+  signals.stop.addEventListener("abort", () => {
+    manager.stopping();
+    server.endWorkers();
+  }, { once: true });
+  signals.onReload(() => manager.reloading(() => server.reload()));
   try {
     if (signals.stop.aborted) await server.endWorkers(); // so that none is started
     await (isTakeover ? server.takeOver(lock, signals.stop) : server.start());
@@ -85,6 +90,8 @@ export async function supervise(
       warnIfOpen(options, log);
       warnIfUnconfined(fleet, log);
       announce(options, configs, log);
+      manager.ready(describeService(options, configs));
+      manager.watch(() => server.isServing());
     }
     await server.run();
   } finally {

@@ -58,6 +58,7 @@ export async function runWorker(workersPath: string): Promise<void> {
       if (message.type === "start") running = start(message.config);
       else if (message.type === "mark") running?.sequencer.extendReservation(message.mark);
       else if (message.type === "setIncomingCpu") running?.socket.setIncomingCpu?.(message.incomingCpu);
+      else if (message.type === "ping") say({ type: "pong" });
       else if (message.type === "drain") drain(running);
       else end(running);
     }

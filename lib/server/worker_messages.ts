@@ -32,6 +32,7 @@ const FIELDS: Record<FromWorker["type"], Record<string, Test>> = {
   hello: {},
   ready: { port: isInteger(1, 65_535), unconfined: orNone(isWords) },
   report: { usedTick: isTick, traffic: orNone(isTraffic), counts: orNone(isCounts) },
+  pong: {},
   ended: { usedTick: isTick },
   failed: { message: isWords },
 };
@@ -122,6 +123,8 @@ export class WorkerRules {
         return this.#go("greeted", "serving", message);
       case "report":
         this.#checkTick(message.usedTick);
+        return this.#go("serving", "serving", message);
+      case "pong":
         return this.#go("serving", "serving", message);
       case "ended":
         this.#checkTick(message.usedTick);

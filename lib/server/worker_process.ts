@@ -43,6 +43,9 @@ export class WorkerProcess {
   #traffic: Traffic = { messages: 0, receives: 0 };
 
   readonly #counts: AccessCounts;
+  /** Settles with the next answer to a `ping`. */
+  #pong = Promise.withResolvers<void>();
+
   readonly #child: Deno.ChildProcess;
   readonly #stdin: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
 
@@ -74,6 +77,13 @@ export class WorkerProcess {
   /** Makes the datagrams that arrive on a CPU the worker's. */
   setIncomingCpu(incomingCpu: number): void {
     this.#tell({ type: "setIncomingCpu", incomingCpu });
+  }
+
+  /** Waits until the worker serves, has read a message and answered it; for ever if it does not. */
+  async answers(): Promise<void> {
+    await this.ready;
+    this.#tell({ type: "ping" });
+    await this.#pong.promise;
   }
 
   /** Lets the worker answer the datagrams that it has, and waits until it has ended. Kills it if it takes too long. */
@@ -160,6 +170,10 @@ export class WorkerProcess {
         this.#traffic.messages += message.traffic?.messages ?? 0;
         this.#traffic.receives += message.traffic?.receives ?? 0;
         message.counts?.forEach((count, i) => this.#counts[i] += count);
+        break;
+      case "pong":
+        this.#pong.resolve();
+        this.#pong = Promise.withResolvers();
         break;
       case "ended":
         this.usedTick = message.usedTick;

@@ -114,6 +114,11 @@ export class WorkerSlot {
     return this.#worker?.unconfined;
   }
 
+  /** Waits until the worker has read a message and answered it; for ever if it does not. */
+  async answers(): Promise<void> {
+    await this.#worker?.answers();
+  }
+
   /** Returns what the worker reported as received since the last call. */
   takeTraffic(): Traffic {
     return this.#worker?.takeTraffic() ?? { messages: 0, receives: 0 };

@@ -17,6 +17,8 @@ const COUNTS = fc.option(fc.array(COUNT, { minLength: COUNT_WORDS, maxLength: CO
 const MESSAGE: fc.Arbitrary<FromWorker> = fc.oneof(
   fc.constant<FromWorker>({ type: "hello" }),
   fc.record({ type: fc.constant("ready" as const), port: fc.integer({ min: 1, max: 65_535 }) }),
+  fc.record({ type: fc.constant("ready" as const), port: fc.constant(1), unconfined: fc.string() }),
+  fc.constant({ type: "pong" as const }),
   fc.record({ type: fc.constant("report" as const), usedTick: TICK, traffic: TRAFFIC, counts: COUNTS }),
   fc.record({ type: fc.constant("ended" as const), usedTick: TICK }),
   fc.record({ type: fc.constant("failed" as const), message: fc.string({ unit: "binary", maxLength: 1000 }) }),
