@@ -27,13 +27,13 @@ export interface EtcdClusterOptions {
 export class EtcdCluster implements AsyncDisposable {
   readonly members: readonly EtcdMember[];
   readonly #temp: TempDir;
-  /** The flags by which etcdctl reaches the members. */
-  readonly #access: readonly string[];
+  /** The flags of etcdctl for TLS. */
+  readonly #tls: readonly string[];
 
   private constructor(temp: TempDir, members: readonly EtcdMember[], tls: readonly string[]) {
     this.#temp = temp;
     this.members = members;
-    this.#access = ["--endpoints", this.endpoints.join(","), ...tls];
+    this.#tls = tls;
   }
 
   /** Starts a cluster, and waits until all members serve. */
@@ -80,7 +80,10 @@ export class EtcdCluster implements AsyncDisposable {
 
   /** Waits until all members serve. */
   async healthy(): Promise<void> {
-    await until("all members of etcd serve", async () => (await this.#run("endpoint", "health")).code === 0);
+    await until(
+      "all members of etcd serve",
+      async () => (await this.#run(this.endpoints, ["endpoint", "health"])).code === 0,
+    );
   }
 
   /** The leader, as the members that answer have it. */
@@ -102,7 +105,7 @@ export class EtcdCluster implements AsyncDisposable {
 
   /** Runs etcdctl with this cluster, and returns what it printed. */
   async ctl(...args: string[]): Promise<string> {
-    const { code, stdout, stderr } = await this.#run(...args);
+    const { code, stdout, stderr } = await this.#run(this.endpoints, args);
     assertEquals(code, 0, `etcdctl ${args.join(" ")}: ${stderr}`);
     return stdout;
   }
@@ -110,7 +113,8 @@ export class EtcdCluster implements AsyncDisposable {
   /** Saves what the cluster keeps now, and returns the file. */
   async snapshot(): Promise<string> {
     const path = `${this.path}/snapshot.db`;
-    await this.ctl("--endpoints", this.endpoints[0], "snapshot", "save", path);
+    const { code, stderr } = await this.#run([this.endpoints[0]], ["snapshot", "save", path]);
+    assertEquals(code, 0, `etcdctl snapshot save: ${stderr}`);
     return path;
   }
 
@@ -125,9 +129,13 @@ export class EtcdCluster implements AsyncDisposable {
     await this.healthy();
   }
 
-  async #run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  async #run(
+    endpoints: readonly string[],
+    command: readonly string[],
+  ): Promise<{ code: number; stdout: string; stderr: string }> {
     const env = { ETCDCTL_API: "3" };
-    const output = await new Deno.Command("etcdctl", { args: [...this.#access, ...args], env }).output();
+    const args = ["--endpoints", endpoints.join(","), ...this.#tls, ...command];
+    const output = await new Deno.Command("etcdctl", { args, env }).output();
     const text = new TextDecoder();
     return { code: output.code, stdout: text.decode(output.stdout), stderr: text.decode(output.stderr) };
   }

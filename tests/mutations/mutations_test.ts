@@ -45,6 +45,10 @@ const HOLDER = "lib/reservation/holder.ts";
 const HOLDERS = "tests/reservation/holder_test.ts";
 const PROPERTIES = "tests/reservation/uniqueness_property_test.ts";
 
+const ETCD = "lib/reservation/stores/etcd_store.ts";
+const ETCD_STORES = "tests/reservation/stores/etcd_store_test.ts";
+const LISTING = "lib/reservation/stores/_etcd_listing.ts";
+
 const REQUESTER = "lib/client/_range_requester.ts";
 const REQUESTERS = "tests/client/range_requester_test.ts";
 const REQUEST_TABLE = "lib/client/_request_table.ts";
@@ -605,6 +609,41 @@ const MUTATIONS: Mutation[] = [
     from: "holder: release ?? formatHolder({ name, attempt })",
     to: "holder: formatHolder({ name, attempt })",
     killer: HOLDERS,
+  },
+  {
+    rule: "a change in etcd names the record that it replaces",
+    file: ETCD,
+    from: 'target: "VALUE", value: encode(expected)',
+    to: 'target: "VERSION", result: "GREATER", version: "0"',
+    killer: ETCD_STORES,
+  },
+  {
+    rule: "a new record in etcd replaces none",
+    file: ETCD,
+    from: 'target: "VERSION", version: "0"',
+    to: 'target: "VERSION", result: "NOT_EQUAL", version: "-1"',
+    killer: ETCD_STORES,
+  },
+  {
+    rule: "a change that etcd did not make counts as made only if its record is there",
+    file: ETCD,
+    from: 'found !== undefined && (found.value ?? "") === encode(next)',
+    to: "found !== undefined",
+    killer: ETCD_STORES,
+  },
+  {
+    rule: "a change in etcd whose reply got lost is known again",
+    file: ETCD,
+    from: 'return found !== undefined && (found.value ?? "") === encode(next);',
+    to: "return false;",
+    killer: ETCD_STORES,
+  },
+  {
+    rule: "a listing of etcd that has lost keys is read anew",
+    file: LISTING,
+    from: "isSame && records.size === Number(answer.count ?? 0)",
+    to: "isSame",
+    killer: ETCD_STORES,
   },
   {
     rule: "signatures: a request is for one cluster",

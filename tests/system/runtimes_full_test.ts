@@ -1,11 +1,13 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { EtcdCluster, hasEtcd } from "../../testing/etcd_cluster.ts";
 import { ServerProcess } from "../../testing/server_process.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const SCENARIO = "tests/runtimes/scenario.ts";
 const CLIENT_SCENARIO = "tests/runtimes/client_scenario.ts";
+const ETCD_SCENARIO = "tests/runtimes/etcd_scenario.ts";
 
 /** Where the runtimes are kept from one run to the next: they have 600 MB. */
 const RUNTIMES = `${ROOT}.tmp/runtimes`;
@@ -73,6 +75,8 @@ async function isInstalled(command: string): Promise<boolean> {
   return (await run("sh", ["-c", `command -v ${command}`])).code === 0;
 }
 
+if (!hasEtcd) console.warn("etcd is not installed: what its store does in other runtimes is not tested");
+
 const hasChromium = await isInstalled("chromium");
 if (!hasChromium) console.warn("chromium is not installed: what a browser does is not tested");
 
@@ -130,4 +134,15 @@ describe("IdClient", () => {
       assertEquals([code, out], [0, "ok 11000\n"]);
     });
   }
+});
+
+(hasEtcd ? describe : describe.skip)("EtcdReservationStore", () => {
+  it("runs in Node 20, 22 and 24, and in Bun, with a member that is away", async () => {
+    await using temp = await TempDir.make();
+    await using cluster = await EtcdCluster.start();
+    await cluster.members[0].kill();
+    const path = `${temp.path}/etcd_scenario.mjs`;
+    await Promise.all([installRuntimes(), bundle(ETCD_SCENARIO, "deno", path)]);
+    await runInEach(path, ...cluster.endpoints);
+  });
 });

@@ -67,7 +67,11 @@ async function withStore(use: (store: EtcdReservationStore, cluster: EtcdCluster
   it("knows a change for its own whose reply got lost, and another's for another's", async () => {
     await withStore(async (store, cluster, prefix) => {
       let isLost = true;
-      await using proxy = new LossyProxy(cluster.endpoints[0], () => isLost && !(isLost = false));
+      await using proxy = new LossyProxy(cluster.endpoints[0], () => {
+        const fate = isLost ? "reply lost" : "well";
+        isLost = false;
+        return fate;
+      });
       using unlucky = new EtcdReservationStore({ endpoints: [proxy.endpoint], prefix });
       for (const [expected, next] of [[undefined, "a"], ["a", "b"]] as const) {
         isLost = true;
@@ -123,6 +127,44 @@ describe("EtcdReservationStore", () => {
     using store = new EtcdReservationStore({ endpoints: [member.endpoint] });
     await assertRejects(() => store.read(7), StoreError, "etcd has no text at global-id/nodes/7");
     await assertRejects(() => store.list(), StoreError, "etcd has no text at global-id/nodes/7");
+  });
+
+  describe("compareAndSet", () => {
+    const key = btoa("global-id/nodes/7");
+    const found = (value: string) => ({ responses: [{ response_range: { kvs: [{ key, value: btoa(value) }] } }] });
+
+    /** Changes the record, and returns what etcd was asked, and whether the change counts as made. */
+    async function change(expected: string | undefined, answer: unknown) {
+      let asked: unknown;
+      await using member = new ScriptedMember((body) => {
+        asked = body;
+        return Response.json(answer);
+      });
+      using store = new EtcdReservationStore({ endpoints: [member.endpoint] });
+      return { isMade: await store.compareAndSet(7, expected, "b"), asked };
+    }
+
+    const success = [{ request_put: { key, value: btoa("b") } }];
+    const failure = [{ request_range: { key } }];
+
+    it("names the record that it replaces, by its value", async () => {
+      const { isMade, asked } = await change("a", { succeeded: true });
+      assertEquals([isMade, asked], [true, {
+        compare: [{ key, target: "VALUE", value: btoa("a") }],
+        ...{ success, failure },
+      }]);
+    });
+
+    it("says that there is to be none", async () => {
+      const { isMade, asked } = await change(undefined, { succeeded: true });
+      assertEquals([isMade, asked], [true, { compare: [{ key, target: "VERSION", version: "0" }], success, failure }]);
+    });
+
+    it("is made if it was made before, and not if there is another record, or none", async () => {
+      assertEquals((await change("a", found("b"))).isMade, true);
+      assertEquals((await change("a", found("c"))).isMade, false);
+      assertEquals((await change("a", { responses: [{ response_range: {} }] })).isMade, false);
+    });
   });
 
   describe("list", () => {
