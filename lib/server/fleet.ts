@@ -93,12 +93,15 @@ export class Fleet {
    * @param timeoutMs How long they have to answer, in ms.
    */
   async answers(timeoutMs: number): Promise<boolean> {
-    const { promise: late, resolve } = Promise.withResolvers<boolean>();
-    const timer = setTimeout(() => resolve(false), timeoutMs);
-    const answers = Promise.all(this.#slots.map((slot) => slot.answers()));
-    const areAll = await Promise.race([answers.then(() => true), late]);
+    let isLate = false;
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(() => {
+      isLate = true;
+      late.resolve();
+    }, timeoutMs);
+    await Promise.race([Promise.all(this.#slots.map((slot) => slot.answers())), late.promise]);
     clearTimeout(timer);
-    return areAll;
+    return !isLate;
   }
 
   /** Why a worker that serves has kept its rights, if one could not give them up. */

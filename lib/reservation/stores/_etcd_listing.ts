@@ -26,8 +26,8 @@ type Records = ReadonlyMap<string, NodeRecord | undefined>;
 
 /**
  * What all keys of a range have, which can be brought up to date by the keys that have changed since. Making the JSON
- * of a thousand values costs etcd 16 ms of a CPU's time, and finding those that have changed 2 ms. A claim looks several
- * times whether holders are gone, that is, whether nothing changes.
+ * of a thousand values costs etcd 16 ms of a CPU's time, and finding those that have changed 2 ms. A claim looks
+ * several times whether holders are gone, that is, whether nothing changes.
  */
 export class EtcdListing {
   readonly #records: Records;
