@@ -4,7 +4,8 @@
  *     deno task release 0.2.0             the release itself; commits and tags it
  *     deno task release 0.2.0 --dry-run   all of it but to publish; leaves everything as it was
  *
- * `--linked` keeps the packages of `links/` in place: for a rehearsal on a machine that cannot reach JSR.
+ * What is published is a copy of the last commit, without `links/`. `--linked` keeps the packages of `links/` in it:
+ * for a rehearsal on a machine that cannot reach JSR.
  *
  * @module
  */
@@ -13,8 +14,11 @@ import { parseArgs } from "@std/cli/parse-args";
 /** The heading of what is not released yet. */
 const UNRELEASED = "## Unreleased";
 
-/** The files that a release changes, two of them only until it is published. */
-const FILES = ["deno.json", "deno.lock", "CHANGELOG.md"];
+/** The files that a release changes. */
+const FILES = ["deno.json", "CHANGELOG.md"];
+
+/** Where the copy lies that is published. */
+const COPY = ".tmp/release";
 
 /** The release cannot be made; the message says why. */
 export class ReleaseError extends Error {
@@ -54,15 +58,27 @@ export function withRelease(changelog: string, version: string, date: string): s
 }
 
 /**
- * Takes the folder of the links out of what is published: JSR has the packages that they stand in for.
+ * Takes the links out of what is published: JSR has the packages that they stand in for. The lock file has none of
+ * these packages, and so is not frozen in the copy.
  *
  * @param config The text of deno.json.
- * @throws {ReleaseError} If the folder is not where this function looks for it.
  */
 export function withoutLinks(config: string): string {
-  const include = /("include": \[[^\]]*), "links"\]/;
-  if (!include.test(config)) throw new ReleaseError('deno.json does not publish "links" as the last of its folders');
-  return config.replace(include, "$1]");
+  const { links: _links, lock: _lock, publish, ...rest } = JSON.parse(config);
+  const include = publish.include.filter((path: string) => path !== "links");
+  return JSON.stringify({ ...rest, publish: { ...publish, include } }, null, 2) + "\n";
+}
+
+/**
+ * Makes sure that all dependencies are of one version each: whoever installs a release gets what was tested.
+ *
+ * @param config The text of deno.json.
+ * @throws {ReleaseError} If one is not.
+ */
+export function checkPinned(config: string): void {
+  const { imports } = JSON.parse(config) as { imports: Record<string, string> };
+  const loose = Object.values(imports).filter((specifier) => !/^(npm|jsr):@?[^@]+@\d+\.\d+\.\d+$/.test(specifier));
+  if (loose.length > 0) throw new ReleaseError(`imports must name one version, such as 1.2.3: ${loose.join(", ")}`);
 }
 
 function numbersOf(version: string): number[] {
@@ -82,31 +98,27 @@ async function release(version: string, { isDryRun, isLinked }: { isDryRun: bool
     throw new ReleaseError("--linked is for a --dry-run only: a release is made without links");
   }
   if (await run("git", "status", "--porcelain") !== "") throw new ReleaseError("commit all changes first");
-  const before = await Promise.all(FILES.map((file) => Deno.readTextFile(file)));
-  const [config, lock, changelog] = before;
+  const [config, changelog] = await Promise.all(FILES.map((file) => Deno.readTextFile(file)));
+  checkPinned(config);
   const today = new Date().toISOString().slice(0, 10);
-  const released = [withVersion(config, version), lock, withRelease(changelog, version, today)];
+  const released = [withVersion(config, version), withRelease(changelog, version, today)];
 
-  let result = before;
+  await run("git", "worktree", "add", "--quiet", "--force", "--detach", COPY);
   try {
-    await write(released);
-    if (!isLinked) {
-      await write([withoutLinks(released[0]), lock, released[2]]);
-      await run("deno", "unlink", ...JSON.parse(config).links);
-    }
-    await run("deno", "publish", "--dry-run", "--allow-dirty");
+    await write(COPY, isLinked ? released : [withoutLinks(released[0]), released[1]]);
+    await run("deno", "publish", "--config", `${COPY}/deno.json`, "--dry-run", "--allow-dirty");
     if (isDryRun) return;
-    await run("deno", "publish", "--allow-dirty");
-    result = released;
+    await run("deno", "publish", "--config", `${COPY}/deno.json`, "--allow-dirty");
   } finally {
-    await write(result); // the links, too, are back in place
+    await run("git", "worktree", "remove", "--force", COPY);
   }
+  await write(".", released);
   await run("git", "commit", "--all", "--message", `Release ${version}`);
   await run("git", "tag", "--annotate", `v${version}`, "--message", `Release ${version}`);
 }
 
-async function write(texts: readonly string[]): Promise<void> {
-  await Promise.all(FILES.map((file, i) => Deno.writeTextFile(file, texts[i])));
+async function write(directory: string, texts: readonly string[]): Promise<void> {
+  await Promise.all(FILES.map((file, i) => Deno.writeTextFile(`${directory}/${file}`, texts[i])));
 }
 
 /** Runs a command, and returns what it prints to its standard output. */

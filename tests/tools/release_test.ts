@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { ReleaseError, withoutLinks, withRelease, withVersion } from "../../tools/release.ts";
+import { checkPinned, ReleaseError, withoutLinks, withRelease, withVersion } from "../../tools/release.ts";
 
 const CHANGELOG = `# Changelog
 
@@ -60,15 +60,26 @@ describe("withVersion", () => {
 });
 
 describe("withoutLinks", () => {
-  it("takes links/ out of what is published, and nothing else", async () => {
+  it("takes links/ out of what is published, and with it the frozen lock, and nothing else", async () => {
     const config = await Deno.readTextFile(new URL("../../deno.json", import.meta.url));
-    const before = JSON.parse(config);
-    const after = JSON.parse(withoutLinks(config));
-    assertEquals(after.publish.include, before.publish.include.filter((path: string) => path !== "links"));
-    assertEquals({ ...after, publish: before.publish }, before);
+    const { links, lock, publish, ...rest } = JSON.parse(config);
+    assertEquals([links.length, lock, publish.include.includes("links")], [3, { frozen: true }, true]);
+    const include = publish.include.filter((path: string) => path !== "links");
+    assertEquals(JSON.parse(withoutLinks(config)), { ...rest, publish: { ...publish, include } });
+  });
+});
+
+describe("checkPinned", () => {
+  it("takes the imports as they are", async () => {
+    for (const path of ["../../deno.json", "../../bench/deno.json"]) {
+      checkPinned(await Deno.readTextFile(new URL(path, import.meta.url)));
+    }
   });
 
-  it("fails if links/ is not there", () => {
-    assertThrows(() => withoutLinks('{ "publish": { "include": ["lib"] } }'), ReleaseError, "does not publish");
+  it("refuses an import that may be of several versions", () => {
+    for (const specifier of ["jsr:@std/cli@^1.0.24", "npm:ulid", "npm:ulid@3", "npm:@a/b@~1.2.3", "https://x.y/z.ts"]) {
+      const config = JSON.stringify({ imports: { a: "npm:a@1.2.3", b: specifier } });
+      assertThrows(() => checkPinned(config), ReleaseError, `such as 1.2.3: ${specifier}`);
+    }
   });
 });
