@@ -14,4 +14,6 @@ export {
   UnavailableError,
   type UnavailableReason,
 } from "./lib/client/errors.ts";
+export type { Endpoint } from "./lib/client/endpoint.ts";
+export type { Servers } from "./lib/client/find_servers.ts";
 export { type IdCallOptions, IdClient, type IdClientOptions } from "./lib/client/id_client.ts";

@@ -10,6 +10,8 @@ export interface DenoOptions extends Omit<Deno.CommandOptions, "args"> {
   readonly args?: readonly (string | number)[];
   /** The CPU that the process is pinned to. Default: any. */
   readonly cpu?: number;
+  /** A command that runs the process, such as `ip netns exec NAME`. */
+  readonly runner?: readonly string[];
 }
 
 /** What a process has come to. */
@@ -20,8 +22,10 @@ export interface DenoOutput {
 }
 
 /** A command that runs this version of Deno in the project's directory, without colors. */
-export function denoCommand({ deno, program, args = [], cpu, env, ...options }: DenoOptions): Deno.Command {
-  const words = [Deno.execPath(), ...deno, ...program === undefined ? [] : [program], ...args.map(String)];
+export function denoCommand(
+  { deno, program, args = [], cpu, runner = [], env, ...options }: DenoOptions,
+): Deno.Command {
+  const words = [...runner, Deno.execPath(), ...deno, ...program === undefined ? [] : [program], ...args.map(String)];
   if (cpu !== undefined) words.unshift("taskset", "--cpu-list", String(cpu));
   const [command, ...rest] = words;
   return new Deno.Command(command, { cwd: ROOT, ...options, args: rest, env: { NO_COLOR: "1", ...env } });

@@ -15,6 +15,8 @@ export interface ServerProcessOptions {
   env?: Record<string, string>;
   /** Deno's own flags, in place of the permission set that the task has. */
   deno?: string[];
+  /** A command that runs the server, such as `ip netns exec NAME`. */
+  runner?: string[];
 }
 
 /** A server as a user starts it, in processes of its own. */
@@ -29,8 +31,9 @@ export class ServerProcess implements AsyncDisposable {
   private constructor(state: TempDir, options: ServerProcessOptions) {
     this.state = state;
     this.options = options;
-    const { flags = [], port = 0, env = {}, deno = ["-P=serve"] } = options;
+    const { flags = [], port = 0, env = {}, deno = ["-P=serve"], runner = [] } = options;
     this.#child = denoCommand({
+      runner,
       deno: ["run", "--quiet", "--no-prompt", ...deno, `--allow-read=${state.path}`, `--allow-write=${state.path}`],
       program: "server.ts",
       args: ["--state", state.path, "--port", port, ...flags],

@@ -1,6 +1,5 @@
-import { lookup } from "node:dns/promises";
-import { checkNetPermission } from "./_check_net_permission.ts";
 import { isDenial } from "./_is_denial.ts";
+import { resolveName } from "./_resolve_name.ts";
 import type { RequestSocket, RequestSocketEvents } from "./request_socket.ts";
 
 /**
@@ -208,11 +207,6 @@ export class HostSocket implements RequestSocket {
       this.#sockets.delete(address);
     }
   }
-}
-
-async function resolveName(hostname: string): Promise<string[]> {
-  checkNetPermission(hostname);
-  return (await lookup(hostname, { all: true })).map(({ address }) => address);
 }
 
 /** Takes addresses of the two families in turn, beginning with the family of the first (RFC 8305, section 4). */

@@ -1,6 +1,8 @@
 import { unrefTimer } from "../base/unref_timer.ts";
 import type { RangeResponse } from "../wire/response.ts";
-import type { Pending, RangeRequester } from "./_range_requester.ts";
+import type { PendingRequest } from "./_pending_request.ts";
+import type { RangeRequester } from "./_range_requester.ts";
+import type { Server } from "./_server.ts";
 
 /** A call that waits for an id. */
 export interface Waiter {
@@ -31,10 +33,12 @@ export class PrefetchedIds {
   #next = 0n;
   #step = 0n;
   #size = 0;
+  /** The server that they are from. */
+  #server: Server | undefined;
   /** The calls that wait, the oldest first; while any does, there are no ids in memory. */
   #waiters: Waiter[] = [];
   /** The request for more ids that is under way. */
-  #refill: Pending | undefined;
+  #refill: PendingRequest | undefined;
   /** When the ids in memory came, in ms on the monotonic clock. */
   #receivedMs = 0;
   /** Drops the ids in memory once they are too old. One timer for many refills: to set one for each would cost time. */
@@ -89,6 +93,11 @@ export class PrefetchedIds {
     this.#refill = undefined;
   };
 
+  /** Drops the ids in memory if they are of another host than a server whose ids are handed out now. */
+  keepOnlyOf({ host }: Server): void {
+    if (this.#server?.host !== host) this.#size = 0;
+  }
+
   /** Drops the ids in memory. */
   close(): void {
     this.#size = 0;
@@ -98,15 +107,16 @@ export class PrefetchedIds {
   #beginRefill(): void {
     this.#refill = this.#requester.begin(
       Math.max(this.#prefetch, this.#waiters.length),
-      (response) => this.#onRange(response),
+      (response, server) => this.#onRange(response, server),
       (error) => this.#onError(error),
       this.#waiters[0].startMs,
       this.#expire,
     );
   }
 
-  #onRange({ first, step, granted }: RangeResponse): void {
+  #onRange({ first, step, granted }: RangeResponse, server: Server): void {
     this.#refill = undefined;
+    this.#server = server;
     [this.#next, this.#step, this.#size] = [first, step, granted];
     const served = this.#waiters.splice(0, granted);
     for (const { resolve } of served) resolve(this.take());

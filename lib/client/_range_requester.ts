@@ -1,24 +1,35 @@
+import { setImmediate } from "node:timers";
 import { Mac } from "../access/mac.ts";
 import { ClosedError } from "../base/errors.ts";
 import { RANGE, RANGE_BYTES, SIGNED_BYTES, WireStatus } from "../wire/protocol.ts";
 import { writeRangeRequest } from "../wire/request.ts";
 import { type RangeResponse, readRangeResponse } from "../wire/response.ts";
-import { setImmediate } from "node:timers";
+import type { FindServers } from "./find_servers.ts";
 import { isDenial } from "./_is_denial.ts";
+import { NearestServer } from "./_nearest_server.ts";
+import { type Expire, type OnRange, PendingRequest } from "./_pending_request.ts";
+import { PortRotation } from "./_port_rotation.ts";
 import { RandomWords } from "./_random_words.ts";
 import { ReceivedIds } from "./_received_ids.ts";
 import { isFinal, type Refusal, toError } from "./_refusal.ts";
 import { RequestTable } from "./_request_table.ts";
+import { Host, type Server } from "./_server.ts";
+import type { ServerChoice } from "./_server_choice.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { NoResponseError, RepeatedIdError } from "./errors.ts";
 import { openRequestSocket } from "./open_request_socket.ts";
 import type { RequestSocket } from "./request_socket.ts";
 
+/** The ports of one host, which are asked in turn. */
+export interface HostPorts {
+  readonly hostname: string;
+  readonly ports: readonly number[];
+}
+
 /** What a {@linkcode RangeRequester} is made from: see `IdClientOptions`. */
 export interface RangeRequesterOptions {
-  /** The server's host. */
-  readonly hostname: string;
-  /** The server's port, or the ports of its workers, which the requester asks in turn. */
-  readonly ports: readonly number[];
+  /** Where the servers are: the ports of one host, or several servers, or what finds them. */
+  readonly servers: HostPorts | readonly Endpoint[] | FindServers;
   /** After how many ms without a response the requester sends a request again. The interval doubles each time. */
   readonly retransmitMs: number;
   /** How long a request may take altogether, in ms. */
@@ -32,111 +43,55 @@ export interface RangeRequesterOptions {
 /** How many times in a row a server may call a request stale: each of its workers can have a clock of its own. */
 const MAX_STALE = 16;
 
+/** For how long a server is passed over that refuses for good, in ms: another may not. */
+const REST_MS = 1000;
+
+/** How long a probe waits for a response, in ms. */
+const PROBE_MS = 500;
+
+/**
+ * How late the timer may be, in ms, for a request without a response to count as unanswered. If the event loop was busy
+ * for longer, responses may wait in the socket: the request has so many ms more.
+ */
+const MAX_LATE_MS = 5;
+
 /** Where requests are written before they are sent. */
 const scratch = new DataView(new ArrayBuffer(SIGNED_BYTES));
 
-/** One array for all requests, since servers refuse few of them. */
-const NO_REFUSALS: readonly Refusal[] = [];
-
 /**
- * Fails those of a request's callers whose time is up at `untilMs`, in ms on the monotonic clock. Returns when the time
- * of the next one is up; 0 if there is none, and the request ends.
- */
-export type Expire = (untilMs: number, error: Error) => number;
-
-/** A request that waits for its response, or for the time to send it again. */
-export class Pending {
-  /** The upper 32 bits of the tag. */
-  tagHigh = 0;
-  /** The lower 32 bits of the tag. */
-  tagLow = 0;
-  /** How many times it was sent. */
-  tries = 0;
-  /** Whether it waits for a response. */
-  isAsking = false;
-  /** The index of the port that it is sent to first. The next ones are the ports after it. */
-  turn = 0;
-  /** When to send it again, in ms on the monotonic clock. */
-  againMs = 0;
-  /** The request as it was sent last, if it is signed. */
-  signed: DataView | undefined;
-  /** The refusals since it was last held back, one from each worker that was asked. */
-  refusals = NO_REFUSALS;
-  /** How many times in a row a server called it stale. */
-  stale = 0;
-
-  /** How many ids it asks for. */
-  readonly count: number;
-  /** When the time of its first caller is up, in ms on the monotonic clock. */
-  deadlineMs: number;
-  /** How long to wait for a response before it is retransmitted, in ms. */
-  retransmitMs: number;
-  readonly resolve: (response: RangeResponse) => void;
-  readonly reject: (error: Error) => void;
-  /** Fails the callers one by one, if there can be several. */
-  readonly expire: Expire | undefined;
-
-  /** Describes a request before it is sent for the first time. */
-  constructor(
-    count: number,
-    deadlineMs: number,
-    retransmitMs: number,
-    resolve: (response: RangeResponse) => void,
-    reject: (error: Error) => void,
-    expire: Expire | undefined,
-  ) {
-    this.count = count;
-    this.deadlineMs = deadlineMs;
-    this.retransmitMs = retransmitMs;
-    this.resolve = resolve;
-    this.reject = reject;
-    this.expire = expire;
-  }
-
-  /** When to do something about it, in ms on the monotonic clock. */
-  get dueMs(): number {
-    return Math.min(this.againMs, this.deadlineMs);
-  }
-}
-
-/**
- * Asks a server for ranges of ids, any number of requests at once on one socket, and retransmits unanswered requests.
+ * Asks servers for ranges of ids, any number of requests at once, retransmits unanswered requests, and goes on to the
+ * next server where one refuses or does not respond.
  */
 export class RangeRequester {
   readonly #options: RangeRequesterOptions;
   readonly #mac: Mac | undefined;
-  readonly #socket: RequestSocket;
+  readonly #choice: ServerChoice;
+  readonly #open: typeof openRequestSocket;
   #closed = false;
-  /** The index of the port to ask first in the next request. */
-  #turn = 0;
   readonly #received = new ReceivedIds();
   readonly #random = new RandomWords();
-  /** The requests under way. */
-  readonly #pending = new RequestTable<Pending>();
+  /** The requests under way, and how many of them are probes. */
+  readonly #pending = new RequestTable<PendingRequest>();
+  #probes = 0;
   /** Goes off when the first request is due: one timer for all, since most responses arrive long before it. */
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerMs = Infinity;
-  /** How far the server's clock is ahead of this machine's, in ms, as far as it matters for signed requests. */
-  #serverAheadMs = 0;
   /** Whether the requester will look whether it may rest: see {@linkcode #restSoon}. */
   #isRestDue = false;
   /** Why the last attempt to send failed. It may explain a missing response. */
   #sendError: Error | undefined;
 
   /**
-   * Opens the socket.
+   * Opens the sockets to the servers that are known.
    *
    * @throws {TypeError | RangeError} If the key is too short, or not random.
    * @throws {Deno.errors.NotCapable} If there is no socket: see {@linkcode openRequestSocket}.
    */
   constructor(options: RangeRequesterOptions, open: typeof openRequestSocket = openRequestSocket) {
     this.#options = options;
+    this.#open = open;
     this.#mac = options.key === undefined ? undefined : new Mac(options.key, options.cluster);
-    this.#socket = open(options.hostname, {
-      onDatagram: (datagram, length, port) => this.#onDatagram(datagram, length, port),
-      onSendError: (error) => this.#onSendError(error),
-      isWaiting: () => this.#pending.size > 0,
-    });
+    this.#choice = this.#chooseFrom(options.servers);
   }
 
   /**
@@ -155,123 +110,181 @@ export class RangeRequester {
    */
   begin(
     count: number,
-    resolve: (response: RangeResponse) => void,
+    resolve: OnRange,
     reject: (error: Error) => void,
     startMs?: number,
     expire?: Expire,
-  ): Pending {
+  ): PendingRequest {
     const { retransmitMs, timeoutMs } = this.#options;
     const nowMs = performance.now();
     const deadlineMs = (startMs ?? nowMs) + timeoutMs;
-    const request = new Pending(count, deadlineMs, retransmitMs, resolve, reject, expire);
+    const request = new PendingRequest(count, deadlineMs, retransmitMs, resolve, reject, expire);
     if (this.#closed) {
       queueMicrotask(() => reject(new ClosedError("the client")));
       return request;
     }
-    request.turn = this.#turn;
-    this.#turn = (this.#turn + 1) % this.#options.ports.length;
     this.#pending.add(request);
-    if (nowMs < deadlineMs) this.#ask(request, nowMs);
+    if (nowMs < deadlineMs) this.#ask(request, this.#choice.first(nowMs), nowMs);
     else this.#wakeAt(deadlineMs, nowMs);
     return request;
   }
 
   /** Gives up a request that is still under way: it neither resolves nor rejects. */
-  giveUp(request: Pending): void {
-    this.#pending.delete(request);
-    if (this.#pending.size === 0) this.#clearTimer();
+  giveUp(request: PendingRequest): void {
+    this.#end(request);
+    this.#restIfIdle();
   }
 
-  /** Closes the socket; requests under way fail with `ClosedError`. */
+  /** Closes the sockets; requests under way fail with `ClosedError`. */
   close(): void {
     this.#closed = true;
-    this.#socket.close();
+    this.#choice.close();
     this.#clearTimer();
     this.#pending.forEach((request) => this.#fail(request, new ClosedError("the client")));
   }
 
-  #ask(request: Pending, nowMs: number): void {
-    const port = this.#portOf(request, request.tries++);
+  #chooseFrom(servers: RangeRequesterOptions["servers"]): ServerChoice {
+    const open = (hostname: string) => new Host(hostname, (host) => this.#openSocket(host));
+    if ("ports" in servers) return new PortRotation(open(servers.hostname), servers.ports);
+    return new NearestServer(servers, {
+      open,
+      probe: (server, onFailure) => this.#probe(server, onFailure),
+      onServers: () => this.#askAllWaiting(),
+      onFindError: (error) => this.#sendError = error,
+    });
+  }
+
+  #openSocket(host: Host): RequestSocket {
+    return this.#open(host.hostname, {
+      onDatagram: (datagram, length, port) => this.#onDatagram(host, datagram, length, port),
+      onSendError: (error) => this.#onSendError(host, error),
+      isWaiting: () => host.outstanding > 0,
+    });
+  }
+
+  /** Asks a server. Without one, the request waits for servers that are yet to be found. */
+  #ask(request: PendingRequest, server: Server | undefined, nowMs: number): void {
+    request.retransmitAtMs = nowMs + request.retransmitMs;
+    request.againMs = request.retransmitAtMs;
+    if (server === undefined) return this.#wakeAt(request.dueMs, nowMs);
+    if (!request.isProbe) request.againMs = Math.min(request.againMs, nowMs + this.#choice.patienceMs(server));
+    request.servers = request.servers.length === 0 ? server.alone : [...request.servers, server];
     request.isAsking = true;
-    request.againMs = nowMs + request.retransmitMs;
+    request.sentMs = nowMs;
+    server.host.outstanding++;
+    this.#choice.onSent(server, request, nowMs);
     this.#wakeAt(request.dueMs, nowMs);
-    this.#socket.send(scratch, this.#write(request), port);
+    server.host.socket.send(scratch, this.#write(request, server), server.port);
   }
 
-  /** The port that a request is sent to at a try, counted from 0. */
-  #portOf({ turn }: Pending, tries: number): number {
-    const { ports } = this.#options;
-    return ports[(turn + tries) % ports.length];
+  /** Asks for one id, to find out whether a server responds. Nobody waits for it. */
+  #probe(server: Server, onFailure: () => void): PendingRequest {
+    const nowMs = performance.now();
+    const request = new PendingRequest(1, nowMs + PROBE_MS, Infinity, () => {}, onFailure);
+    request.isProbe = true;
+    this.#probes++;
+    this.#pending.add(request);
+    this.#ask(request, server, nowMs);
+    return request;
   }
 
-  /** Whether a request was sent to a port. */
-  #wasSentTo(port: number, request: Pending): boolean {
-    const tries = Math.min(request.tries, this.#options.ports.length);
-    for (let i = 0; i < tries; i++) if (this.#portOf(request, i) === port) return true;
-    return false;
+  /** Asks for those who wait until a server is known. */
+  #askAllWaiting(): void {
+    const nowMs = performance.now();
+    this.#pending.forEach((request) => {
+      if (request.servers.length === 0 && nowMs < request.deadlineMs) {
+        this.#ask(request, this.#choice.first(nowMs), nowMs);
+      }
+    });
   }
 
   /** Writes the request as it is to be sent now: a signed one differs each time. Returns its length in bytes. */
-  #write(request: Pending): number {
+  #write(request: PendingRequest, { aheadMs }: Server): number {
     const length = writeRangeRequest(scratch, request.count, request.tagHigh, request.tagLow);
     if (this.#mac === undefined) return length;
-    this.#mac.signRequest(scratch, Date.now() + this.#serverAheadMs, this.#random.next(), this.#random.next());
-    request.signed = new DataView(scratch.buffer.slice(0));
+    this.#mac.signRequest(scratch, Date.now() + aheadMs, this.#random.next(), this.#random.next());
+    request.signed = [...(request.signed ?? []), new DataView(scratch.buffer.slice(0))];
     return SIGNED_BYTES;
   }
 
   /** Takes a response. Returns whether it is one: to a request under way, from where the request went. */
-  #onDatagram(datagram: DataView, length: number, port: number): boolean {
+  #onDatagram(host: Host, datagram: DataView, length: number, port: number): boolean {
     if (length < RANGE_BYTES) return false;
     const request = this.#pending.get(datagram.getUint32(8), datagram.getUint32(12));
-    if (request === undefined || !request.isAsking || !this.#wasSentTo(port, request)) return false;
-    const response = this.#read(datagram, length, request);
+    if (request === undefined || !request.isAsking) return false;
+    const server = request.servers.find((server) => server.host === host && server.port === port);
+    if (server === undefined) return false;
+    const response = this.#read(datagram, length, request, server);
     if (response === undefined || response.granted > request.count) return false;
     this.#sendError = undefined;
+    this.#choice.onResponse(server, request);
     if (response.status !== WireStatus.OK) {
-      this.#onRefusal(request, { status: response.status, retryAfterMs: response.retryAfterMs });
+      this.#onRefusal(request, { server, status: response.status, retryAfterMs: response.retryAfterMs });
     } else if (this.#received.add(response)) {
       this.#end(request);
-      request.resolve(response);
+      request.resolve(response, server);
     } else {
-      this.#fail(request, new RepeatedIdError(`${this.#options.hostname}:${port}`, response.first));
+      this.#fail(request, new RepeatedIdError(server.name, response.first));
     }
     return true;
   }
 
   /** Reads a response, if it is one, and with a key, if it is genuine. */
-  #read(datagram: DataView, length: number, request: Pending): RangeResponse | undefined {
-    if (this.#mac === undefined) return readRangeResponse(datagram, length);
-    if (request.signed === undefined || !this.#mac.verifyResponse(datagram, length, request.signed)) return undefined;
+  #read(datagram: DataView, length: number, request: PendingRequest, server: Server): RangeResponse | undefined {
+    const mac = this.#mac;
+    if (mac === undefined) return readRangeResponse(datagram, length);
+    const isGenuine = request.signed?.some((signed, i) =>
+      request.servers[i] === server && mac.verifyResponse(datagram, length, signed)
+    );
+    if (!isGenuine) return undefined;
     datagram.setUint8(0, RANGE);
     return readRangeResponse(datagram, RANGE_BYTES);
   }
 
-  #onRefusal(request: Pending, refusal: Refusal): void {
+  #onRefusal(request: PendingRequest, refusal: Refusal): void {
     const nowMs = performance.now();
+    const { server } = refusal;
     if (refusal.status === WireStatus.STALE && ++request.stale < MAX_STALE) {
-      this.#serverAheadMs = refusal.retryAfterMs - Date.now();
-      return this.#ask(request, nowMs);
+      server.aheadMs = refusal.retryAfterMs - Date.now();
+      return this.#ask(request, server, nowMs);
     }
     if (refusal.status !== WireStatus.STALE) request.stale = 0;
-    if (isFinal(refusal)) return this.#fail(request, toError(refusal));
+    const retryAfterMs = isFinal(refusal) ? REST_MS : refusal.retryAfterMs;
+    this.#choice.onRefusal(server, retryAfterMs, nowMs);
+    if (request.isProbe) return this.#end(request);
+    if (request.isRefusedBy(server) || !request.isAsked(server)) return;
 
-    // As long as there are workers not asked yet, one of them may have ids.
+    // As long as there are servers not asked yet, one of them may have ids.
     request.refusals = [...request.refusals, refusal];
-    if (request.refusals.length < this.#options.ports.length) return this.#ask(request, nowMs);
-    const soonest = request.refusals.reduce((a, b) => a.retryAfterMs <= b.retryAfterMs ? a : b);
-    const againMs = nowMs + Math.max(soonest.retryAfterMs, 1);
-    if (request.deadlineMs <= againMs && this.#expire(request, againMs, toError(soonest))) return;
-    request.refusals = NO_REFUSALS;
-    request.isAsking = false;
-    request.againMs = againMs;
+    const next = this.#choice.next(request, nowMs);
+    if (next !== undefined) return this.#ask(request, next, nowMs);
+    if (request.isRefused) return this.#onRefused(request, nowMs);
+
+    // Another one may still answer, but may be silent as well.
+    request.retransmitAtMs = Math.min(request.retransmitAtMs, nowMs + Math.max(retryAfterMs, 1));
+    request.againMs = Math.min(request.againMs, request.retransmitAtMs);
     this.#wakeAt(request.dueMs, nowMs);
   }
 
-  #onSendError(error: Error): void {
+  /** All servers have refused: waits until the first of them has ids again. */
+  #onRefused(request: PendingRequest, nowMs: number): void {
+    const passing = request.refusals.filter((refusal) => !isFinal(refusal));
+    if (passing.length === 0) return this.#fail(request, toError(request.refusals[0]));
+    const soonest = passing.reduce((a, b) => a.retryAfterMs <= b.retryAfterMs ? a : b);
+    request.againMs = nowMs + Math.max(soonest.retryAfterMs, 1);
+    request.isAsking = false;
+    if (request.deadlineMs <= request.againMs && this.#expire(request, request.againMs, toError(soonest))) return;
+    this.#wakeAt(request.dueMs, nowMs);
+  }
+
+  #onSendError(host: Host, error: Error): void {
     // Where there is no route to the server now, or no address for its name, there may be one by the next try.
     this.#sendError = error;
-    if (isDenial(error)) this.#pending.forEach((request) => this.#fail(request, error));
+    if (!isDenial(error)) return;
+    host.isDenied = true;
+    if (this.#choice.servers.some((server) => !server.host.isDenied)) return;
+    host.isDenied = false; // the next request finds out whether it still is
+    this.#pending.forEach((request) => this.#fail(request, error));
   }
 
   #wakeAt(dueMs: number, nowMs: number): void {
@@ -287,54 +300,82 @@ export class RangeRequester {
   }
 
   /**
-   * Clears the timer if no request is made before the event loop's next turn: the timer would keep the program alive.
-   * Not at once, since most calls are followed by the next one, and to set a timer takes longer than to make a request.
+   * Rests if no request is made before the event loop's next turn. Not at once, since most calls are followed by the
+   * next one, and to set a timer takes longer than to make a request.
    */
   #restSoon(): void {
     this.#isRestDue = true;
     setImmediate(() => {
       this.#isRestDue = false;
-      if (this.#pending.size === 0) this.#clearTimer();
+      this.#restIfIdle();
     });
+  }
+
+  /** Clears the timer and gives up the probes if nobody waits: they would keep the program alive. */
+  #restIfIdle(): void {
+    if (this.#pending.size > this.#probes) return;
+    this.#clearTimer();
+    this.#pending.forEach((probe) => this.#end(probe));
   }
 
   /** Handles all requests that are due. */
   #onTime(): void {
-    this.#timerMs = Infinity;
     const nowMs = performance.now();
+    const isLate = nowMs - this.#timerMs > MAX_LATE_MS;
+    this.#timerMs = Infinity;
     this.#pending.forEach((request) => {
-      if (request.dueMs <= nowMs) this.#onDue(request, nowMs);
+      if (request.dueMs <= nowMs) this.#onDue(request, nowMs, isLate);
       else this.#wakeAt(request.dueMs, nowMs);
     });
   }
 
-  #onDue(request: Pending, nowMs: number): void {
+  #onDue(request: PendingRequest, nowMs: number, isLate: boolean): void {
     if (request.deadlineMs <= nowMs && this.#expire(request, nowMs, this.#noResponse(request))) return;
     if (request.againMs > nowMs) return this.#wakeAt(request.dueMs, nowMs);
+    if (request.isAsking && nowMs < request.retransmitAtMs) return this.#hedge(request, nowMs, isLate);
     if (request.isAsking) request.retransmitMs *= 2;
-    this.#ask(request, nowMs);
+    request.beginRound();
+    const isNew = request.servers.length === 0;
+    this.#ask(request, isNew ? this.#choice.first(nowMs) : this.#choice.next(request, nowMs), nowMs);
+  }
+
+  /** Asks the next server, if there is one and it may; else looks again before the request is retransmitted. */
+  #hedge(request: PendingRequest, nowMs: number, isLate: boolean): void {
+    const server = request.lastServer;
+    const next = this.#choice.next(request, nowMs);
+    if (next !== undefined && !isLate && this.#choice.mayHedge(request, nowMs)) return this.#ask(request, next, nowMs);
+    let waitMs = Infinity;
+    if (isLate) waitMs = MAX_LATE_MS;
+    else if (next !== undefined && server !== undefined) waitMs = this.#choice.patienceMs(server);
+    request.againMs = Math.min(nowMs + waitMs, request.retransmitAtMs);
+    this.#wakeAt(request.dueMs, nowMs);
   }
 
   /** Fails the callers whose time is up at `untilMs`, the first among them. Returns whether that ends the request. */
-  #expire(request: Pending, untilMs: number, error: Error): boolean {
+  #expire(request: PendingRequest, untilMs: number, error: Error): boolean {
     request.deadlineMs = request.expire?.(untilMs, error) ?? 0;
     if (request.deadlineMs > untilMs) return false;
     this.#fail(request, error);
     return true;
   }
 
-  #noResponse({ tries }: Pending): NoResponseError {
-    const { hostname, ports } = this.#options;
-    return new NoResponseError(ports.map((port) => `${hostname}:${port}`).join(", "), tries, this.#sendError);
+  #noResponse({ servers }: PendingRequest): NoResponseError {
+    const names = this.#choice.servers.map(({ name }) => name).join(", ");
+    return new NoResponseError(names, servers.length, this.#sendError);
   }
 
-  #fail(request: Pending, error: Error): void {
+  #fail(request: PendingRequest, error: Error): void {
     this.#end(request);
     request.reject(error);
   }
 
-  #end(request: Pending): void {
-    this.#pending.delete(request);
-    if (this.#pending.size === 0 && !this.#isRestDue) this.#restSoon();
+  #end(request: PendingRequest): void {
+    if (!this.#pending.delete(request)) return;
+    for (const { host } of request.servers) host.outstanding--;
+    if (request.isProbe) {
+      this.#probes--;
+      for (const server of request.servers) server.probe = undefined;
+    }
+    if (this.#pending.size === this.#probes && !this.#isRestDue) this.#restSoon();
   }
 }

@@ -1,8 +1,11 @@
 import { WireStatus } from "../wire/protocol.ts";
+import type { Server } from "./_server.ts";
 import { RefusedError, UnavailableError } from "./errors.ts";
 
 /** A response that grants no ids. */
 export interface Refusal {
+  /** Who refuses. */
+  readonly server: Server;
   /** Its status byte. */
   readonly status: Exclude<WireStatus, typeof WireStatus.OK>;
   /** After how many ms a retry makes sense; on STALE, the time that the request should have had. */

@@ -58,11 +58,12 @@ export class RequestTable<R extends Tagged> {
     return request?.tagLow === tagLow && request.tagHigh === tagHigh ? request : undefined;
   }
 
-  /** Removes a request, if the table holds it. */
-  delete(request: R): void {
-    if (!this.#has(request)) return;
+  /** Removes a request, if the table holds it, and returns whether it did. */
+  delete(request: R): boolean {
+    if (!this.#has(request)) return false;
     this.#places[this.#placeOf(request.tagLow)] = undefined;
     this.#size--;
+    return true;
   }
 
   /** Calls a function with each request, in no certain order. The function may add and delete requests. */

@@ -23,7 +23,7 @@ export class NoResponseError extends RetryableError {
   /** 0: the client has waited already. */
   readonly retryAfterMs = 0;
 
-  /** The address that the client asked, as `host:port`, or several of them. */
+  /** The address that the client asked, as `host:port`, or several of them; empty if it knew of none. */
   readonly server: string;
   /**
    * How many times the client sent the request. 0: the time-out passed before the client asked for the rest of its ids.
@@ -46,6 +46,7 @@ export class NoResponseError extends RetryableError {
 }
 
 function explainSilence(server: string, tries: number, cause: unknown): string {
+  if (server === "") return `no server is known${cause instanceof Error ? `: ${cause.message}` : ""}`;
   if (tries === 0) return `the time-out passed before ${server} had granted all ids`;
   const why = cause instanceof Error
     ? `sending failed: ${cause.message}`

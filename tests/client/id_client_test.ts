@@ -307,6 +307,70 @@ describe("IdClientOptions.port, several", () => {
   });
 });
 
+describe("IdClientOptions.servers", () => {
+  /** Grants ids from a first one on, as long as the test has it answer. */
+  class Switched extends ScriptedServer {
+    isOn = true;
+
+    constructor(first: bigint) {
+      let next = first;
+      super((request) => {
+        if (!this.isOn) return [];
+        const datagram = grant(request, next);
+        next += BigInt(request.count);
+        return [datagram];
+      });
+    }
+
+    get endpoint(): string {
+      return `127.0.0.1:${this.port}`;
+    }
+  }
+
+  it("goes on to the next server, and names the server of a repeated id", async () => {
+    await using first = new Switched(1000n);
+    await using second = new Switched(500n);
+    using client = new IdClient({
+      servers: [first.endpoint, { hostname: "127.0.0.1", port: second.port }],
+      ...PATIENT,
+    });
+    assertEquals(await client.nextId(), 1000n);
+    first.isOn = false;
+    assertLess(await client.nextId(), 1000n);
+    await using third = new ScriptedServer((request) => [grant(request, 1000n)]);
+    using other = new IdClient({ servers: [`127.0.0.1:${third.port}`], ...PATIENT });
+    assertEquals(await other.nextId(), 1000n);
+    const error = await assertRejects(() => other.nextId(), RepeatedIdError);
+    assertEquals(error.server, `127.0.0.1:${third.port}`);
+  });
+
+  it("hands out no id that was fetched ahead from one server after an id of another", async () => {
+    await using first = new Switched(1000n);
+    await using second = new Switched(2_000_000n);
+    using client = new IdClient({ servers: [first.endpoint, second.endpoint], prefetch: 10, ...PATIENT });
+    assertEquals(await client.nextId(), 1000n);
+    assertEquals(await client.nextIds(2), [1010n, 1011n]);
+    assertEquals(await client.nextId(), 1001n, "of the same server");
+    first.isOn = false;
+    const [later] = await client.nextIds(1);
+    assertGreater(later, 1_999_999n);
+    assertGreater(await client.nextId(), later);
+  });
+
+  it("finds the servers by a function, and all addresses of a name", async () => {
+    await using server = new Switched(1000n);
+    using found = new IdClient({ servers: () => Promise.resolve([server.endpoint]), ...PATIENT });
+    assertEquals(await found.nextId(), 1000n);
+    using named = new IdClient({ servers: `dns:localhost:${server.port}`, retransmitMs: 200, timeoutMs: 120_000 });
+    assertGreater(await named.nextId(), 1000n);
+  });
+
+  it("fails calls where no server is found", async () => {
+    using client = new IdClient({ servers: () => Promise.resolve([]), retransmitMs: 10, timeoutMs: 50 });
+    await assertRejects(() => client.nextId(), NoResponseError, "no server is known");
+  });
+});
+
 describe("IdClient.close", () => {
   it("fails the calls under way and all later ones", async () => {
     const seen = Promise.withResolvers<void>();
@@ -354,6 +418,10 @@ describe("IdClient, wrong arguments", () => {
     [{ port: 65_536 }, "port must be an integer from 1 to 65535: got 65536"],
     [{ port: [] }, "port must be at least one port"],
     [{ port: [1, -1] }, "port must be an integer from 1 to 65535: got -1"],
+    [{ servers: [] }, "servers must have at least one server: got none"],
+    [{ servers: ["127.0.0.1"] }, 'a server must be "host:port", "[IPv6 address]:port" or { hostname, port }: got "127'],
+    [{ servers: "127.0.0.1:9999" }, 'servers must be a list, "dns:NAME:PORT", or a function'],
+    [{ servers: ["127.0.0.1:9999"], port: 9999 }, "servers takes the place of hostname and port: leave these two out"],
     [{ prefetch: 0 }, "prefetch must be an integer from 1 to 4294967295: got 0"],
     [{ retransmitMs: 0 }, "retransmitMs must be an integer from 1 to 2147483647: got 0"],
     [{ timeoutMs: 1.5 }, "timeoutMs must be an integer from 1 to 2147483647: got 1.5"],

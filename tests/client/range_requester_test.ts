@@ -4,13 +4,10 @@ import { describe, it } from "@std/testing/bdd";
 import { NoResponseError, RefusedError, UnavailableError } from "../../client.ts";
 import { PrefetchedIds } from "../../lib/client/_prefetched_ids.ts";
 import { RangeRequester } from "../../lib/client/_range_requester.ts";
-import type { RequestSocketEvents } from "../../lib/client/request_socket.ts";
 import { WireStatus } from "../../lib/wire/protocol.ts";
 import { HeldTime, turn } from "../held_time.ts";
-import { grant, refuse, type SeenRequest } from "./scripted_server.ts";
-
-/** A request as the network of a test sees it. */
-type Sent = SeenRequest & { readonly port: number; readonly atMs: number };
+import { FakeNetwork, type SentRequest } from "./fake_network.ts";
+import { grant, refuse } from "./scripted_server.ts";
 
 /** Calls on a client without a network: when each was made, and what became of it when. */
 class Calls {
@@ -32,32 +29,19 @@ class Calls {
 /** A requester on a network of the test's own, with time that the test owns. */
 function setUp({ prefetch = 50, timeoutMs = 1000, retransmitMs = 200, ports = [9999] } = {}) {
   const time = new HeldTime();
-  const sent: Sent[] = [];
-  let events: RequestSocketEvents | undefined;
-  const requester = new RangeRequester(
-    { hostname: "192.0.2.1", ports, retransmitMs, timeoutMs, key: undefined, cluster: "" },
-    (_hostname, socketEvents) => {
-      events = socketEvents;
-      return {
-        send(datagram, _length, port) {
-          const [count, tagHigh, tagLow] = [4, 8, 12].map((offset) => datagram.getUint32(offset));
-          const sender: Deno.Addr = { transport: "udp", hostname: "192.0.2.9", port: 1 };
-          sent.push({ ...{ index: sent.length, count, tagHigh, tagLow, sender }, port, atMs: time.ms });
-        },
-        close() {},
-      };
-    },
-  );
+  const network = new FakeNetwork(time);
+  const servers = { hostname: "192.0.2.1", ports };
+  const requester = new RangeRequester({ servers, retransmitMs, timeoutMs, key: undefined, cluster: "" }, network.open);
   const ids = new PrefetchedIds(requester, { prefetch, timeoutMs, maxAgeMs: 1000 });
-  const answer = (datagram: Uint8Array, port = 9999) =>
-    events?.onDatagram(new DataView(datagram.buffer as ArrayBuffer), datagram.length, port) ?? false;
+  const { sent } = network;
+  const answer = (datagram: Uint8Array, from?: number) => network.answer(sent[0], datagram, from);
   const calls = new Calls(time);
   const nextId = (name: string) => calls.watch(name, new Promise(ids.wait));
   return { time, sent, requester, ids, answer, calls, nextId };
 }
 
 /** What became of the requests: when each was sent, and with which tag, by a letter. */
-function transmissions(sent: Sent[]): string[] {
+function transmissions(sent: SentRequest[]): string[] {
   const tags = [...new Set(sent.map(({ tagHigh }) => tagHigh))];
   return sent.map(({ tagHigh, atMs }) => `${"abcdefgh"[tags.indexOf(tagHigh)]} at ${atMs}`);
 }

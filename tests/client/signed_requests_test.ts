@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assertEquals, assertLess, assertRejects, assertThrows } from "@std/assert";
 import { beforeEach, describe, it } from "@std/testing/bdd";
 import { Mac } from "../../lib/access/mac.ts";
 import { ReplayWindow } from "../../lib/access/replay_window.ts";
@@ -88,6 +88,22 @@ describe("IdClient with a key", () => {
       assertEquals(server.requests.length, 4);
     });
   }
+
+  it("finds out how far each of several servers' clocks is off", async () => {
+    const ahead = serverAhead(3_600_000);
+    await using behind = serverAhead(-3_600_000);
+    using client = new IdClient({
+      servers: [ahead, behind].map(({ port }) => `127.0.0.1:${port}`),
+      key: KEY,
+      ...PATIENT,
+    });
+    const ids = new Set<bigint>();
+    for (let i = 0; i < 3; i++) ids.add(await client.nextId());
+    await ahead[Symbol.asyncDispose]();
+    for (let i = 0; i < 3; i++) ids.add(await client.nextId());
+    assertEquals(ids.size, 6);
+    assertLess(ahead.requests.length + behind.requests.length, 12);
+  });
 
   it("gives up on a server that does not like any time", async () => {
     const mac = new Mac(KEY);

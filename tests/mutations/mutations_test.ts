@@ -51,6 +51,7 @@ const LISTING = "lib/reservation/stores/_etcd_listing.ts";
 
 const REQUESTER = "lib/client/_range_requester.ts";
 const REQUESTERS = "tests/client/range_requester_test.ts";
+const NEAREST = "tests/client/nearest_server_test.ts";
 const REQUEST_TABLE = "lib/client/_request_table.ts";
 const REQUEST_TABLES = "tests/client/request_table_test.ts";
 const REQUEST_SOCKETS = "tests/client/request_socket_test.ts";
@@ -865,8 +866,8 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "client: it comes from a port that was asked",
     file: REQUESTER,
-    from: " || !this.#wasSentTo(port, request)) return false;",
-    to: ") return false;",
+    from: "server.host === host && server.port === port);",
+    to: "server.host === host);",
     killer: REQUESTERS,
   },
   ...["deno", "libc", "node"].map((kind) => ({
@@ -880,6 +881,27 @@ const MUTATIONS: Mutation[] = [
     to: { deno: ") continue;", libc: "await", node: ") return;" }[kind] as string,
     killer: REQUEST_SOCKETS,
   })),
+  {
+    rule: "client: and from a server that was asked",
+    file: REQUESTER,
+    from: "server.host === host && server.port === port);",
+    to: "server.port === port);",
+    killer: NEAREST,
+  },
+  {
+    rule: "client: and answers the request as that server got it, if it is signed",
+    file: REQUESTER,
+    from: "request.servers[i] === server && mac",
+    to: "mac",
+    killer: NEAREST,
+  },
+  {
+    rule: "client: no id that was fetched ahead from one server comes after those of another",
+    file: "lib/client/_prefetched_ids.ts",
+    from: "if (this.#server?.host !== host) this.#size = 0;",
+    to: "if (host === undefined) this.#size = 0;",
+    killer: "tests/client/id_client_test.ts",
+  },
   {
     rule: "client: it has no id that came before",
     file: REQUESTER,

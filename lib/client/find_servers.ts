@@ -1,0 +1,43 @@
+import { describe } from "../base/check.ts";
+import { resolveName } from "./_resolve_name.ts";
+import { type Endpoint, readEndpoint } from "./endpoint.ts";
+
+/**
+ * Where a client's servers are: all of them; or `dns:NAME:PORT`, all addresses of a name; or a function that finds
+ * them, in a registry of one's own, say.
+ *
+ * @example Servers that a function finds
+ * ```ts
+ * import { IdClient, type Servers } from "@global-id/global-id/client";
+ *
+ * const fromRegistry: Servers = async () => await (await fetch("https://registry.example/id-servers")).json();
+ * using client = new IdClient({ servers: fromRegistry });
+ * ```
+ */
+export type Servers = readonly (string | Endpoint)[] | string | (() => Promise<readonly (string | Endpoint)[]>);
+
+/** Finds servers. */
+export type FindServers = () => Promise<readonly Endpoint[]>;
+
+/** The beginning of a name all of whose addresses are servers. */
+const DNS = "dns:";
+
+/**
+ * Makes a function that finds servers.
+ *
+ * @param servers Where they are. Not a list: that needs no function.
+ * @param resolve Resolves a name to addresses. Left out: the system's resolver does.
+ * @throws {TypeError | RangeError} If it is a text of another kind.
+ */
+export function findServers(servers: Exclude<Servers, readonly unknown[]>, resolve = resolveName): FindServers {
+  if (typeof servers === "function") return async () => (await servers()).map(readEndpoint);
+  if (typeof servers !== "string" || !servers.startsWith(DNS)) {
+    throw new TypeError(
+      `servers must be a list, "dns:NAME:PORT", or a function that returns a promise of a list: got ${
+        describe(servers)
+      }`,
+    );
+  }
+  const { hostname, port } = readEndpoint(servers.slice(DNS.length));
+  return async () => (await resolve(hostname)).map((address) => ({ hostname: address, port }));
+}
