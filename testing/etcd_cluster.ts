@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { Certificate } from "./certificates.ts";
+import { freePorts } from "./free_ports.ts";
 import { TempDir } from "./temp_dir.ts";
 import { until } from "./within.ts";
 
@@ -197,12 +198,4 @@ export class EtcdMember {
       return false;
     }
   }
-}
-
-/** Ports that nobody uses, all different. */
-function freePorts(count: number): number[] {
-  const listeners = Array.from({ length: count }, () => Deno.listen({ hostname: "127.0.0.1", port: 0 }));
-  const ports = listeners.map(({ addr }) => (addr as Deno.NetAddr).port);
-  for (const listener of listeners) listener.close();
-  return ports;
 }
