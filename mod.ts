@@ -31,7 +31,14 @@ export type {
   IdWaitOptions,
 } from "./lib/id/id_generator_options.ts";
 export { IdGrant, IdStatus } from "./lib/id/id_grant.ts";
-export { ClockJumpError, LayoutMismatchError, NodeHeldError, StoreError } from "./lib/reservation/errors.ts";
+export {
+  ClockJumpError,
+  ClockSkewError,
+  LayoutMismatchError,
+  NodeHeldError,
+  StoreError,
+  StoreWentBackError,
+} from "./lib/reservation/errors.ts";
 export { MemoryReservationStore } from "./lib/reservation/stores/memory_store.ts";
 export type { ReservationStore, StoreHistory } from "./lib/reservation/store.ts";
 export { IdRange } from "./lib/id/id_range.ts";

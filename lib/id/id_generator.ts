@@ -100,18 +100,23 @@ export class IdGenerator implements AsyncDisposable, AsyncIterable<bigint> {
    * Makes a generator whose ids a store keeps apart from all others': from those of earlier processes, of other
    * replicas, and of a process that was thought dead and is not, whatever their clocks say. The generator holds its
    * node until it is closed, and renews its reservation in the background. While the store is out of reach, ids go on
-   * for about 3 s, and again as soon as the store is back.
+   * for about 3 s (8 s with a store that machines share), and again as soon as the store is back.
    *
    * On a node that was never held, or whose generator was closed, the first id is there with the next tick. If a node's
-   * holder has not given it back, this call watches for 5 s whether that holder is gone. The first id is then there
+   * holder has not given it back, this call watches for 6 s whether that holder is gone. The first id is then there
    * once the clock is past the ticks that the holder had reserved, which it mostly is by then. (With the policy
    * `"logical"`, the first id is there at once.)
+   *
+   * With a store that machines share (see `ReservationStore.isLocal`), the first id is there after 14 s: the store may
+   * have gone back, to a backup or to a server that lagged, and by then, all is over that an earlier holder can have
+   * reserved. The option `trustStore` forgoes that.
    *
    * @param options The store, and how the generator differs from the defaults.
    * @returns The generator, which is to be closed, best with `await using`.
    * @throws {TypeError | RangeError} If an option is wrong.
    * @throws {NodeHeldError} If the node is held, or all nodes are.
    * @throws {LayoutMismatchError} If the node is on record with another layout.
+   * @throws {ClockSkewError} If the clock and a shared store's time are more than 2 s apart.
    * @throws {ClockError} If the clock does not give a time, or is more than a day behind the layout's epoch.
    * @throws {OutOfTimeError} If the clock is past the layout's last tick.
    * @throws {StoreError} If the store returns what no store may return.
@@ -139,6 +144,8 @@ export class IdGenerator implements AsyncDisposable, AsyncIterable<bigint> {
     const holder = await claimNode({
       ...{ store, nodeId, layout, clock, monotonicClock, maxNodeId: layout.maxNodeId, name: uniqueToken() },
       isBehindAllowed: clockPolicy === "logical",
+      trustStore: options.trustStore ?? false,
+      warn: (warning) => onError?.(warning),
       sleep: (ms) => sleep(ms, signal),
       signal,
     });

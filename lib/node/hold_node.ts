@@ -1,10 +1,14 @@
 import { messageOf } from "../base/message_of.ts";
 import type { IdLayout } from "../id/layout.ts";
 import { openLibc } from "../libc/libc.ts";
-import { NodeHeldError } from "../reservation/errors.ts";
+import { heldError } from "../reservation/claim.ts";
+import { OvertakenError } from "../reservation/errors.ts";
+import { findNodes } from "../reservation/find_nodes.ts";
 import { AHEAD_MS, type HolderOptions, ReservationHolder } from "../reservation/holder.ts";
-import { parseHolder } from "../reservation/holder_on_record.ts";
+import { NOBODY, parseHolder } from "../reservation/holder_on_record.ts";
 import { readOwn } from "../reservation/read_own.ts";
+import { SKEW_MS } from "../reservation/shared_store.ts";
+import { StoreClock } from "../reservation/store_clock.ts";
 import { CheckedStore, type FoundRecord } from "../reservation/checked_store.ts";
 import type { Reservation } from "../reservation/reservation.ts";
 import { NodePool } from "./node_pool.ts";
@@ -32,6 +36,10 @@ const TRIES = 3;
 
 /** What {@linkcode holdNode} works with. */
 export interface HoldNodeOptions extends Omit<HolderOptions, "aheadMs" | "minTick"> {
+  /** Waits, if another machine may have the node, until the time is over or the signal is aborted. */
+  readonly sleep: (ms: number) => Promise<void>;
+  /** Gives up the wait. */
+  readonly signal?: AbortSignal | undefined;
   /** How ids are laid out. */
   readonly layout: IdLayout;
   /** The boot of the system: see `readBootId`; `undefined` if the system does not tell it. */
@@ -73,16 +81,21 @@ interface FoundPool {
  * 1. The record in the store names the holder of this machine's pool: that holder is dead, since it has lost the lock.
  *    This process goes on in its place, exactly where the pool is, and writes no record. Workers that outlive the dead
  *    holder lease from the same pool.
- * 2. The same, but the pool is closed: its holder was about to release the node, or has released it, and no other
- *    holder has used a tick since (the mark on record is the pool's first unused tick). This process claims the node
- *    under a new name, and goes on where the pool ends. It changes the record first: the release that would lower the
- *    mark may still be under way to the store, and fails from then on. Its own pool must replace the closed one at the
- *    path; else the next server would find the closed pool, and use the same ticks again.
+ * 2. The same, but the pool is closed: its holder was about to release the node, or has released it, and the release is
+ *    still on record. This process claims the node under a new name, and goes on where the pool ends. It changes the
+ *    record first: the release that would lower the mark may still be under way to the store, and fails from then on.
+ *    Its own pool must replace the closed one at the path; else the next server would find the closed pool, and use the
+ *    same ticks again.
  * 3. In all other cases, this process claims the node, and begins at the mark on record. If this machine has a pool of
  *    this boot, it does not begin before that pool's end, whatever the store says.
  *
+ * A store that machines share may have gone back to a record of this machine, and another machine may have had the node
+ * since. That one owns nothing before the mark is over. So 1 and 2 apply only until then, unless the store is trusted.
+ * And in 3, if another machine holds the node, this process watches for some seconds whether that one is gone.
+ *
  * @throws {LayoutMismatchError} If the record was written with another layout.
- * @throws {NodeHeldError} If other holders claim the node, again and again, at the same moments.
+ * @throws {NodeHeldError} If another machine holds the node, or others claim it, again and again, at the same moments.
+ * @throws {ClockSkewError} If a claim finds that the clock and a shared store's time are too far apart.
  * @throws {unknown} What the store throws.
  */
 export async function holdNode(options: HoldNodeOptions): Promise<NodeHold> {
@@ -90,7 +103,7 @@ export async function holdNode(options: HoldNodeOptions): Promise<NodeHold> {
     try {
       return await tryToHold(options);
     } catch (error) {
-      if (!(error instanceof NodeHeldError) || tries === TRIES) throw error;
+      if (!(error instanceof OvertakenError) || tries === TRIES) throw error;
     }
   }
 }
@@ -108,34 +121,78 @@ export async function joinNode(options: HoldNodeOptions): Promise<NodeHold> {
   if (pool === undefined) throw new PoolError("it has no pool that others can find");
   using unlessJoined = new DisposableStack();
   unlessJoined.use(pool);
-  const record = await readOwn(CheckedStore.of(options.store), nodeId, (record) => isHolderOf(pool, record));
-  if (pool.isClosed || record === undefined) throw new PoolError("it does not hold the node any more");
-  const hold = resumeWith(pool, record, options);
+  const store = CheckedStore.of(options.store);
+  const { found, isOwn } = await readOwn(store, nodeId, (record) => isHolderOf(pool, record));
+  if (pool.isClosed || !isOwn || found === undefined) throw new PoolError("it does not hold the node any more");
+  const hold = resumeWith(pool, found, options);
   unlessJoined.move();
   return hold;
 }
 
 async function tryToHold(options: HoldNodeOptions): Promise<NodeHold> {
-  const record = await CheckedStore.of(options.store).read(options.nodeId);
-  const found = findPool(record, options);
-  return tryToResume(found.pool, record, options) ?? await claim(found, record, options);
+  const store = CheckedStore.of(options.store);
+  const found = await store.read(options.nodeId);
+  const onMachine = findPool(found, options);
+  if (store.isShared && !options.trustStore) return await holdShared(store, onMachine, found, options);
+  return tryToResume(onMachine.pool, found, options) ?? await claim(onMachine, found, options);
+}
+
+async function holdShared(
+  store: CheckedStore,
+  onMachine: FoundPool,
+  found: FoundRecord | undefined,
+  options: HoldNodeOptions,
+): Promise<NodeHold> {
+  const { pool } = onMachine;
+  if (pool === undefined || found === undefined) {
+    await checkGone(store, found, options);
+    return await claim(onMachine, found, options);
+  }
+  if (!await isOver(found.record.mark, store, options)) {
+    return tryToResume(pool, found, options) ?? await claim(onMachine, found, options);
+  }
+  const minTick = endOf(pool);
+  pool[Symbol.dispose]();
+  const whyFromMark = "the last reservation is over, and another machine may have had the node since";
+  return await claim({ minTick, whyFromMark }, found, options);
+}
+
+/** Whether a shared store's time may be past a mark: then others may own ticks beyond. */
+async function isOver(mark: number, store: CheckedStore, options: HoldNodeOptions): Promise<boolean> {
+  const { clock, monotonicClock, layout: { epochMs, tickMs } } = options;
+  const storeClock = new StoreClock({ store, clock, monotonicClock });
+  await storeClock.measure();
+  return storeClock.now() + SKEW_MS >= epochMs + mark * tickMs;
+}
+
+/**
+ * Watches whether the holder on record, on another machine, is gone.
+ *
+ * @throws {NodeHeldError} If it is not.
+ */
+async function checkGone(store: CheckedStore, found: FoundRecord | undefined, options: HoldNodeOptions): Promise<void> {
+  const { nodeId, layout, monotonicClock, sleep, signal } = options;
+  const isOfLayout = (text: string) => layout.isRecordedAs(text);
+  const search = findNodes({ store, nodeIds: [nodeId], isOfLayout, monotonicClock, sleep, signal });
+  const { value } = await search.next();
+  if (value === undefined) throw await heldError(store, nodeId);
+  if (value.found?.text !== found?.text) throw new OvertakenError(nodeId);
 }
 
 /** Goes on from a pool whose holder is on record; `undefined` if the pool is another holder's, or closed. */
 function tryToResume(
   pool: NodePool | undefined,
-  record: FoundRecord | undefined,
+  found: FoundRecord | undefined,
   options: HoldNodeOptions,
 ): NodeHold | undefined {
-  if (pool === undefined || record === undefined || !isHolderOf(pool, record.record) || !pool.own()) return undefined;
-  const hold = resumeWith(pool, record, options);
-  pool.extend(hold.holder.mark);
-  return hold;
+  if (pool === undefined || found === undefined || !isHolderOf(pool, found.record) || !pool.own()) return undefined;
+  return resumeWith(pool, found, options);
 }
 
-function resumeWith(pool: NodePool, record: FoundRecord, options: HoldNodeOptions): NodeHold {
+/** The holder owns the ticks up to the pool's mark. A higher mark on record counts once this holder has written it. */
+function resumeWith(pool: NodePool, found: FoundRecord, options: HoldNodeOptions): NodeHold {
   const { attempts } = pool;
-  const holder = ReservationHolder.resume(record, { ...options, attempts, aheadMs: LASTING_AHEAD_MS });
+  const holder = ReservationHolder.resume(found, pool.mark, { ...options, attempts, aheadMs: LASTING_AHEAD_MS });
   return { holder, pool, whyFromMark: undefined, whyNotLasting: undefined };
 }
 
@@ -144,16 +201,18 @@ function resumeWith(pool: NodePool, record: FoundRecord, options: HoldNodeOption
  * mark.
  */
 async function claim(
-  found: FoundPool,
-  record: FoundRecord | undefined,
+  onMachine: FoundPool,
+  found: FoundRecord | undefined,
   options: HoldNodeOptions,
 ): Promise<NodeHold> {
   const { nodeId, layout, name, boot = UNKNOWN_BOOT } = options;
-  using predecessor = found.pool;
-  const { file, whyNotLasting } = makeFile(options.poolPath, found.whyNotLasting);
+  using predecessor = onMachine.pool;
+  const { file, whyNotLasting } = makeFile(options.poolPath, onMachine.whyNotLasting);
   const aheadMs = whyNotLasting === undefined ? LASTING_AHEAD_MS : AHEAD_MS;
-  const { minTick = 0 } = found;
-  const holder = await ReservationHolder.claimFrom(record, { ...options, minTick, aheadMs }).catch((error) => {
+  const { minTick = 0 } = onMachine;
+  const isContinued = predecessor !== undefined;
+  const holderOptions = { ...options, minTick, aheadMs };
+  const holder = await ReservationHolder.claimFrom(found, holderOptions, { isContinued }).catch((error) => {
     file.discard();
     throw error;
   });
@@ -165,13 +224,13 @@ async function claim(
   const pool = NodePool.create(file, { identity, position, mark: holder.mark, attempt: holder.attempt });
   holder.noteIn(pool.attempts);
   file.put();
-  const isFirst = record === undefined && found.minTick === undefined;
-  return { holder, pool, whyFromMark: isFirst ? undefined : found.whyFromMark, whyNotLasting };
+  const isFirst = found === undefined && onMachine.minTick === undefined;
+  return { holder, pool, whyFromMark: isFirst ? undefined : onMachine.whyFromMark, whyNotLasting };
 }
 
 /** Finds the pool of this machine, and whether it counts the ids taken of the ticks on record. */
 function findPool(
-  record: FoundRecord | undefined,
+  found: FoundRecord | undefined,
   { boot, poolPath, nodeId, layout }: HoldNodeOptions,
 ): FoundPool {
   if (boot === undefined) {
@@ -181,10 +240,10 @@ function findPool(
   try {
     const pool = NodePool.open(poolPath, { boot, nodeId, layout });
     if (pool === undefined) return { whyFromMark: "there is no pool of it on this machine" };
-    if (isOf(record, pool)) return { pool };
-    const minTick = pool.isClosed ? pool.firstUnusedTick : pool.mark;
+    if (found !== undefined && isOf(found.record, pool)) return { pool };
+    const minTick = endOf(pool);
     pool[Symbol.dispose]();
-    const whyFromMark = record === undefined
+    const whyFromMark = found === undefined
       ? "the store has no record of it"
       : "the node has been held elsewhere since";
     return { whyFromMark, minTick };
@@ -195,13 +254,17 @@ function findPool(
   }
 }
 
+/** The first tick that a pool leaves to others. */
+function endOf(pool: NodePool): number {
+  return pool.isClosed ? pool.firstUnusedTick : pool.mark;
+}
+
 /**
- * Whether a pool counts the ticks on record: those of its holder, or those that it released and nobody has used since.
+ * Whether a pool counts the ticks on record: those of its holder, or those that its holder has released.
  */
-function isOf(found: FoundRecord | undefined, pool: NodePool): boolean {
-  if (found === undefined) return false;
-  const { record } = found;
-  const isReleased = record.holder === "" && pool.isClosed && record.mark === pool.firstUnusedTick;
+function isOf(record: Reservation, pool: NodePool): boolean {
+  const { name, attempt } = parseHolder(record.holder);
+  const isReleased = name === NOBODY && pool.isClosed && pool.attempts.has(attempt);
   return isHolderOf(pool, record) || isReleased;
 }
 

@@ -66,10 +66,9 @@ export class PoolAttempts implements AttemptLog {
   /** See {@linkcode AttemptLog.keepOnly}. */
   keepOnly(attempt: string): void {
     this.#underMutex((noted) => {
-      const number = this.#find(noted, attempt);
-      if (number === undefined) return;
+      const number = this.#find(noted, attempt) ?? noted[NEXT];
       noted[FIRST] = number;
-      noted[NEXT] = number + 1;
+      noted[NEXT] = Math.min(number + 1, noted[NEXT]);
     });
   }
 

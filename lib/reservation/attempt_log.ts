@@ -23,7 +23,7 @@ export interface AttemptLog {
    * this one, so the store can never make it.
    */
   settle(attempt: string): void;
-  /** Forgets all attempts but this one, which is on record. */
+  /** Forgets all attempts but this one, which is on record; all, if it is not noted, since the store has gone back. */
   keepOnly(attempt: string): void;
 }
 
@@ -65,6 +65,6 @@ export class MemoryAttemptLog implements AttemptLog {
 
   /** See {@linkcode AttemptLog.keepOnly}. */
   keepOnly(attempt: string): void {
-    this.#attempts = [attempt];
+    this.#attempts = this.has(attempt) ? [attempt] : [];
   }
 }

@@ -12,6 +12,9 @@ export interface FoundRecord {
   readonly text: string;
 }
 
+/** Records by node id; an error in the place of one that cannot be read. */
+export type Records = Map<number, FoundRecord | StoreError>;
+
 /**
  * A store in terms of records instead of texts, whose answers are checked before anything relies on them: the
  * uniqueness of ids rests on a store, and anybody can write one.
@@ -79,17 +82,22 @@ export class CheckedStore {
   /**
    * Reads all records at once.
    *
+   * @param known Records from an earlier list: those that are still the same need not be decoded again.
    * @returns The records by node id; a `StoreError` in the place of one that cannot be read.
    * @throws {StoreError} If the store returns no map.
    * @throws {unknown} What the store throws.
    */
-  async list(): Promise<Map<number, FoundRecord | StoreError>> {
+  async list(known: Records = new Map()): Promise<Records> {
     const texts: unknown = await this.#store.list?.();
     if (!(texts instanceof Map)) {
       throw new StoreError(`${this.#name}.list() must return a Map of node ids and texts: got ${describe(texts)}`);
     }
     return new Map(
-      Array.from(texts, ([nodeId, text]) => [nodeId, foundIn(text, `${this.#name}.list(), node ${nodeId}`)]),
+      Array.from(texts, ([nodeId, text]) => {
+        const before = known.get(nodeId);
+        const isSame = before !== undefined && !(before instanceof StoreError) && before.text === text;
+        return [nodeId, isSame ? before : foundIn(text, `${this.#name}.list(), node ${nodeId}`)];
+      }),
     );
   }
 

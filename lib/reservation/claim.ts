@@ -1,13 +1,9 @@
 import { abortable } from "../base/abortable.ts";
-import { NodeHeldError } from "./errors.ts";
+import { NodeHeldError, OvertakenError } from "./errors.ts";
+import { findNodes } from "./find_nodes.ts";
 import { type HolderOptions, ReservationHolder } from "./holder.ts";
 import { CheckedStore, type FoundRecord } from "./checked_store.ts";
-
-/**
- * How long a record must stay the same for its holder to count as gone, in ms: a holder changes its record about once a
- * second. A holder that was merely stopped for so long loses its node; uniqueness does not depend on this.
- */
-const GONE_AFTER_MS = 5000;
+import { describeHolder } from "./reservation.ts";
 
 /** Options for {@linkcode claimNode}. */
 export interface ClaimOptions extends Omit<HolderOptions, "nodeId"> {
@@ -50,31 +46,26 @@ function unlessAborted<Result>(promise: Promise<Result>, signal: AbortSignal | u
 
 async function claimFreeNode(options: ClaimOptions): Promise<ReservationHolder> {
   const store = CheckedStore.of(options.store);
-  const { nodeId: wanted, maxNodeId, signal, sleep } = options;
-  const candidates = wanted === undefined ? nodeIdsFromRandomStart(maxNodeId) : [wanted];
-  const held: [nodeId: number, found: FoundRecord][] = [];
-  for (const nodeId of candidates) {
-    const found = await store.read(nodeId);
-    signal?.throwIfAborted();
-    if (found !== undefined && found.record.holder !== "") {
-      held.push([nodeId, found]);
-      continue;
-    }
+  const { nodeId: wanted, maxNodeId, layout, monotonicClock, sleep, signal } = options;
+  const nodeIds = wanted === undefined ? Array.from({ length: maxNodeId + 1 }, (_, nodeId) => nodeId) : [wanted];
+  const isOfLayout = (text: string) => layout.isRecordedAs(text);
+  for await (const { nodeId, found } of findNodes({ store, nodeIds, isOfLayout, monotonicClock, sleep, signal })) {
     const holder = await claimUnlessOvertaken(found, { ...options, nodeId });
     if (holder !== undefined) return holder;
   }
-  await sleep(GONE_AFTER_MS);
-  for (const [nodeId, before] of held) {
-    const found = await store.read(nodeId);
-    signal?.throwIfAborted();
-    if (found?.text !== before.text) continue;
-    const holder = await claimUnlessOvertaken(found, { ...options, nodeId });
-    if (holder !== undefined) return holder;
-  }
+  if (wanted !== undefined) throw await heldError(store, wanted);
   throw new NodeHeldError(
-    wanted === undefined
-      ? `all ${candidates.length} node ids are held: no more generators can run with this layout and store`
-      : `node ${wanted} is held by another generator or server, which is running: choose another node id`,
+    `all ${nodeIds.length} node ids are held, or on record with another layout: no more generators or servers can run ` +
+      "with this layout and store",
+  );
+}
+
+/** The error that says who has a node. */
+export async function heldError(store: CheckedStore, nodeId: number): Promise<NodeHeldError> {
+  const found = await store.read(nodeId).catch(() => undefined);
+  const holder = found === undefined ? "" : ` (${describeHolder(found.record)})`;
+  return new NodeHeldError(
+    `node ${nodeId} is held by another generator or server${holder}, which is running: choose another node id`,
   );
 }
 
@@ -86,16 +77,7 @@ async function claimUnlessOvertaken(
   try {
     return await ReservationHolder.claimFrom(found, options);
   } catch (error) {
-    if (error instanceof NodeHeldError) return undefined;
+    if (error instanceof OvertakenError) return undefined;
     throw error;
   }
-}
-
-/**
- * All node ids in ascending order from a random one on, and around: replicas that start together try different ones.
- */
-function nodeIdsFromRandomStart(maxNodeId: number): number[] {
-  const count = maxNodeId + 1;
-  const first = Math.floor(Math.random() * count);
-  return Array.from({ length: count }, (_, i) => (first + i) % count);
 }

@@ -18,7 +18,7 @@ export class StoreError extends GlobalIdError {
 }
 
 /**
- * Another holder has the node.
+ * Another holder has the node, or may have it: then the message says why that cannot be told.
  *
  * @example A node that a generator holds
  * ```ts
@@ -37,6 +37,14 @@ export class StoreError extends GlobalIdError {
 export class NodeHeldError extends GlobalIdError {
   /** The name of the class. */
   override name = "NodeHeldError";
+}
+
+/** Another holder has changed a node's record between the moment at which it was read and that of a claim. */
+export class OvertakenError extends NodeHeldError {
+  /** Makes the error. */
+  constructor(nodeId: number) {
+    super(`node ${nodeId} was taken by another holder at the same moment`);
+  }
 }
 
 /**
@@ -78,6 +86,66 @@ export class ClockJumpError extends RetryableError {
     this.jumpMs = jumpMs;
     this.retryAfterMs = retryAfterMs;
   }
+}
+
+/**
+ * The machine's clock and the time of a store that machines share are too far apart. Such a machine gets no node: its
+ * ids would tell a wrong time, and a clock that is ahead would use up one node after the other.
+ *
+ * @example A machine that is a minute ahead
+ * ```ts
+ * import { ClockSkewError, IdGenerator, MemoryReservationStore } from "@global-id/global-id";
+ * import { assertRejects } from "@std/assert";
+ *
+ * class SharedStore extends MemoryReservationStore {
+ *   override readonly isLocal = false;
+ *   now = () => Promise.resolve(Date.now() - 60_000);
+ * }
+ * await assertRejects(() => IdGenerator.open({ store: new SharedStore() }), ClockSkewError, "60.0 s ahead");
+ * ```
+ */
+export class ClockSkewError extends GlobalIdError {
+  /** The name of the class. */
+  override name = "ClockSkewError";
+
+  /** How far the clock is ahead of the store's time, in ms; negative if it is behind. */
+  readonly skewMs: number;
+
+  /**
+   * Makes the error.
+   *
+   * @param skewMs How far the clock is ahead of the store's time, in ms; negative if it is behind.
+   * @param allowedMs How far apart they may be, in ms.
+   */
+  constructor(skewMs: number, allowedMs: number) {
+    const seconds = (Math.abs(skewMs) / 1000).toFixed(1);
+    super(
+      `the clock is ${seconds} s ${skewMs > 0 ? "ahead of" : "behind"} the reservation store's, and ` +
+        `${allowedMs / 1000} s are allowed: put the one right that is wrong, best with NTP on both machines`,
+    );
+    this.skewMs = skewMs;
+  }
+}
+
+/**
+ * The store has gone back: it was restored from a backup, has failed over to a server that lagged, or somebody deleted
+ * a record. The holder goes on: it has written its record again, if that was missing. No id comes twice.
+ *
+ * @example Told by a generator that was opened with a store
+ * ```ts
+ * import { IdGenerator, MemoryReservationStore, StoreWentBackError } from "@global-id/global-id";
+ *
+ * await using ids = await IdGenerator.open({
+ *   store: new MemoryReservationStore(),
+ *   onError: (error) => {
+ *     if (error instanceof StoreWentBackError) console.warn(error.message);
+ *   },
+ * });
+ * ```
+ */
+export class StoreWentBackError extends GlobalIdError {
+  /** The name of the class. */
+  override name = "StoreWentBackError";
 }
 
 /**

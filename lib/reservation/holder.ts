@@ -1,12 +1,14 @@
-import { ClockError, OutOfTimeError } from "../base/errors.ts";
+import { ClockError, type GlobalIdError, OutOfTimeError } from "../base/errors.ts";
 import { type FillRandom, uniqueToken } from "../base/unique_token.ts";
 import { type AttemptLog, MemoryAttemptLog } from "./attempt_log.ts";
-import { ClockJumpError, LayoutMismatchError, NodeHeldError } from "./errors.ts";
-import { formatHolder, parseHolder } from "./holder_on_record.ts";
-import { readOwn } from "./read_own.ts";
+import { ClockJumpError, LayoutMismatchError, NodeHeldError, OvertakenError, StoreWentBackError } from "./errors.ts";
+import { formatHolder, NOBODY, parseHolder } from "./holder_on_record.ts";
+import { type OwnRead, readOwn } from "./read_own.ts";
 import { CheckedStore, type FoundRecord } from "./checked_store.ts";
-import type { HolderInfo, Reservation } from "./reservation.ts";
-import type { ReservationStore } from "./store.ts";
+import { describeHolder, type HolderInfo, type Reservation } from "./reservation.ts";
+import { LEAD_MS, SETTLE_MS, SHARED_RENEW_MS, SKEW_MS } from "./shared_store.ts";
+import type { ReservationStore, StoreHistory } from "./store.ts";
+import { StoreClock } from "./store_clock.ts";
 
 /** The part of a layout that a reservation depends on. */
 export interface TickScale {
@@ -61,11 +63,24 @@ export interface HolderOptions {
    */
   readonly isBehindAllowed?: boolean;
   /**
-   * How far ahead of the clock the holder reserves, in ms.
+   * How far ahead of the clock the holder reserves, in ms. In a store that machines share, it is `LEAD_MS` for all.
    *
    * @default {AHEAD_MS}
    */
   readonly aheadMs?: number;
+  /**
+   * Whether a claim trusts a store that machines share never to go back, and begins at once. Then ids come twice if the
+   * store is restored from a backup, or fails over to a server that lagged.
+   *
+   * @default {false}
+   */
+  readonly trustStore?: boolean;
+  /**
+   * Told what concerns the operator, and does not keep the holder from its work.
+   *
+   * @default {() => {}}
+   */
+  readonly warn?: (warning: GlobalIdError) => void;
   /**
    * The first tick that a claim may reserve: all ticks before it are known to be spoken for, even if the store has
    * forgotten that.
@@ -97,11 +112,11 @@ const SLOWNESS_DECAY = 0.995;
  */
 const JUMP_MS = 3_600_000;
 
-/** The holder on record of a node that was given back. */
-const RELEASE = "";
+/** How often a holder is to be renewed, in ms, in a store of one machine. */
+const RENEW_MS = 1000;
 
-/** How often a holder is to be renewed, in ms. */
-export const RENEW_MS = 1000;
+/** How soon after one that failed, in ms: a store that is shared is back when the first request gets through. */
+const SHARED_RETRY_MS = 500;
 
 /**
  * Holds a node: owns the ticks from `firstTick` to before `mark`. This holder has written all of them to the record,
@@ -113,15 +128,23 @@ export const RENEW_MS = 1000;
  *
  * A copy of this process's memory has this holder's name, but notes attempts of its own. So one of the two changes the
  * record first, and the other loses the node.
+ *
+ * A mark counts once the store has acknowledged its write to this holder. One that was only read may be forgotten by a
+ * store that goes back: its own write may never have been acknowledged.
+ *
+ * In a store that machines share, a holder bounds its mark by the store's time (see `shared_store.ts`), and one that
+ * cannot show that it continues the record owns nothing until the store's time has reached its first tick. So a record
+ * that is missing, or older than it was, can be written again as long as the holder's reservation has not run out: if
+ * another holder was there meanwhile, it owns nothing yet.
  */
 export class ReservationHolder {
   /** The node. */
   readonly nodeId: number;
-  /** The first tick that this holder owns. */
-  readonly firstTick: number;
 
   readonly #options: HolderOptions;
   readonly #store: CheckedStore;
+  /** The store's time, if machines share the store. */
+  readonly #storeClock: StoreClock | undefined;
   #attempts: AttemptLog;
   /**
    * When the last renewal succeeded, on the monotonic clock, in ms; `undefined` before the first one of a holder that
@@ -130,19 +153,32 @@ export class ReservationHolder {
   #renewedMs: number | undefined;
   /** How long the slowest change of late took, in ms. */
   #slowestMs = 0;
-  /** The record as this holder last read or wrote it. */
-  #found: FoundRecord | undefined;
-  /** The first tick that this holder does not own. */
+  #firstTick: number;
+  /** The first tick that this holder does not own: below it, all is its own from the first tick on. */
   #mark: number;
+  /** Whether it owns nothing until the store's time has reached its first tick. */
+  #isSettling = false;
+  /** The record as this holder last read or wrote it: the one that its next change replaces. */
+  #found: FoundRecord | undefined;
+  /** The highest beat that this holder knows. */
+  #beat: number;
+  /** What this holder has replaced when it claimed the node. */
+  #replaced: Reservation | undefined;
+  #history: StoreHistory | undefined;
+  #wasOff = false;
 
   private constructor(options: HolderOptions, firstTick: number, found: FoundRecord | undefined) {
-    this.nodeId = options.nodeId;
-    this.firstTick = firstTick;
+    const { nodeId, clock, monotonicClock } = options;
+    const store = CheckedStore.of(options.store);
+    this.nodeId = nodeId;
     this.#options = options;
-    this.#store = CheckedStore.of(options.store);
+    this.#store = store;
+    this.#storeClock = store.isShared ? new StoreClock({ store, clock, monotonicClock }) : undefined;
     this.#attempts = options.attempts ?? new MemoryAttemptLog();
+    this.#firstTick = firstTick;
+    this.#mark = firstTick;
     this.#found = found;
-    this.#mark = found?.record.mark ?? firstTick;
+    this.#beat = found?.record.beat ?? 0;
   }
 
   /**
@@ -166,25 +202,31 @@ export class ReservationHolder {
    *
    * @param found What was found on record; `undefined` if nothing was.
    * @param options The node, and how to hold it.
+   * @param continuity Whether the caller can show that nobody has had the node since that record was written. Else, in
+   * a store that machines share, the holder begins after all that an earlier one can have reserved.
    * @returns The node's holder.
    * @throws {LayoutMismatchError} If the record was written with another layout.
    * @throws {NodeHeldError} If another holder has claimed the node since.
    * @throws {ClockError} If the clock does not give a time.
+   * @throws {ClockSkewError} If the clock and the store's time are too far apart.
    * @throws {OutOfTimeError} If the clock is past the layout's last tick.
    */
-  static async claimFrom(found: FoundRecord | undefined, options: HolderOptions): Promise<ReservationHolder> {
-    const { layout, clock, monotonicClock, isBehindAllowed = false, minTick = 0 } = options;
+  static async claimFrom(
+    found: FoundRecord | undefined,
+    options: HolderOptions,
+    { isContinued = false }: { readonly isContinued?: boolean } = {},
+  ): Promise<ReservationHolder> {
+    const { layout, clock, minTick = 0, trustStore = false } = options;
     if (found !== undefined) checkLayout(found.record, options);
     const nowTick = tickAt(clock.now(), layout);
     // With nothing on record, a generator without a store may have used part of the clock's tick.
     const firstTick = Math.max(found?.record.mark ?? nowTick + 1, minTick);
-    const wanted = Math.max(nowTick, isBehindAllowed ? firstTick : 0) + aheadTicks(options);
-    const mark = Math.max(firstTick, within(wanted, layout));
-    const holder = new ReservationHolder(options, firstTick, found);
-    if (!await holder.#tryToChange(() => mark)) {
-      throw new NodeHeldError(`node ${options.nodeId} was taken by another holder at the same moment`);
-    }
-    holder.#renewedMs = monotonicClock.now();
+    const info = { ...options.info, since: new Date(clock.now()).toISOString() };
+    const holder = new ReservationHolder({ ...options, info }, firstTick, found);
+    holder.#replaced = found?.record;
+    await holder.#checkClock();
+    if (holder.#storeClock !== undefined && !isContinued && !trustStore) await holder.#claimAndSettle();
+    else await holder.#claimAtOnce();
     return holder;
   }
 
@@ -192,14 +234,21 @@ export class ReservationHolder {
    * Goes on in the place of a holder that has ended, for a caller who alone knows which ticks that holder used.
    *
    * @param found The record of that holder, whose attempt `options.attempts` has.
+   * @param mark The mark that the store has acknowledged to that holder.
    * @param options The node, and how to hold it. The name is that of the holder on record, whatever is given.
-   * @returns The node's holder. It owns no ticks until it renews.
+   * @returns The node's holder. It owns no ticks of its own until it renews.
    * @throws {LayoutMismatchError} If the record was written with another layout.
    */
-  static resume(found: FoundRecord, options: HolderOptions): ReservationHolder {
+  static resume(found: FoundRecord, mark: number, options: HolderOptions): ReservationHolder {
     const { record } = found;
     checkLayout(record, options);
-    return new ReservationHolder({ ...options, name: parseHolder(record.holder).name }, record.mark, found);
+    const info = { ...options.info, ...(record.info.since !== undefined && { since: record.info.since }) };
+    return new ReservationHolder({ ...options, info, name: parseHolder(record.holder).name }, mark, found);
+  }
+
+  /** The first tick that this holder owns. */
+  get firstTick(): number {
+    return this.#firstTick;
   }
 
   /** The attempt by which this holder wrote the record. */
@@ -219,13 +268,33 @@ export class ReservationHolder {
 
   /** How far ahead of the clock it reserves now, in ms. */
   get aheadMs(): number {
-    return aheadTicks(this.#options, this.#slowestMs) * this.#options.layout.tickMs;
+    return this.#aheadTicks * this.#options.layout.tickMs;
+  }
+
+  /** When ids can be there, in ms since the Unix epoch, if it owns nothing until then; else `undefined`. */
+  get settledAtMs(): number | undefined {
+    const { epochMs, tickMs } = this.#options.layout;
+    return this.#isSettling ? epochMs + this.#firstTick * tickMs : undefined;
+  }
+
+  /** After how many ms a renewal that succeeded is to be followed by the next one. */
+  get renewAfterMs(): number {
+    if (this.#storeClock === undefined) return RENEW_MS;
+    const untilSettledMs = (this.settledAtMs ?? Infinity) - this.#storeClock.now();
+    // Spread out, so that nodes that were started at once do not write at once for ever.
+    const spreadMs = SHARED_RENEW_MS * (1 - Math.random() / 8);
+    return Math.min(Math.max(untilSettledMs, 0), spreadMs);
+  }
+
+  /** After how many ms a renewal that failed is to be followed by the next one. */
+  get retryAfterMs(): number {
+    return this.#storeClock === undefined ? RENEW_MS : SHARED_RETRY_MS;
   }
 
   /**
    * Reserves more ticks, so that the mark is {@linkcode AHEAD_MS} or more past the clock and past the last tick used.
-   * To be called every {@linkcode RENEW_MS}. The record changes with every call, if only by its attempt: so others see
-   * that the holder is alive.
+   * To be called again after {@linkcode ReservationHolder.renewAfterMs}. The record changes with every call, if only by
+   * its beat and attempt: so others see that the holder is alive.
    *
    * @param usedTick The last tick used, which may be past the clock's. One that this holder does not own counts as the
    * last one that it owns: nobody can have used it, whoever says so.
@@ -239,25 +308,30 @@ export class ReservationHolder {
    */
   async renew(usedTick: number): Promise<void> {
     const { layout, clock, monotonicClock } = this.#options;
-    const nowTick = tickAt(clock.now(), layout);
-    const lastTick = Math.max(nowTick, Math.min(usedTick, this.mark - 1));
-    const wanted = within(lastTick + aheadTicks(this.#options, this.#slowestMs), layout);
     const beganMs = monotonicClock.now();
-    const passedMs = beganMs - (this.#renewedMs ?? -Infinity);
-    const mark = Math.min(wanted, this.mark + Math.ceil((passedMs + JUMP_MS) / layout.tickMs));
+    const wantedNow = () => {
+      const lastTick = Math.max(tickAt(clock.now(), layout), Math.min(usedTick, this.mark - 1));
+      return within(lastTick + this.#aheadTicks, layout);
+    };
+    if (this.#storeClock !== undefined) await this.#updateStoreClock(wantedNow());
+    const wanted = this.#bounded(wantedNow());
+    const mark = Math.min(wanted, this.mark + this.#followedTicks(beganMs));
     try {
       await this.#change((before) => Math.max(mark, before));
     } finally {
       this.#slowestMs = Math.max(this.#slowestMs * SLOWNESS_DECAY, monotonicClock.now() - beganMs);
     }
     this.#renewedMs = beganMs;
+    this.#warnOfSkew();
+    this.#warnOfHistory();
     const jumpMs = (wanted - Math.max(mark, this.mark)) * layout.tickMs;
     if (jumpMs > 0) throw new ClockJumpError(jumpMs, Math.ceil(jumpMs / JUMP_MS) * RENEW_MS);
   }
 
   /**
    * Gives the node back, so that the next holder need not watch whether this one is still there. In the same change,
-   * the mark comes down to the first unused tick, so that the next holder may begin there.
+   * the mark comes down to the first unused tick, so that the next holder may begin there. (Not in a store that
+   * machines share: the next holder begins later anyway, or goes on from this one's pool, whatever the mark.)
    *
    * @param firstUnusedTick The first tick from which on none is used, now and for ever. Left out: the caller does not
    * know, and the mark stays.
@@ -265,36 +339,123 @@ export class ReservationHolder {
    * @throws {unknown} What the store throws.
    */
   async release(firstUnusedTick: number = Infinity): Promise<void> {
-    await this.#change((before) => Math.min(before, firstUnusedTick), RELEASE);
+    const isLowered = this.#storeClock === undefined || this.#options.trustStore;
+    await this.#change((before) => isLowered ? Math.min(before, firstUnusedTick) : before, NOBODY);
+  }
+
+  /** Claims the node, and owns ticks from the first one on. */
+  async #claimAtOnce(): Promise<void> {
+    const { layout, clock, monotonicClock, isBehindAllowed = false } = this.#options;
+    const beganTick = Math.max(tickAt(clock.now(), layout), isBehindAllowed ? this.#firstTick : 0);
+    const wanted = this.#bounded(within(beganTick + this.#aheadTicks, layout));
+    await this.#claim(Math.max(this.#firstTick, wanted));
+    this.#renewedMs = monotonicClock.now();
+  }
+
+  /**
+   * Claims the node, and then finds out when it has got it: past all that others can have reserved by that time, it
+   * will begin.
+   */
+  async #claimAndSettle(): Promise<void> {
+    const { layout, monotonicClock } = this.#options;
+    const settle = () => this.#firstTick = Math.max(this.#firstTick, this.#storeTick(SETTLE_MS) + 1);
+    settle();
+    await this.#claim(this.#firstTick);
+    await this.#storeClock?.measure().catch(async (error) => {
+      await this.release().catch(() => {}); // or else the next claim would watch this one
+      throw error;
+    });
+    settle();
+    this.#mark = this.#firstTick;
+    if (this.#firstTick > layout.maxTick) throw new OutOfTimeError(this.#firstTick, layout.maxTick);
+    this.#isSettling = true;
+    this.#renewedMs = monotonicClock.now();
+  }
+
+  /** Writes the claim. If the reply gets lost, looks for its own record, and writes once more. */
+  async #claim(mark: number): Promise<void> {
+    try {
+      if (await this.#tryToChange(() => mark)) return;
+    } catch (error) {
+      const { found, isOwn } = await this.#readOwn().catch(() => ({ found: undefined, isOwn: false }));
+      if (!isOwn || found === undefined) throw error;
+      this.#base(found);
+      if (await this.#tryToChange((before) => Math.max(mark, before))) return;
+    }
+    throw new OvertakenError(this.nodeId);
+  }
+
+  /** Asks a shared store for its time. A clock that disagrees gets no node. */
+  async #checkClock(): Promise<void> {
+    await this.#storeClock?.measure();
+    if (this.#storeClock?.isOff) throw this.#storeClock.skewError;
+  }
+
+  /** Asks a shared store for its time if that was long ago, or may be wrong, as this mark shows that is wanted. */
+  async #updateStoreClock(wanted: number): Promise<void> {
+    await this.#storeClock?.refresh();
+    // The machine may have been suspended, or its clock been put right, since the store was asked.
+    if (wanted > this.#limit) await this.#storeClock?.measure();
+    if (this.#isSettling) this.#isSettling = this.#storeTick(0) < this.#firstTick;
+  }
+
+  /** A mark no higher than a shared store's time allows. */
+  #bounded(wanted: number): number {
+    if (this.#storeClock === undefined) return wanted;
+    return this.#isSettling ? this.#firstTick : Math.min(wanted, this.#limit);
+  }
+
+  /** The highest mark that a holder may write in a shared store now. */
+  get #limit(): number {
+    return this.#storeTick(LEAD_MS + SKEW_MS) + 1;
+  }
+
+  /** The tick of a time so much after a shared store's present one; no later than the one after the layout's last. */
+  #storeTick(afterMs: number): number {
+    const { epochMs, tickMs, maxTick } = this.#options.layout;
+    const nowMs = this.#storeClock?.now() ?? NaN;
+    return Math.min(Math.max(0, Math.floor((nowMs + afterMs - epochMs) / tickMs)), maxTick + 1);
+  }
+
+  /** By how many ticks a renewal follows the clock at most. The store's own time needs no such bound. */
+  #followedTicks(nowMs: number): number {
+    if (this.#renewedMs === undefined || this.#storeClock?.isStores) return Infinity;
+    return Math.ceil((nowMs - this.#renewedMs + JUMP_MS) / this.#options.layout.tickMs);
+  }
+
+  get #aheadTicks(): number {
+    const { layout, aheadMs = AHEAD_MS } = this.#options;
+    const leadMs = this.#storeClock === undefined ? Math.min(aheadMs + 2 * this.#slowestMs, AHEAD_LIMIT_MS) : LEAD_MS;
+    return Math.ceil(leadMs / layout.tickMs) + 1;
   }
 
   /**
    * Replaces the record. If the store had made an earlier change of this holder without a reply, replaces that one.
    *
    * @param markOf Makes the next mark from the present one.
-   * @param release Whether the node is given back.
+   * @param name Who has the node then.
    */
-  async #change(markOf: (before: number) => number, release?: typeof RELEASE): Promise<void> {
+  async #change(markOf: (before: number) => number, name?: typeof NOBODY): Promise<void> {
     if (this.#attempts.isFull) {
-      await this.#adoptOwn();
+      await this.#lookAgain();
       this.#attempts.keepOnly(this.attempt);
     }
-    if (await this.#tryToChange(markOf, release)) return;
-    await this.#adoptOwn();
-    await this.#tryToChange(markOf, release);
+    if (await this.#tryToChange(markOf, name)) return;
+    await this.#lookAgain();
+    await this.#tryToChange(markOf, name);
   }
 
   /** Replaces the record if it is as this holder knows it, and returns whether it was. */
-  async #tryToChange(markOf: (before: number) => number, release?: typeof RELEASE): Promise<boolean> {
-    const { nodeId, name, fillRandom, layout, info = {} } = this.#options;
+  async #tryToChange(markOf: (before: number) => number, name: string = this.#options.name): Promise<boolean> {
+    const { nodeId, fillRandom, layout, info = {} } = this.#options;
     const expected = this.#found;
     const attempt = uniqueToken(fillRandom);
     const next: Reservation = {
-      mark: markOf(this.#mark),
-      beat: (expected?.record.beat ?? 0) + 1,
-      holder: release ?? formatHolder({ name, attempt }),
+      mark: markOf(Math.max(this.#mark, expected?.record.mark ?? 0)),
+      beat: this.#beat + 1,
+      holder: formatHolder({ name, attempt }),
       layout: layout.key,
-      info,
+      info: name === NOBODY ? {} : info,
     };
     this.#attempts.note(attempt);
     const made = await this.#store.compareAndSet(nodeId, expected, next);
@@ -304,18 +465,87 @@ export class ReservationHolder {
     }
     this.#attempts.settle(attempt);
     this.#adopt(made);
+    this.#mark = Math.max(this.#mark, next.mark);
     return true;
   }
 
-  /** Adopts the record as it is now, which an earlier change of this holder may have made whose reply got lost. */
-  async #adoptOwn(): Promise<void> {
-    const { nodeId } = this.#options;
-    const found = await readOwn(this.#store, nodeId, (record) => this.#isOwn(record));
-    if (found === undefined) {
-      throw new NodeHeldError(`node ${nodeId} was taken by another holder: there can be only one at a time`);
+  /** Finds out why a change was refused, and what the next one has to replace. */
+  async #lookAgain(): Promise<void> {
+    const knownBeat = this.#beat;
+    const { found, isOwn } = await this.#readOwn();
+    if (isOwn && found !== undefined && found.record.beat >= knownBeat) {
+      this.#attempts.settle(parseHolder(found.record.holder).attempt);
+      this.#base(found);
+      return;
     }
-    this.#attempts.settle(parseHolder(found.record.holder).attempt);
-    this.#adopt(found);
+    const what = this.#howItWentBack(found?.record, knownBeat);
+    await this.#storeClock?.measure();
+    if (this.#hasRunOut) {
+      throw new NodeHeldError(
+        `${what}: the store has gone back, and this holder's reservation is over, so another may have had the node ` +
+          "meanwhile: start anew",
+      );
+    }
+    this.#found = found;
+    this.#options.warn?.(new StoreWentBackError(`${what}: the store has gone back; this holder writes it again`));
+  }
+
+  /**
+   * Tells in which way the store has gone back, as a record shows that is not this holder's latest.
+   *
+   * @throws {NodeHeldError} If another holder has taken the node, or may have.
+   */
+  #howItWentBack(record: Reservation | undefined, knownBeat: number): string {
+    if (record === undefined) return `the record of node ${this.nodeId} is gone`;
+    const older = `the record of node ${this.nodeId} is older than it was`;
+    const { name } = parseHolder(record.holder);
+    if (name === this.#options.name && record.beat < knownBeat) return older;
+    const before = this.#replaced;
+    if (before === undefined || record.beat > before.beat) {
+      const holder = describeHolder(record);
+      throw new NodeHeldError(
+        `node ${this.nodeId} was taken by another holder: there can be only one at a time (it is ${holder})`,
+      );
+    }
+    if (name === NOBODY || name === parseHolder(before.holder).name) return older;
+    // It is a holder from longer ago, or one that has claimed the node on top of such a record.
+    throw new NodeHeldError(
+      `${older}: the store has gone back, and ${describeHolder(record)}, which is on record, may have the node now`,
+    );
+  }
+
+  /** Whether others may own ticks in a shared store beyond this holder's mark by now, if the store has gone back. */
+  get #hasRunOut(): boolean {
+    return this.#storeClock !== undefined && this.#storeTick(SKEW_MS) >= this.#mark;
+  }
+
+  #readOwn(): Promise<OwnRead> {
+    return readOwn(this.#store, this.nodeId, (record) => this.#isOwn(record));
+  }
+
+  #warnOfSkew(): void {
+    const isOff = this.#storeClock?.isOff ?? false;
+    if (isOff && !this.#wasOff && this.#storeClock !== undefined) this.#options.warn?.(this.#storeClock.skewError);
+    this.#wasOff = isOff;
+  }
+
+  #warnOfHistory(): void {
+    const before = this.#history;
+    const now = this.#history = this.#store.history;
+    if (before === undefined || now === undefined) return;
+    if (now.id !== before.id) {
+      this.#warnWentBack(`the reservation store is of the history ${now.id} now, and was of ${before.id}`);
+    } else if (now.revision < before.revision) {
+      this.#warnWentBack(`the reservation store is at the revision ${now.revision}, and was at ${before.revision}`);
+    }
+  }
+
+  #warnWentBack(what: string): void {
+    this.#options.warn?.(
+      new StoreWentBackError(
+        `${what}: it was restored, or has failed over; no id comes twice, and this holder goes on`,
+      ),
+    );
   }
 
   #isOwn(record: Reservation): boolean {
@@ -323,20 +553,20 @@ export class ReservationHolder {
     return name === this.#options.name && this.#attempts.has(attempt);
   }
 
-  /** Notes what is on record, unless the reply that says so was slower than that to a later change. */
-  #adopt(found: FoundRecord): void {
-    if (this.#found !== undefined && found.record.beat <= this.#found.record.beat) return;
+  /** Notes what was written, unless the reply that says so was slower than that to a later change. */
+  #adopt(made: FoundRecord): void {
+    if (made.record.beat > this.#beat) this.#base(made);
+  }
+
+  /** Has the next change replace this record. */
+  #base(found: FoundRecord): void {
     this.#found = found;
-    this.#mark = found.record.mark;
+    this.#beat = Math.max(this.#beat, found.record.beat);
   }
 }
 
 function checkLayout(found: Reservation, { nodeId, layout }: HolderOptions): void {
   if (!layout.isRecordedAs(found.layout)) throw new LayoutMismatchError(nodeId, found.layout, layout.key);
-}
-
-function aheadTicks({ layout, aheadMs = AHEAD_MS }: HolderOptions, slowestMs = 0): number {
-  return Math.ceil(Math.min(aheadMs + 2 * slowestMs, AHEAD_LIMIT_MS) / layout.tickMs) + 1;
 }
 
 /**

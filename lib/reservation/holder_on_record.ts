@@ -1,6 +1,9 @@
+/** The name on record of a node that was given back. */
+export const NOBODY = "";
+
 /** The holder of a node, as a record names it: `NAME/ATTEMPT`. */
 export interface HolderOnRecord {
-  /** The holder's name. */
+  /** The holder's name; {@linkcode NOBODY} once that one has given the node back. */
   readonly name: string;
   /** The attempt by which the holder wrote this record; empty on a record that an earlier version wrote. */
   readonly attempt: string;

@@ -1,6 +1,6 @@
 import { unrefTimer } from "../base/unref_timer.ts";
 import { NodeHeldError, StoreError } from "./errors.ts";
-import { RENEW_MS, type ReservationHolder } from "./holder.ts";
+import type { ReservationHolder } from "./holder.ts";
 
 /** How long the keeper waits for the store to make a change, in ms. */
 const STORE_TIMEOUT_MS = 2000;
@@ -17,7 +17,10 @@ export interface KeeperOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** Renews a reservation in the background, at once and then every second. A keeper does not keep the process alive. */
+/**
+ * Renews a reservation in the background, at once and then every one or two seconds. A keeper does not keep the process
+ * alive.
+ */
 export class ReservationKeeper {
   readonly #holder: ReservationHolder;
   readonly #options: KeeperOptions;
@@ -56,21 +59,24 @@ export class ReservationKeeper {
     await withinTime(this.#holder.release(firstUnusedTick)).catch(() => {});
   }
 
-  #schedule(): void {
-    this.#timer = setTimeout(() => this.#renewal = this.#renew(), RENEW_MS);
+  #schedule(afterMs: number): void {
+    this.#timer = setTimeout(() => this.#renewal = this.#renew(), afterMs);
     unrefTimer(this.#timer);
   }
 
   async #renew(): Promise<void> {
+    let nextMs: number;
     try {
       this.#options.check?.();
       await withinTime(this.#holder.renew(this.#options.usedTick()));
       this.#options.onMark(this.#holder.mark);
+      nextMs = this.#holder.renewAfterMs;
     } catch (error) {
       this.#options.onError(error);
       if (error instanceof NodeHeldError) this.#stopped = true;
+      nextMs = this.#holder.retryAfterMs;
     }
-    if (!this.#stopped) this.#schedule();
+    if (!this.#stopped) this.#schedule(nextMs);
   }
 }
 

@@ -12,7 +12,7 @@ export interface Reservation {
   readonly beat: number;
   /**
    * The node's holder and its attempt by which it wrote this record, as `NAME/ATTEMPT`: a text that comes on record
-   * only once. It is `""` once the node was given back.
+   * only once. `NAME` is empty once the node was given back: `/ATTEMPT`.
    */
   readonly holder: string;
   /** The key of the layout that the ticks are counted in (`IdLayout.key`): a mark means nothing in another layout. */
@@ -40,6 +40,9 @@ export const MAX_INFO_LENGTH = 200;
 
 /** The longest record that is read, in characters. One of this release has at most about 1,500. */
 const MAX_RECORD_LENGTH = 16_384;
+
+/** What a terminal does not just print, such as control characters: the texts are somebody else's. */
+const UNPRINTABLE = /\p{C}/gu;
 
 const INFO_KEYS = ["host", "address", "version", "since"] as const;
 
@@ -93,6 +96,17 @@ function string(name: string, value: unknown): string {
   throw new StoreError(`a record must have a string as ${name}: got ${describe(value)}`);
 }
 
+/** Describes a holder in a message, as far as anything is known of it. */
+export function describeHolder({ holder, info: { host, address, version, since } }: Reservation): string {
+  const parts = [
+    host ?? `the holder ${describe(holder.split("/", 1)[0])}`,
+    address && `at ${address}`,
+    version && `version ${version}`,
+    since && `since ${since}`,
+  ];
+  return parts.filter(Boolean).join(", ");
+}
+
 /** What is known of a holder, cut short. Nothing is decided by it, so nothing about it is an error. */
 function checkedInfo(info: unknown): HolderInfo {
   if (typeof info !== "object" || info === null) return {};
@@ -100,7 +114,7 @@ function checkedInfo(info: unknown): HolderInfo {
   return Object.fromEntries(
     INFO_KEYS.flatMap((key) => {
       const value = Object.hasOwn(fields, key) ? fields[key] : undefined;
-      return typeof value === "string" ? [[key, value.slice(0, MAX_INFO_LENGTH)]] : [];
+      return typeof value === "string" ? [[key, value.slice(0, MAX_INFO_LENGTH).replaceAll(UNPRINTABLE, "�")]] : [];
     }),
   );
 }

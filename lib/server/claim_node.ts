@@ -1,3 +1,5 @@
+import { VERSION } from "../base/own_command.ts";
+import { sleep } from "../base/sleep.ts";
 import { messageOf } from "../base/message_of.ts";
 import type { IdLayout } from "../id/layout.ts";
 import { LAYOUTS } from "../id/presets.ts";
@@ -5,7 +7,9 @@ import { readBootId } from "../node/boot_id.ts";
 import { holdNode, type HoldNodeOptions, joinNode } from "../node/hold_node.ts";
 import type { NodePool } from "../node/node_pool.ts";
 import { poolPathOf } from "../node/pool_path.ts";
+import { claimNode as claimAnyNode } from "../reservation/claim.ts";
 import { type HolderOptions, ReservationHolder } from "../reservation/holder.ts";
+import type { HolderInfo } from "../reservation/reservation.ts";
 import type { ReservationStore } from "../reservation/store.ts";
 import { fillKernelRandom } from "../libc/kernel_random.ts";
 import { fillRuntimeRandom, uniqueToken } from "../base/unique_token.ts";
@@ -34,27 +38,33 @@ export interface ClaimNodeOptions {
   readonly store: ReservationStore;
   /** The directory of the store. */
   readonly stateDir: string;
+  /** Gives up the wait for a node that another machine may have. */
+  readonly signal?: AbortSignal | undefined;
+  /** Who this server is, for those who look into the store. */
+  readonly info?: HolderInfo;
+  /** See `HolderOptions.trustStore`. */
+  readonly trustStore?: boolean;
   /** Receives the reasons if ids do not go on where the last ones ended, or the next server's will not. */
   readonly log: ServeLog;
 }
 
 /**
  * Claims the node. This process must hold the node's lock: the lock proves that no other holder is alive on this
- * machine, so the claim need not wait for one.
+ * machine, so the claim need not wait for one. With a store that machines share, it may have to wait for another one.
  *
  * @throws {ServeError} If the node cannot be claimed.
  */
 export async function claimNode(claim: ClaimNodeOptions): Promise<ClaimedNode> {
   try {
     if (claim.backend === "listen-datagram") {
-      return { holder: await ReservationHolder.claim(holderOptionsOf(claim)), pool: undefined };
+      return logSettling({ holder: await claimWithoutPool(claim), pool: undefined }, claim.log);
     }
     const { whyFromMark, whyNotLasting, ...node } = await holdNode(holdOptionsOf(claim));
     if (whyFromMark !== undefined) claim.log.info(`ids begin where the last reservation ends: ${whyFromMark}`);
     if (whyNotLasting !== undefined) {
       claim.log.warn(`after this server, ids will begin where its reservation ends: ${whyNotLasting}`);
     }
-    return node;
+    return logSettling(node, claim.log);
   } catch (error) {
     throw new ServeError(messageOf(error), { cause: error });
   }
@@ -79,12 +89,35 @@ export function shareOf({ holder, pool }: ClaimedNode, workerCount: number): Wor
   return { kind: "subnode", workerCount, reservation: { firstTick: holder.firstTick, mark: holder.mark } };
 }
 
-function holdOptionsOf(claim: ClaimNodeOptions): HoldNodeOptions {
-  const poolPath = poolPathOf(claim.stateDir, claim.options.nodeId);
-  return { ...holderOptionsOf(claim), boot: readBootId(), poolPath };
+async function claimWithoutPool(claim: ClaimNodeOptions): Promise<ReservationHolder> {
+  const options = holderOptionsOf(claim);
+  if (claim.store.isLocal) return await ReservationHolder.claim(options);
+  const { signal } = claim;
+  const { maxNodeId } = options.layout;
+  return await claimAnyNode({ ...options, maxNodeId, sleep: (ms) => sleep(ms, signal), signal });
 }
 
-function holderOptionsOf({ options, store, backend }: ClaimNodeOptions): HolderOptions & { readonly layout: IdLayout } {
+/** Says when there will be ids, if the store is one that may have gone back. */
+function logSettling(node: ClaimedNode, log: ServeLog): ClaimedNode {
+  const { nodeId, settledAtMs } = node.holder;
+  if (settledAtMs !== undefined) {
+    log.info(
+      `node ${nodeId} has ids from ${new Date(settledAtMs).toISOString()} on: machines share the store, and all that ` +
+        "an earlier server can have reserved is over then",
+    );
+  }
+  return node;
+}
+
+function holdOptionsOf(claim: ClaimNodeOptions): HoldNodeOptions {
+  const poolPath = poolPathOf(claim.stateDir, claim.options.nodeId);
+  const { signal } = claim;
+  return { ...holderOptionsOf(claim), boot: readBootId(), poolPath, sleep: (ms) => sleep(ms, signal), signal };
+}
+
+function holderOptionsOf(
+  { options, store, backend, info = {}, trustStore = false, log }: ClaimNodeOptions,
+): HolderOptions & { readonly layout: IdLayout } {
   const { nodeId, layout, clockPolicy } = options;
   const fillRandom = backend === "reuseport" ? fillKernelRandom : fillRuntimeRandom;
   return {
@@ -96,5 +129,8 @@ function holderOptionsOf({ options, store, backend }: ClaimNodeOptions): HolderO
     clock: Date,
     monotonicClock: performance,
     isBehindAllowed: clockPolicy === "logical",
+    info: { version: VERSION, ...info },
+    trustStore,
+    warn: ({ message }) => log.warn(message),
   };
 }

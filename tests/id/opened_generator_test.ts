@@ -10,8 +10,10 @@ import {
   NodeHeldError,
   NotReservedError,
   OutOfIdsError,
+  StoreWentBackError,
 } from "../../mod.ts";
 import { FlakyStore } from "../reservation/flaky_store.ts";
+import { SharedFlakyStore } from "../reservation/shared_flaky_store.ts";
 import { holderNameOf, markOf, namedRecordOf, overwrite } from "../reservation/record_of.ts";
 import { until } from "../../testing/within.ts";
 import { HandClock } from "./hand_clock.ts";
@@ -182,5 +184,38 @@ describe("IdGenerator.open", () => {
     const store = new FlakyStore();
     store.isOut = true;
     await assertRejects(() => IdGenerator.open({ store }), Error, "out of reach");
+  });
+});
+
+describe("IdGenerator.open, with a store that machines share", () => {
+  const layout = new IdLayout({ timeBits: 20, sequenceBits: 2, nodeBits: 2, tickMs: TICK_MS, epochMs: EPOCH_MS });
+  function setUp() {
+    const clock = new HandClock(EPOCH_MS + 10 * TICK_MS);
+    return { clock, store: new SharedFlakyStore(clock), layout, monotonicClock: clock, nodeId: 1 };
+  }
+
+  it("has the first id after 14 s, or with the next tick if the store is trusted", async () => {
+    for (const trustStore of [false, true]) {
+      const options = setUp();
+      const begunMs = options.clock.ms;
+      await using ids = await IdGenerator.open({ ...options, trustStore });
+      const grant = new IdGrant();
+      await until("there is an id", () => {
+        options.clock.ms += TICK_MS;
+        return ids.tryRange(1, grant) === IdStatus.OK;
+      });
+      const waitedMs = options.clock.ms - begunMs;
+      assert(trustStore ? waitedMs <= 2 * TICK_MS : waitedMs >= 14_000, `${waitedMs}`);
+    }
+  });
+
+  it("tells when the store has gone back, and goes on", async () => {
+    const options = setUp();
+    const empty = await options.store.list();
+    const errors: unknown[] = [];
+    await using ids = await IdGenerator.open({ ...options, onError: (error) => errors.push(error) });
+    await options.store.goBack(empty);
+    await until("it has written its record again", async () => await markOf(options.store, ids.nodeId) !== undefined);
+    assertEquals(errors.map((error) => error instanceof StoreWentBackError), [true]);
   });
 });

@@ -43,6 +43,10 @@ const KEYS_ACCESS = "tests/access/check_key_access_test.ts";
 
 const HOLDER = "lib/reservation/holder.ts";
 const HOLDERS = "tests/reservation/holder_test.ts";
+const SHARED = "tests/reservation/shared_store_test.ts";
+const HOLDS_SHARED = "tests/node/hold_shared_node_test.ts";
+const FIND = "lib/reservation/find_nodes.ts";
+const CLAIMS = "tests/reservation/claim_test.ts";
 const PROPERTIES = "tests/reservation/uniqueness_property_test.ts";
 
 const ETCD = "lib/reservation/stores/etcd_store.ts";
@@ -409,24 +413,24 @@ const MUTATIONS: Mutation[] = [
     killer: NODES,
   },
   {
-    rule: "holding a node: a closed pool only if the mark is its first unused tick",
+    rule: "holding a node: a closed pool only if its own release is on record",
     file: HOLD,
-    from: " && record.mark === pool.firstUnusedTick",
-    to: " && record.mark >= pool.firstUnusedTick",
+    from: "name === NOBODY && pool.isClosed && pool.attempts.has(attempt)",
+    to: "name === NOBODY && pool.isClosed",
     killer: HOLDS,
   },
   {
-    rule: "holding a node: an open pool only if its holder is on record",
+    rule: "holding a node: a released pool only if it is closed",
     file: HOLD,
-    from: '=== "" && pool.isClosed && record',
-    to: '=== "" && record',
+    from: "const isReleased = name === NOBODY && pool.isClosed &&",
+    to: "const isReleased = name === NOBODY &&",
     killer: HOLDS,
   },
   {
     rule: "holding a node: a closed pool only under a new record",
     file: HOLD,
-    from: "!isHolderOf(pool, record.record) || !pool.own()) return",
-    to: "!isHolderOf(pool, record.record) || !(pool.own() || true)) return",
+    from: "!isHolderOf(pool, found.record) || !pool.own()) return",
+    to: "!isHolderOf(pool, found.record) || !(pool.own() || true)) return",
     killer: HOLDS,
   },
   {
@@ -460,8 +464,8 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "replacing a server: not if it has closed the pool",
     file: HOLD,
-    from: "if (pool.isClosed || record === undefined) throw",
-    to: "if (record === undefined) throw",
+    from: "if (pool.isClosed || !isOwn ||",
+    to: "if (!isOwn ||",
     killer: HOLDS,
   },
   {
@@ -495,8 +499,8 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "a new holder never lowers the mark",
     file: HOLDER,
-    from: "mark = Math.max(firstTick, within(wanted, layout))",
-    to: "mark = within(wanted, layout)",
+    from: "await this.#claim(Math.max(this.#firstTick, wanted));",
+    to: "await this.#claim(wanted);",
     killer: PROPERTIES,
   },
   {
@@ -509,15 +513,15 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "a renewal never lowers the mark",
     file: HOLDER,
-    from: "(before) => Math.max(mark, before)",
-    to: "() => mark",
+    from: "await this.#change((before) => Math.max(mark, before));",
+    to: "await this.#change(() => mark);",
     killer: HOLDERS,
   },
   {
     rule: "a late reply does not lower the mark",
     file: HOLDER,
-    from: "if (this.#found !== undefined && found.record.beat <= this.#found.record.beat) return;",
-    to: "",
+    from: "this.#mark = Math.max(this.#mark, next.mark);",
+    to: "this.#mark = next.mark;",
     killer: HOLDERS,
   },
   {
@@ -565,8 +569,8 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "a pool's memory keeps no attempt but the one on record, where it has no room for more",
     file: "lib/node/pool_attempts.ts",
-    from: "noted[FIRST] = number;\n      noted[NEXT] = number + 1;",
-    to: "noted[FIRST] = number;",
+    from: "noted[NEXT] = Math.min(number + 1, noted[NEXT]);",
+    to: "",
     killer: "tests/node/pool_attempts_test.ts",
   },
   {
@@ -579,36 +583,36 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "a running holder follows a clock that jumps ahead step by step",
     file: HOLDER,
-    from: "Math.min(wanted, this.mark + Math.ceil((passedMs + JUMP_MS) / layout.tickMs))",
-    to: "wanted",
+    from: "const mark = Math.min(wanted, this.mark + this.#followedTicks(beganMs));",
+    to: "const mark = wanted;",
     killer: HOLDERS,
   },
   {
     rule: "who goes on for another goes on under the name on record",
     file: HOLDER,
-    from: "new ReservationHolder({ ...options, name: parseHolder(record.holder).name }, record.mark, found)",
-    to: "new ReservationHolder(options, record.mark, found)",
+    from: "{ ...options, info, name: parseHolder(record.holder).name }",
+    to: "{ ...options, info }",
     killer: HOLDERS,
   },
   {
     rule: "what is given back begins with the first unused tick",
     file: HOLDER,
-    from: "Math.min(before, firstUnusedTick)",
-    to: "Math.min(before, firstUnusedTick - 1)",
+    from: "isLowered ? Math.min(before, firstUnusedTick)",
+    to: "isLowered ? Math.min(before, firstUnusedTick - 1)",
     killer: NODES,
   },
   {
     rule: "to give a node back does not raise the mark",
     file: HOLDER,
-    from: "Math.min(before, firstUnusedTick)",
-    to: "(before, firstUnusedTick)",
+    from: "isLowered ? Math.min(before, firstUnusedTick)",
+    to: "isLowered ? (before, firstUnusedTick)",
     killer: HOLDERS,
   },
   {
     rule: "it gives the node back, too",
     file: HOLDER,
-    from: "holder: release ?? formatHolder({ name, attempt })",
-    to: "holder: formatHolder({ name, attempt })",
+    from: "holder: formatHolder({ name, attempt }),",
+    to: "holder: formatHolder({ name: this.#options.name, attempt }),",
     killer: HOLDERS,
   },
   {
@@ -957,6 +961,168 @@ const MUTATIONS: Mutation[] = [
     from: 'config.backend === "reuseport" ? confineWorker() : undefined',
     to: "undefined",
     killer: "tests/system/confinement_test.ts",
+  },
+  {
+    rule: "in a shared store, a claim begins past all that others can have reserved",
+    file: "lib/reservation/shared_store.ts",
+    from: "SETTLE_MS = LEAD_MS + 2 * SKEW_MS;",
+    to: "SETTLE_MS = 0;",
+    killer: SHARED,
+  },
+  {
+    rule: "and past all that they can have reserved until it is made",
+    file: HOLDER,
+    from: "    settle();\n    this.#mark = ",
+    to: "    this.#mark = ",
+    killer: SHARED,
+  },
+  {
+    rule: "and owns nothing before the store's time is there",
+    file: HOLDER,
+    from: "    this.#isSettling = true;\n",
+    to: "",
+    killer: SHARED,
+  },
+  {
+    rule: "and so a pool whose record comes back goes on until then",
+    file: HOLDER,
+    from: "    this.#isSettling = true;\n",
+    to: "",
+    killer: HOLDS_SHARED,
+  },
+  {
+    rule: "in a shared store, a mark is bounded by the store's time",
+    file: HOLDER,
+    from: "Math.min(wanted, this.#limit)",
+    to: "wanted",
+    killer: SHARED,
+  },
+  {
+    rule: "in a shared store, a clock that is off gets no node",
+    file: HOLDER,
+    from: "if (this.#storeClock?.isOff) throw this.#storeClock.skewError;",
+    to: "",
+    killer: SHARED,
+  },
+  {
+    rule: "a mark that was only read does not count",
+    file: HOLDER,
+    from: "    this.#found = found;\n    this.#beat = Math.max(",
+    to:
+      "    this.#found = found;\n    this.#mark = Math.max(this.#mark, found.record.mark);\n    this.#beat = Math.max(",
+    killer: SHARED,
+  },
+  {
+    rule: "a record is not written again once others may have had the node",
+    file: HOLDER,
+    from: "    if (this.#hasRunOut) {",
+    to: "    if (this.#hasRunOut === null) {",
+    killer: SHARED,
+  },
+  {
+    rule: "which the store is asked for, since the monotonic clock may have stood still",
+    file: HOLDER,
+    from: "    await this.#storeClock?.measure();\n    if (this.#hasRunOut) {",
+    to: "    if (this.#hasRunOut) {",
+    killer: SHARED,
+  },
+  {
+    rule: "nor over that of another holder, though it is older",
+    file: HOLDER,
+    from: "if (name === NOBODY || name === parseHolder(before.holder).name) return older;",
+    to: "return older;",
+    killer: SHARED,
+  },
+  {
+    rule: "nor over that of an earlier holder who has renewed since",
+    file: HOLDER,
+    from: "if (before === undefined || record.beat > before.beat) {",
+    to: "if (before === undefined) {",
+    killer: SHARED,
+  },
+  {
+    rule: "a record that is older than it was is not another's",
+    file: HOLDER,
+    from: "if (name === this.#options.name && record.beat < knownBeat) return older;",
+    to: "",
+    killer: SHARED,
+  },
+  {
+    rule: "a record by this name that is not older is a copy's",
+    file: HOLDER,
+    from: "name === this.#options.name && record.beat < knownBeat",
+    to: "name === this.#options.name",
+    killer: HOLDERS,
+  },
+  {
+    rule: "a claim whose reply gets lost knows its own record",
+    file: HOLDER,
+    from: "if (!isOwn || found === undefined) throw error;",
+    to: "if (isOwn || found === undefined) throw error;",
+    killer: HOLDERS,
+  },
+  {
+    rule: "and counts only what it then writes",
+    file: HOLDER,
+    from: "if (await this.#tryToChange((before) => Math.max(mark, before))) return;",
+    to: "return;",
+    killer: HOLDERS,
+  },
+  {
+    rule: "in a shared store, a release does not lower the mark, so that the pool can go on for as long as it lasts",
+    file: HOLDER,
+    from: "this.#storeClock === undefined || this.#options.trustStore;",
+    to: "true;",
+    killer: SHARED,
+  },
+  {
+    rule: "in a shared store, a pool goes on only while its reservation lasts",
+    file: HOLD,
+    from: "return storeClock.now() + SKEW_MS >= epochMs + mark * tickMs;",
+    to: "return false;",
+    killer: HOLDS_SHARED,
+  },
+  {
+    rule: "in a shared store, a node is not taken from a machine that lives",
+    file: HOLD,
+    from: "    await checkGone(store, found, options);\n",
+    to: "",
+    killer: HOLDS_SHARED,
+  },
+  {
+    rule: "a store is shared unless it says that it is not",
+    file: "lib/reservation/checked_store.ts",
+    from: "return this.#store.isLocal !== true;",
+    to: "return this.#store.isLocal === false;",
+    killer: "tests/reservation/checked_store_test.ts",
+  },
+  {
+    rule: "a holder is gone only after several looks",
+    file: FIND,
+    from: "const LOOKS = 3;",
+    to: "const LOOKS = 1;",
+    killer: CLAIMS,
+  },
+  {
+    rule: "all of which the store has answered",
+    file: FIND,
+    from: "looks = failures > 1 ? 0 : looks + 1;",
+    to: "looks = looks + 1;",
+    killer: CLAIMS,
+  },
+  {
+    rule: "in good time",
+    file: FIND,
+    from: "monotonicClock.now() - beganMs < LOOK_MS;",
+    to: "beganMs >= 0;",
+    killer: CLAIMS,
+  },
+  {
+    rule: "a node of another layout is left alone",
+    file: FIND,
+    from: "if (!isOfLayout(found.record.layout)) return nodeIds.length === 1; // the claim will say what is wrong",
+    to: "",
+    killer: CLAIMS,
   },
 ];
 

@@ -156,6 +156,8 @@ describe("joinNode, while the running server renews", () => {
       await using world = await setUp();
       const running = await world.a.hold();
       const joined = await world.a.join({ store: renewingOnRead(world, running, times) });
+      assertEquals(joined.holder.mark, 100 + AHEAD, "what it has only read does not count");
+      await joined.holder.renew(-1);
       assertEquals(joined.holder.mark, 100 + times + AHEAD);
     });
 
@@ -180,7 +182,9 @@ describe("holdNode, after a renewal whose reply got lost", () => {
       await assertRejects(() => before.holder.renew(-1));
       if (fate === "late") assert(await world.store.arrive());
       const hold = await world.a.hold();
-      assertEquals([pathless(hold), hold.holder.mark], [LASTING, 101 + AHEAD]);
+      assertEquals([pathless(hold), hold.holder.mark], [LASTING, 100 + AHEAD]);
+      await hold.holder.renew(-1);
+      assertEquals([hold.holder.mark, await world.record()], [101 + AHEAD, [101 + AHEAD, "a-1"]]);
     });
   }
 });
@@ -210,7 +214,10 @@ describe("holdNode, with a pool whose holder is on record", () => {
     world.store.fates.push("after");
     await assertRejects(() => before.holder.renew(-1));
     const hold = await world.a.hold();
-    assertEquals([before.pool.mark, hold.pool.mark, hold.holder.mark], [117, 117, 117]);
+    assertEquals([before.pool.mark, hold.pool.mark, hold.holder.mark], [116, 116, 116]);
+    await hold.holder.renew(-1);
+    assertEquals(hold.holder.mark, 117);
+    hold.pool.extend(hold.holder.mark);
     world.a.clock.ms += 1000;
     world.store.fates.push("late");
     await assertRejects(() => hold.holder.renew(-1));
@@ -283,17 +290,17 @@ describe("holdNode, with a closed pool", () => {
     assertEquals([hold.pool.position, await world.record()], [{ tick: 101, taken: 3 }, [100 + AHEAD, "a-2"]]);
   });
 
-  it("goes on in the same tick if another machine has held the node since and used none of its ticks", async () => {
+  it("begins at the mark if another machine has held the node since, though that used none of its ticks", async () => {
     await using world = await setUp();
     const before = await world.a.hold();
     acquire(before.pool, 101, 3);
     await end(before);
     await end(await world.b.hold());
     const hold = await world.a.hold();
-    assertEquals([pathless(hold), hold.pool.position], [LASTING, { tick: 101, taken: 3 }]);
+    assertEquals([pathless(hold), hold.pool.position], [HELD_ELSEWHERE, { tick: 101, taken: 16 }]);
   });
 
-  it("begins at the mark if the new pool cannot replace the closed one, from which the next one goes on", async () => {
+  it("begins at the mark if the new pool cannot replace the closed one, and so does the next one", async () => {
     await using world = await setUp();
     const before = await world.a.hold();
     acquire(before.pool, 101, 3);
@@ -306,11 +313,7 @@ describe("holdNode, with a closed pool", () => {
     await end(placeless);
     await Deno.remove(draft);
     const hold = await world.a.hold();
-    assertEquals(
-      [pathless(hold), hold.pool.position],
-      [LASTING, { tick: 101, taken: 3 }],
-      "the rest of the tick is still unused",
-    );
+    assertEquals([pathless(hold), hold.pool.position], [HELD_ELSEWHERE, { tick: 101, taken: 16 }]);
   });
 
   it("begins at the mark if another machine has held the node since and used some of its ticks", async () => {
@@ -363,14 +366,14 @@ describe("holdNode, without a pool that matches the record", () => {
     });
   }
 
-  it("does not go on from an open pool of a released node, though the mark fits", async () => {
+  it("does not go on from an open pool whose holder has released the node: others lease from it", async () => {
     await using world = await setUp();
     const before = await world.a.hold();
-    acquire(before.pool, 99 + AHEAD, 3);
-    await end(await world.b.hold());
-    assertEquals(await world.record(), [100 + AHEAD, ""]);
-    assertEquals([before.pool.isClosed, before.pool.firstUnusedTick], [false, 100 + AHEAD]);
-    assertEquals(pathless(await world.a.hold()), HELD_ELSEWHERE);
+    acquire(before.pool, 101, 3);
+    await before.holder.release();
+    assertEquals([before.pool.isClosed, await world.record()], [false, [100 + AHEAD, ""]]);
+    const hold = await world.a.hold();
+    assertEquals([pathless(hold), hold.pool.position], [HELD_ELSEWHERE, { tick: 99 + AHEAD, taken: 16 }]);
   });
 
   it("begins at the mark after a reboot, whatever became of the file", async () => {
@@ -470,7 +473,7 @@ describe("holdNode, if no pool can be put at the path", () => {
     await using world = await setUp();
     acquire((await world.a.hold()).pool, 101, 3);
     await Deno.chmod(world.a.poolPath, 0o644);
-    const why = `${world.a.poolPath} has the mode 100644 instead of 100600`;
+    const why = `${world.a.poolPath} has the mode 100644 instead of 100600: remove it, as its owner or as root`;
     const hold = await world.a.hold();
     assertEquals(pathless(hold), { whyFromMark: why, whyNotLasting: why });
     assertEquals(hold.pool.position, { tick: 99 + AHEAD, taken: 16 });

@@ -74,6 +74,7 @@ export class Machine {
     const { clock, poolPath, boot } = this;
     return {
       ...{ clock, poolPath, boot, monotonicClock: new HandClock(0), name: `${this.name}-${++this.#holders}` },
+      sleep: () => Promise.resolve(),
       ...{ isBehindAllowed: false, ...this.shared, ...options },
     };
   }

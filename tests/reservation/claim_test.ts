@@ -1,11 +1,23 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { DEFAULT_LAYOUT, IdLayout, MemoryReservationStore, NodeHeldError } from "../../mod.ts";
+import {
+  DEFAULT_LAYOUT,
+  IdLayout,
+  LayoutMismatchError,
+  MemoryReservationStore,
+  NodeHeldError,
+  type ReservationStore,
+  StoreError,
+} from "../../mod.ts";
 import { claimNode, type ClaimOptions } from "../../lib/reservation/claim.ts";
+import type { ReservationHolder } from "../../lib/reservation/holder.ts";
+import type { Reservation } from "../../lib/reservation/reservation.ts";
 import { until } from "../../testing/within.ts";
+import { isFull } from "../settings.ts";
 import { HandClock } from "../id/hand_clock.ts";
-import { holderNameOf, markOf } from "./record_of.ts";
+import { holderNameOf, markOf, overwrite } from "./record_of.ts";
 import { FlakyStore } from "./flaky_store.ts";
+import { SharedFlakyStore } from "./shared_flaky_store.ts";
 
 /** What claims of the nodes 0 to 3 are made from; `meanwhile` is what happens while a claim waits. */
 function setUp(meanwhile: () => Promise<void> = () => Promise.resolve()) {
@@ -73,7 +85,7 @@ describe("claimNode", () => {
     const dead = await claimNode(options("dead", 1));
     const alive = await claimNode(options("alive", 2));
     assertEquals((await claimNode(options("next", 1))).firstTick, dead.mark);
-    assertEquals(waits.length, 1);
+    assertEquals(waits, [2000, 2000, 2000]);
     await assertRejects(
       () => claimNode(options("next", 2)),
       NodeHeldError,
@@ -142,8 +154,207 @@ describe("claimNode", () => {
   });
 
   it("leaves a node to whoever is first", async () => {
-    const { options } = setUp();
-    const claims = await Promise.allSettled(["a", "b"].map((name) => claimNode(options(name, 0))));
+    const { options } = setUp(async () => {
+      for (const holder of holders) await holder.renew(-1);
+    });
+    const holders: ReservationHolder[] = [];
+    const claim = async (name: string) => holders.push(await claimNode(options(name, 0)));
+    const claims = await Promise.allSettled(["a", "b"].map(claim));
     assertEquals(claims.filter(({ status }) => status === "fulfilled").length, 1);
+  });
+});
+
+/** As many nodes as there are by default, in a store that counts requests. */
+class ManyNodes {
+  readonly time = new HandClock(DEFAULT_LAYOUT.epochMs + 1_000_000_000);
+  readonly monotonicClock = new HandClock(0);
+  readonly store = new SharedFlakyStore(this.time);
+  #claims = 0;
+
+  /** Writes a record for each of these nodes. */
+  async record(nodeIds: Iterable<number>, record: Partial<Reservation>): Promise<void> {
+    for (const nodeId of nodeIds) {
+      await overwrite(this.store, nodeId, { mark: 1, holder: `${nodeId}/1`, layout: DEFAULT_LAYOUT.key, ...record });
+    }
+    this.store.requests = 0;
+  }
+
+  options(change: Partial<ClaimOptions> = {}): ClaimOptions {
+    return {
+      ...{ store: this.store, nodeId: undefined, maxNodeId: DEFAULT_LAYOUT.maxNodeId, layout: DEFAULT_LAYOUT },
+      ...{ clock: this.time, monotonicClock: this.monotonicClock, name: `claim ${++this.#claims}` },
+      sleep: (ms) => Promise.resolve(this.pass(ms)),
+      ...change,
+    };
+  }
+
+  pass(ms: number): void {
+    this.time.ms += ms;
+    this.monotonicClock.ms += ms;
+  }
+
+  /** Claims as many nodes at once, each after some turns of the event loop; returns the requests of each. */
+  async claimAtOnce(count: number): Promise<{ nodeIds: number[]; requests: number[] }> {
+    const clients = Array.from({ length: count }, () => new CountingStore(this.store));
+    const sleep = () => new Promise<void>((resolve) => setTimeout(resolve));
+    const holders = await Promise.all(clients.map((store) => claimNode(this.options({ store, sleep }))));
+    const requests = clients.map((client) => client.requests).sort((a, b) => a - b);
+    return { nodeIds: holders.map(({ nodeId }) => nodeId), requests };
+  }
+}
+
+/** A client of a store, whose replies come with a later turn of the event loop. */
+class CountingStore implements ReservationStore {
+  requests = 0;
+  readonly #store: SharedFlakyStore;
+
+  constructor(store: SharedFlakyStore) {
+    this.#store = store;
+  }
+
+  now = () => this.#count(() => this.#store.now());
+  list = () => this.#count(() => this.#store.list());
+  read = (nodeId: number) => this.#count(() => this.#store.read(nodeId));
+  compareAndSet = (...change: Parameters<ReservationStore["compareAndSet"]>) =>
+    this.#count(() => this.#store.compareAndSet(...change));
+
+  async #count<Result>(ask: () => Promise<Result>): Promise<Result> {
+    this.requests++;
+    await new Promise((resolve) => setTimeout(resolve));
+    return await ask();
+  }
+}
+
+const upTo = (count: number) => Array.from({ length: count }, (_, i) => i);
+const medianOf = (sorted: number[]) => sorted[Math.floor(sorted.length / 2)];
+
+describe("claimNode, of any node of 1,024", () => {
+  it("takes two round trips and two for the time, whatever many are held", async () => {
+    for (const held of [0, 1000, 1023]) {
+      const nodes = new ManyNodes();
+      await nodes.record(upTo(held), {});
+      const { nodeId } = await claimNode(nodes.options());
+      assert(nodeId >= held, `${nodeId}`);
+      assertEquals(nodes.store.requests, 4);
+    }
+  });
+
+  it("reads one record after the other in a store that cannot list them, from a random one on", async () => {
+    const nodes = new ManyNodes();
+    await nodes.record([...upTo(500), ...upTo(500).map((i) => 510 + i)], {});
+    const { store } = nodes;
+    const plain: ReservationStore = {
+      read: (nodeId) => store.read(nodeId),
+      compareAndSet: (...change) => store.compareAndSet(...change),
+    };
+    const { nodeId } = await claimNode(nodes.options({ store: plain }));
+    assert(nodeId >= 500 && nodeId < 510 || nodeId >= 1010, `${nodeId}`);
+    await nodes.record(upTo(1024), {});
+    await claimNode(nodes.options({ store: plain }));
+  });
+
+  it("gives all who claim at once nodes of their own, in few round trips", async () => {
+    for (const [count, free] of [[50, 1024], [50, 50], ...(isFull ? [[1024, 1024]] : [])]) {
+      const nodes = new ManyNodes();
+      await nodes.record(upTo(1024 - free), {});
+      const { nodeIds, requests } = await nodes.claimAtOnce(count);
+      assertEquals(new Set(nodeIds).size, count);
+      assert(medianOf(requests) <= 10, `${count} of ${free}: ${requests}`);
+    }
+  });
+
+  it("does the same if all nodes are held by the dead", async () => {
+    for (const count of isFull ? [50, 1024] : [50]) {
+      const nodes = new ManyNodes();
+      await nodes.record(upTo(1024), {});
+      const { nodeIds, requests } = await nodes.claimAtOnce(count);
+      assertEquals(new Set(nodeIds).size, count);
+      assert(medianOf(requests) <= 10, `${count}: ${requests}`);
+    }
+  });
+
+  it("takes rather a node that was given back long ago", async () => {
+    const nodes = new ManyNodes();
+    for (const nodeId of upTo(1024)) await nodes.record([nodeId], { mark: 5000 - nodeId, holder: "/1" });
+
+    for (let i = 0; i < 20; i++) {
+      const { nodeId } = await claimNode(nodes.options());
+      assert(nodeId > 400, `${nodeId} was given back only just now`);
+    }
+  });
+
+  it("leaves nodes alone that are on record with another layout, or cannot be read, and takes another", async () => {
+    const nodes = new ManyNodes();
+    await nodes.record(upTo(600), { holder: "/1", layout: "v1 time=1" });
+    const unreadable = upTo(400).map((i): [number, string] => [600 + i, "of a later release"]);
+    await nodes.store.goBack(new Map([...await nodes.store.list(), ...unreadable]));
+    for (let i = 0; i < 24; i++) assert((await claimNode(nodes.options())).nodeId >= 1000);
+    await assertRejects(() => claimNode(nodes.options({ nodeId: 5 })), LayoutMismatchError);
+    await assertRejects(
+      () => claimNode(nodes.options({ nodeId: 605 })),
+      StoreError,
+      "read(605): a record must be JSON",
+    );
+  });
+
+  it("takes a node that becomes free while it watches", async () => {
+    const nodes = new ManyNodes();
+    await nodes.record(upTo(1024), {});
+    let beat = 5;
+    const sleep = async () => {
+      await nodes.record(upTo(1024), { beat: ++beat }); // all are alive
+      await nodes.record([77], { holder: "/1" });
+    };
+    assertEquals((await claimNode(nodes.options({ sleep }))).nodeId, 77);
+  });
+});
+
+describe("claimNode, of a node that is held", () => {
+  it("says who holds it, where, and since when", async () => {
+    const nodes = new ManyNodes();
+    const info = { host: "db-1", address: "10.0.0.7:4000", since: "2030-01-01T00:00:00.000Z" };
+    const sleep = () => nodes.record([7], { info });
+    await sleep();
+    await assertRejects(
+      () => claimNode(nodes.options({ nodeId: 7, sleep })),
+      NodeHeldError,
+      "node 7 is held by another generator or server (db-1, at 10.0.0.7:4000, since 2030-01-01T00:00:00.000Z), which " +
+        "is running: choose another node id",
+    );
+  });
+
+  it("takes the node from none who lives, after the store was away for all: it watches anew", async () => {
+    for (const outage of ["fails", "is slow"]) {
+      const nodes = new ManyNodes();
+      const { store } = nodes;
+      await nodes.record([7], {});
+      let looks = 0;
+      const sleep = (ms: number) => {
+        nodes.pass(ms);
+        looks++;
+        store.isOut = outage === "fails" && looks === 2;
+        return looks === 6 ? nodes.record([7], { mark: 5 }) : Promise.resolve(); // it has renewed, and dies only now
+      };
+      const slow: ReservationStore = {
+        now: () => store.now(),
+        read: async (nodeId) => {
+          const found = await store.read(nodeId);
+          if (outage === "is slow" && looks === 2) nodes.pass(2500);
+          return found;
+        },
+        compareAndSet: (...change) => store.compareAndSet(...change),
+      };
+      const { nodeId } = await claimNode(nodes.options({ nodeId: 7, sleep, store: slow })).catch(() => ({
+        nodeId: -1,
+      }));
+      assertEquals([nodeId, looks], [-1, 6], "it looked three times after the outage, and then saw the node alive");
+    }
+  });
+
+  it("fails as the store does, if that goes on failing", async () => {
+    const nodes = new ManyNodes();
+    await nodes.record([7], {});
+    const sleep = () => Promise.resolve(void (nodes.store.isOut = true));
+    await assertRejects(() => claimNode(nodes.options({ nodeId: 7, sleep })), Error, "out of reach");
   });
 });

@@ -10,7 +10,7 @@ export type Fate = "before" | "after" | "late" | "well";
 /** A store whose changes fail as a test wants them to. */
 export class FlakyStore implements ReservationStore {
   readonly isLocal: boolean = true;
-  readonly #store = new MemoryReservationStore();
+  #store = new MemoryReservationStore();
   readonly fates: Fate[] = [];
   #heldReply: Promise<void> | undefined;
   readonly #late: (() => Promise<boolean>)[] = [];
@@ -43,6 +43,12 @@ export class FlakyStore implements ReservationStore {
   async arrive(index: number = 0): Promise<boolean> {
     const [change] = this.#late.splice(index, 1);
     return await change();
+  }
+
+  /** Goes back to an earlier state, as `list` has returned it. */
+  async goBack(state: ReadonlyMap<number, string>): Promise<void> {
+    this.#store = new MemoryReservationStore();
+    for (const [nodeId, record] of state) await this.#store.compareAndSet(nodeId, undefined, record);
   }
 
   async read(nodeId: number): Promise<string | undefined> {

@@ -38,6 +38,11 @@ async function theFound(store: ReservationStore): Promise<FoundRecord> {
   return found;
 }
 
+/** Goes on from a record whose mark is acknowledged. */
+function resume(found: FoundRecord, options: HolderOptions): ReservationHolder {
+  return ReservationHolder.resume(found, found.record.mark, options);
+}
+
 describe("ReservationHolder.claim", () => {
   it("begins after the clock's tick on a node with no record, and at the mark on one with", async () => {
     const { clock, options } = setUp();
@@ -124,8 +129,8 @@ describe("ReservationHolder.claim", () => {
       await overwrite(store, 1, record);
       clock.ms += TICK_MS;
       if (change === "claim") await ReservationHolder.claim(options("a"));
-      if (change === "renew") await ReservationHolder.resume(await theFound(store), options("a")).renew(-1);
-      if (change === "release") await ReservationHolder.resume(await theFound(store), options("a")).release();
+      if (change === "renew") await resume(await theFound(store), options("a")).renew(-1);
+      if (change === "release") await resume(await theFound(store), options("a")).release();
       assertEquals((await recordOf(store, 1)).layout, key, change);
     }
   });
@@ -138,10 +143,21 @@ describe("ReservationHolder.claim", () => {
     assertEquals(results.filter(({ status }) => status === "fulfilled").length, 1);
   });
 
-  it("begins past what an attempt has reserved whose reply got lost", async () => {
+  it("knows its own record if the reply gets lost, and writes it once more before it counts", async () => {
     const { store, options } = setUp();
     store.fates.push("after");
-    await assertRejects(() => ReservationHolder.claim(options("a")), Error, "the reply got lost");
+    const holder = await ReservationHolder.claim(options("a"));
+    assertEquals([holder.firstTick, holder.mark, store.changes], [101, 100 + AHEAD, 2]);
+    await holder.renew(-1);
+    store.fates.push("before");
+    await assertRejects(() => ReservationHolder.claim(options("b")), Error, "out of reach");
+  });
+
+  it("fails if its record is not there after the reply got lost, and begins past it if it arrives later", async () => {
+    const { store, options } = setUp();
+    store.fates.push("late");
+    await assertRejects(() => ReservationHolder.claim(options("a")), Error, "out of reach");
+    assert(await store.arrive());
     assertEquals((await ReservationHolder.claim(options("a"))).firstTick, 100 + AHEAD);
   });
 });
@@ -261,7 +277,7 @@ describe("ReservationHolder with another distance", () => {
     clock.ms += TICK_MS;
     await holder.renew(-1);
     assertEquals(holder.mark, 117);
-    const { mark } = ReservationHolder.resume(
+    const { mark } = resume(
       foundRecord({ mark: 117, holder: "a", layout: LAYOUT.key }),
       options("b"),
     );
@@ -271,7 +287,7 @@ describe("ReservationHolder with another distance", () => {
   it("does not lower its mark where the one before it went further", async () => {
     const { store, options } = setUp();
     await ReservationHolder.claim({ ...options("a"), aheadMs: 15_000 });
-    const resumed = ReservationHolder.resume(await theFound(store), options("b"));
+    const resumed = resume(await theFound(store), options("b"));
     await resumed.renew(-1);
     assertEquals([resumed.mark, (await recordOf(store, 1)).mark, store.changes], [116, 116, 2]);
   });
@@ -342,7 +358,7 @@ describe("ReservationHolder, with a clock that jumps ahead", () => {
         return await store.compareAndSet(...args);
       },
     };
-    const second = ReservationHolder.resume(await theFound(store), {
+    const second = resume(await theFound(store), {
       ...{ ...options("b"), store: overtaking, attempts, aheadMs: 15_000 },
     });
     await second.renew(-1);
@@ -355,7 +371,7 @@ describe("ReservationHolder, with a clock that jumps ahead", () => {
     const attempts = new MemoryAttemptLog();
     await ReservationHolder.claim({ ...options("a"), attempts });
     clock.ms += 30 * HOUR * TICK_MS;
-    const resumed = ReservationHolder.resume(await theFound(store), { ...options("b"), attempts });
+    const resumed = resume(await theFound(store), { ...options("b"), attempts });
     await resumed.renew(-1);
     assertEquals(resumed.mark, 100 + 30 * HOUR + AHEAD);
   });
@@ -389,7 +405,7 @@ describe("ReservationHolder, whose memory is copied", () => {
       world.store.fates.push(fate);
       await assertRejects(() => original.renew(-1));
     }
-    const copy = ReservationHolder.resume(seen, { ...world.options("a"), attempts: attempts.copy() });
+    const copy = resume(seen, { ...world.options("a"), attempts: attempts.copy() });
     return { ...world, original, copy };
   }
 
@@ -419,7 +435,7 @@ describe("ReservationHolder, whose memory is copied", () => {
     const fillRandom = (bytes: Uint8Array) => void bytes.fill(7);
     const original = await ReservationHolder.claim({ ...options("a"), attempts, fillRandom });
     const known = { ...options("a"), attempts: attempts.copy(), fillRandom };
-    const copy = ReservationHolder.resume(await theFound(store), known);
+    const copy = resume(await theFound(store), known);
     clock.ms += TICK_MS;
     const [now, monotonicNow] = [Date.now, performance.now];
     [Date.now, performance.now] = [() => 1_900_000_000_000, () => 5];
@@ -489,7 +505,7 @@ describe("ReservationHolder.resume", () => {
   it("goes on under the name on record, and writes nothing", async () => {
     const { clock, store, options } = setUp();
     await ReservationHolder.claim(options("a"));
-    const resumed = ReservationHolder.resume(await theFound(store), options("b"));
+    const resumed = resume(await theFound(store), options("b"));
     assertEquals([resumed.nodeId, resumed.firstTick, resumed.mark], [1, 100 + AHEAD, 100 + AHEAD]);
     assertEquals(store.changes, 1);
     clock.ms += TICK_MS;
@@ -504,7 +520,7 @@ describe("ReservationHolder.resume", () => {
     clock.ms += TICK_MS;
     store.fates.push("late");
     await assertRejects(() => first.renew(-1));
-    const resumed = ReservationHolder.resume(await theFound(store), { ...options("b"), attempts });
+    const resumed = resume(await theFound(store), { ...options("b"), attempts });
     assert(await store.arrive());
     clock.ms += TICK_MS;
     await resumed.renew(-1);
@@ -515,7 +531,7 @@ describe("ReservationHolder.resume", () => {
     const { clock, store, options } = setUp();
     const attempts = new MemoryAttemptLog();
     const first = await ReservationHolder.claim({ ...options("a"), attempts });
-    const resumed = ReservationHolder.resume(await theFound(store), { ...options("b"), attempts });
+    const resumed = resume(await theFound(store), { ...options("b"), attempts });
     for (let tick = 101; tick < 104; tick++) {
       clock.ms += TICK_MS;
       for (const holder of [first, resumed]) {
@@ -528,7 +544,7 @@ describe("ReservationHolder.resume", () => {
   it("refuses a record of another layout", () => {
     const { options } = setUp();
     assertThrows(
-      () => ReservationHolder.resume(foundRecord({ mark: 117, holder: "a", layout: "another" }), options("b")),
+      () => resume(foundRecord({ mark: 117, holder: "a", layout: "another" }), options("b")),
       LayoutMismatchError,
       "node 1 is on record with the layout another, and was asked for with v1 time=20 sequence=2 node=2",
     );

@@ -1,4 +1,4 @@
-import { assertEquals, assertInstanceOf } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { IdLayout, NodeHeldError } from "../../mod.ts";
 import { ReservationHolder } from "../../lib/reservation/holder.ts";
@@ -41,11 +41,25 @@ describe("ReservationKeeper", () => {
     await keeper.stop();
   });
 
+  it("waits for as long as the holder says, after a renewal that succeeded, and after one that failed", async () => {
+    const { holder, store, marks, errors, keep } = await setUp();
+    Object.defineProperty(holder, "renewAfterMs", { value: 37 });
+    Object.defineProperty(holder, "retryAfterMs", { value: 53 });
+    using timers = new WatchedTimers();
+    const keeper = keep();
+    await until("it has renewed", () => marks.length >= 2);
+    assert(timers.delays.includes(37) && !timers.delays.includes(53), `${timers.delays}`);
+    store.isOut = true;
+    await until("it has failed", () => errors.length >= 2);
+    assert(timers.delays.includes(53), `${timers.delays}`);
+    await keeper.stop();
+  });
+
   it("goes with the last tick used", async () => {
     const { marks, keep } = await setUp();
-    const keeper = keep({ usedTick: () => 200 });
+    const keeper = keep({ usedTick: () => 102 });
     await until("it has renewed", () => marks.length === 1);
-    assertEquals(marks, [204]);
+    assertEquals(marks, [106]);
     await keeper.stop();
   });
 
@@ -132,3 +146,21 @@ describe("ReservationKeeper", () => {
     assertEquals(await holderNameOf(store, 1), "a");
   });
 });
+
+/** As long as it is there, it notes how long timers are set for, in ms. */
+class WatchedTimers implements Disposable {
+  readonly delays: (number | undefined)[] = [];
+  readonly #setTimeout = globalThis.setTimeout;
+
+  constructor() {
+    const watched = (act: () => void, delayMs?: number) => {
+      this.delays.push(delayMs);
+      return this.#setTimeout.call(globalThis, act, delayMs);
+    };
+    globalThis.setTimeout = watched as typeof setTimeout;
+  }
+
+  [Symbol.dispose]() {
+    globalThis.setTimeout = this.#setTimeout;
+  }
+}

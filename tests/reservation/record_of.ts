@@ -1,4 +1,4 @@
-import { assert, assertExists } from "@std/assert";
+import { assertExists } from "@std/assert";
 import { CheckedStore, type FoundRecord } from "../../lib/reservation/checked_store.ts";
 import { parseHolder } from "../../lib/reservation/holder_on_record.ts";
 import { decodeReservation, encodeReservation, type Reservation } from "../../lib/reservation/reservation.ts";
@@ -44,12 +44,10 @@ export async function holderNameOf(store: ReservationStore, nodeId: number): Pro
 
 /** Writes a record that differs from the present one, or from an empty one, as given, whoever has the node. */
 export async function overwrite(store: ReservationStore, nodeId: number, change: Partial<Reservation>): Promise<void> {
-  const found = await foundOf(store, nodeId);
-  const { record } = found ?? foundRecord({});
-  const isMade = await store.compareAndSet(
-    nodeId,
-    found?.text,
-    encodeReservation({ ...record, beat: record.beat + 1, ...change }),
-  );
-  assert(isMade);
+  for (let isMade = false; !isMade;) { // A holder may write in between.
+    const found = await foundOf(store, nodeId);
+    const { record } = found ?? foundRecord({});
+    const next = encodeReservation({ ...record, beat: record.beat + 1, ...change });
+    isMade = await store.compareAndSet(nodeId, found?.text, next);
+  }
 }

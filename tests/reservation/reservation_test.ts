@@ -3,6 +3,7 @@ import { describe, it } from "@std/testing/bdd";
 import fc from "fast-check";
 import {
   decodeReservation,
+  describeHolder,
   encodeReservation,
   MAX_INFO_LENGTH,
   type Reservation,
@@ -40,11 +41,27 @@ describe("encodeReservation", () => {
   });
 });
 
+describe("describeHolder", () => {
+  it("says who it is, as far as anybody knows", () => {
+    assertEquals(describeHolder(RECORD), "db-1, at 10.0.0.7:4000, version 0.2.0, since 2030-01-01T00:00:00.000Z");
+    assertEquals(describeHolder({ ...RECORD, info: {} }), 'the holder "a"');
+  });
+
+  it("shows nothing that a terminal would act upon", () => {
+    const record = decodeReservation(encodeReservation({ ...RECORD, info: { host: "a\x1b[2J\n\u202eb" } }));
+    assertEquals(describeHolder(record), "a�[2J��b");
+  });
+});
+
 describe("decodeReservation", () => {
   it("reads what encodeReservation writes", () => {
     assertEquals(decodeReservation(TEXT), RECORD);
     const text = fc.string({ unit: "binary", maxLength: 60 });
-    const info = fc.record({ host: text, address: text, version: text, since: text }, { requiredKeys: [] });
+    const printable = fc.string({ unit: "grapheme", maxLength: 60 });
+    const info = fc.record(
+      { host: printable, address: printable, version: printable, since: printable },
+      { requiredKeys: [] },
+    );
     const natural = fc.maxSafeNat();
     const anyRecord = fc.record({ mark: natural, beat: natural, holder: text, layout: text, info });
     fc.assert(fc.property(anyRecord, (record) => {

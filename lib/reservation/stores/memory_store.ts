@@ -17,7 +17,7 @@ import type { ReservationStore } from "../store.ts";
  */
 export class MemoryReservationStore implements ReservationStore {
   /** No other machine uses the store. */
-  readonly isLocal = true;
+  readonly isLocal: boolean = true;
 
   readonly #records = new Map<number, string>();
 

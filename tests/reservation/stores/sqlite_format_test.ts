@@ -54,8 +54,9 @@ describe("the file of the SQLite store", () => {
     assertEquals(query(path, "PRAGMA user_version"), [{ user_version: 2 }]);
     assertEquals(query(path, "PRAGMA journal_mode"), [{ journal_mode: "wal" }]);
     const [{ node_id, record }] = query(path, "SELECT node_id, record FROM reservation");
-    const { beat, ...rest } = JSON.parse(`${record}`);
-    assertEquals([node_id, rest], [7, { mark: 1001, holder: "", layout: KEY, info: {} }]);
+    const { beat, holder, ...rest } = JSON.parse(`${record}`);
+    assertEquals([node_id, rest], [7, { mark: 1001, layout: KEY, info: {} }]);
+    assertMatch(holder, /^\/[0-9a-f]{32}$/);
     assert(beat >= 2);
     assertEquals(query(path, "SELECT name, type, \"notnull\", pk FROM pragma_table_info('reservation')"), [
       { name: "node_id", type: "INTEGER", notnull: 0, pk: 1 },
@@ -80,7 +81,7 @@ describe("the file of the SQLite store", () => {
       assertEquals(query(path, "PRAGMA user_version"), [{ user_version: 2 }]);
       assertEquals(query(path, "SELECT name FROM sqlite_schema"), [{ name: "reservation" }]);
       const [{ record }] = query(path, "SELECT record FROM reservation WHERE node_id = 7");
-      assertMatch(`${record}`, /^\{"mark":2000,"beat":\d+,"holder":"","layout":"v1 /);
+      assertMatch(`${record}`, /^\{"mark":2000,"beat":\d+,"holder":"\/[0-9a-f]{32}","layout":"v1 /);
     });
   }
 
