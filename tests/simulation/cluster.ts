@@ -31,6 +31,10 @@ export interface Outcome {
   ids: number;
   /** How often a server went on where the pool of the one before ends. */
   continued: number;
+  /** How often the record of a node in a shared store has gone back, or was lost. */
+  goneBack: number;
+  /** How often a holder noticed that. */
+  warnings: number;
   /** Seconds that passed, times the nodes. */
   nodeSeconds: number;
   /** Nodes that give out ids again within a minute of all faults being over. */
@@ -41,15 +45,17 @@ export interface Outcome {
 
 /**
  * Runs a cluster through faults: clocks that are off, drift and step, supervisors and workers that are killed between
- * any two moments or end, orphans that go on, machines that reboot, nodes that another machine takes, and a store that
- * is slow, out of reach or loses replies.
+ * any two moments or end, orphans that go on, machines that reboot, nodes that another machine takes, and stores that
+ * are slow, out of reach or lose replies. Half of the nodes are in a store that machines share, and that goes back.
  *
  * @throws {Error} If an id is given out twice, or the ids of a worker do not ascend, or those of workers that share a
  * pool; the message has the seed.
  */
 export async function simulate({ seed, nodes, seconds }: SimulationOptions): Promise<Outcome> {
   const world = new World(seed);
-  const store = new SimulatedStore(world);
+  const startMs = FIRST_TICK * TICK_MS;
+  const stores = [new SimulatedStore(world), new SimulatedStore(world, startMs)];
+  const shared = stores[1];
   const ticks = FIRST_TICK + seconds + FUTURE_TICKS;
   const timeBits = Math.ceil(Math.log2(ticks + 1));
   const layout = new IdLayout({
@@ -63,7 +69,7 @@ export async function simulate({ seed, nodes, seconds }: SimulationOptions): Pro
   using pools = new TempPools();
   const cluster = Array.from(
     { length: nodes },
-    (_, nodeId) => new SimulatedNode({ world, store, layout, ledger, pools, nodeId, startMs: FIRST_TICK * TICK_MS }),
+    (_, nodeId) => new SimulatedNode({ world, store: stores[nodeId % 2], layout, ledger, pools, nodeId, startMs }),
   );
   const run = async (untilMs: number) => {
     while (world.nowMs < untilMs) {
@@ -75,14 +81,17 @@ export async function simulate({ seed, nodes, seconds }: SimulationOptions): Pro
     const endMs = seconds * 1000;
     while (world.nowMs < endMs) {
       await run(Math.min(endMs, world.nowMs + world.between(10_000, 120_000)));
-      store.isOut = true;
+      const out = stores.filter(() => world.chance(0.7));
+      for (const store of out) store.isOut = true;
       await run(Math.min(endMs, world.nowMs + world.between(100, 20_000)));
-      store.isOut = false;
+      // A fail-over, a restore, or somebody's mistake: while the store is out, or all of a sudden.
+      if (world.chance(0.7)) shared.goBack((nodeId, name) => cluster[nodeId].isOvertime(name));
+      for (const store of out) store.isOut = false;
     }
     for (const node of cluster) node.recover();
     await run(world.nowMs + 70_000); // some requests take a minute
     const given = cluster.map((node) => node.given);
-    const marks = cluster.map(({ nodeId }) => store.markOf(nodeId));
+    const marks = cluster.map(({ nodeId }) => stores[nodeId % 2].markOf(nodeId));
     await run(world.nowMs + 60_000);
     const recovered = cluster.map((node, i) => node.given > given[i]);
     // Whoever refuses to run ahead of the clock waits until it is past the mark, for good reason.
@@ -91,6 +100,8 @@ export async function simulate({ seed, nodes, seconds }: SimulationOptions): Pro
     return {
       ids: cluster.reduce((sum, node) => sum + node.given, 0),
       continued: cluster.reduce((sum, node) => sum + node.continued, 0),
+      goneBack: shared.goneBack,
+      warnings: cluster.reduce((sum, node) => sum + node.warnings, 0),
       nodeSeconds: nodes * world.nowMs / 1000,
       recovered: recovered.filter((isRecovered, i) => isRecovered && recoverable[i]).length,
       recoverable: recoverable.filter(Boolean).length,

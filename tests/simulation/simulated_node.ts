@@ -2,7 +2,9 @@ import { IdSequencer } from "../../lib/id/id_sequencer.ts";
 import { type ClockPolicy, IdGrant, type IdLayout, IdStatus, NodeHeldError } from "../../mod.ts";
 import { holdNode } from "../../lib/node/hold_node.ts";
 import type { NodePool } from "../../lib/node/node_pool.ts";
-import { type HolderOptions, ReservationHolder } from "../../lib/reservation/holder.ts";
+import { claimNode } from "../../lib/reservation/claim.ts";
+import { ReservationHolder } from "../../lib/reservation/holder.ts";
+import { SHARED_RENEW_MS } from "../../lib/reservation/shared_store.ts";
 import type { TempPools } from "../node/temp_pools.ts";
 import type { SimulatedStore, World } from "./world.ts";
 
@@ -18,6 +20,7 @@ const FAULTS = [
   ...Array<"a worker is killed">(4).fill("a worker is killed"),
   "the machine reboots",
   "another machine is to take the node",
+  ...Array<"the machine is cut off from the store">(2).fill("the machine is cut off from the store"),
 ] as const;
 
 /** A machine that can have the node: what it has outlives its processes. */
@@ -50,12 +53,15 @@ interface Supervisor {
   /** Whether all that it still does is to give the node back. */
   isEnding: boolean;
   isAlive: boolean;
+  isCutOff: boolean;
   renewAtMs: number;
 }
 
 /** How a supervisor and its workers have the node. */
 interface Tenure {
   readonly holder: ReservationHolder;
+  /** The name of the holder on record. */
+  readonly name: string;
   readonly pool: NodePool | undefined;
   /** How many holders came before its own. */
   readonly rank: number;
@@ -90,11 +96,14 @@ export class SimulatedNode implements Disposable {
   given = 0;
   /** How often a server went on where the pool of the one before ends. */
   continued = 0;
+  /** How often a holder has warned the operator. */
+  warnings = 0;
 
   readonly nodeId: number;
   readonly #world: World;
   readonly #store: SimulatedStore;
   readonly #layout: IdLayout;
+  readonly #startMs: number;
   readonly #ledger: Ledger;
   readonly #pools: TempPools;
 
@@ -115,12 +124,14 @@ export class SimulatedNode implements Disposable {
     this.#world = world;
     this.#store = store;
     this.#layout = layout;
+    this.#startMs = startMs;
     this.#ledger = ledger;
     this.#pools = pools;
     this.#machines = ["a", "b"].map((name) => {
       const machine: Machine = {
         ...{ poolPath: pools.path(`${nodeId}-${name}`), boots: 0, supervisor: undefined, orphans: [] },
-        skewMs: world.chance(0.5) ? 0 : world.between(-5000, 5000),
+        // A shared store gives no node to a clock that is off by more than 2 s.
+        skewMs: world.chance(0.5) ? 0 : store.isShared ? world.between(-2500, 2500) : world.between(-5000, 5000),
         clock: { now: () => startMs + world.nowMs + machine.skewMs },
       };
       return machine;
@@ -136,6 +147,13 @@ export class SimulatedNode implements Disposable {
   recover(): void {
     this.#isFaulty = false;
     for (const machine of this.#machines) machine.skewMs = 0;
+  }
+
+  /** Whether a holder is there whose reservation is over, or nearly so. */
+  isOvertime(name: string): boolean {
+    const endMs = this.#world.nowMs + this.#startMs + 5000;
+    const isOver = ({ holder }: Tenure) => this.#layout.epochMs + holder.mark * this.#layout.tickMs <= endMs;
+    return this.#machines.some(({ supervisor }) => supervisor?.tenure?.name === name && isOver(supervisor.tenure));
   }
 
   /** Does what machines do in a moment of time. */
@@ -185,10 +203,20 @@ export class SimulatedNode implements Disposable {
         return this.#replaceWorker(machine);
       case "the machine reboots":
         return this.#reboot(machine);
+      case "the machine is cut off from the store":
+        this.#cutOff(machine);
+        if (world.chance(0.3)) return;
+        /* falls through */
       case "another machine is to take the node":
         this.#machine = this.#machines[this.#machine === this.#machines[0] ? 1 : 0];
         this.#startAtMs = world.nowMs;
     }
+  }
+
+  #cutOff({ supervisor }: Machine): void {
+    if (supervisor === undefined) return;
+    supervisor.isCutOff = true;
+    this.#world.after(this.#world.between(2000, 40_000), () => supervisor.isCutOff = false);
   }
 
   #killSupervisor(machine: Machine): void {
@@ -255,6 +283,7 @@ export class SimulatedNode implements Disposable {
   #start(machine: Machine): void {
     const supervisor: Supervisor = {
       ...{ tenure: undefined, workers: [], usedTick: -1, isRenewing: false, isEnding: false, isAlive: true },
+      isCutOff: false,
       renewAtMs: this.#world.nowMs,
     };
     machine.supervisor = supervisor;
@@ -278,24 +307,23 @@ export class SimulatedNode implements Disposable {
   async #hold({ clock, poolPath, boots }: Machine, supervisor: Supervisor): Promise<Tenure> {
     const { nodeId } = this;
     const layout = this.#layout;
-    const options: HolderOptions = {
-      ...{ nodeId, clock, monotonicClock: this.#monotonicClock, name: `${nodeId}-${this.#starts++}` },
-      ...{ layout, store: this.#store.asSeenBy(supervisor) },
+    const name = `${nodeId}-${this.#starts++}`;
+    const options = {
+      ...{ nodeId, clock, monotonicClock: this.#monotonicClock, name, warn: () => this.warnings++ },
+      ...{ layout, store: this.#store.asSeenBy(supervisor), isBehindAllowed: this.policy === "logical" },
     };
-    const isBehindAllowed = this.policy === "logical";
+    const sleep = (ms: number) => new Promise<void>((resolve) => this.#world.after(ms, resolve));
     if (!this.#hasPool) {
-      return {
-        holder: await ReservationHolder.claim({ ...options, isBehindAllowed }),
-        pool: undefined,
-        rank: 0,
-        users: 1,
-      };
+      const holder = this.#store.isShared
+        ? await claimNode({ ...options, maxNodeId: layout.maxNodeId, sleep })
+        : await ReservationHolder.claim(options);
+      return { holder, name, pool: undefined, rank: 0, users: 1 };
     }
     const { holder, pool, whyFromMark } = await holdNode({
-      ...{ ...options, layout, isBehindAllowed, boot: `${poolPath}-${boots}`, poolPath },
+      ...{ ...options, boot: `${poolPath}-${boots}`, poolPath, sleep },
     });
     if (whyFromMark === undefined) this.continued++;
-    return { holder, pool, rank: this.#store.rankOf(nodeId, pool.holder), users: 1 };
+    return { holder, name: pool.holder, pool, rank: this.#store.rankOf(nodeId, pool.holder), users: 1 };
   }
 
   #worker(tenure: Tenure, clock: { now(): number }, subnodeId: number, firstTick: number): Worker {
@@ -314,7 +342,7 @@ export class SimulatedNode implements Disposable {
 
   #renewIfDue(machine: Machine, supervisor: Supervisor, { holder, pool }: Tenure): void {
     if (supervisor.isRenewing || this.#world.nowMs < supervisor.renewAtMs) return;
-    supervisor.renewAtMs = this.#world.nowMs + 1000;
+    supervisor.renewAtMs = this.#world.nowMs + (this.#store.isShared ? SHARED_RENEW_MS : 1000);
     supervisor.isRenewing = true;
     // A renewal that takes too long is given up, and goes on behind the next one's back.
     this.#world.after(2000, () => supervisor.isRenewing = false);
@@ -330,6 +358,7 @@ export class SimulatedNode implements Disposable {
       },
       (error) => {
         supervisor.isRenewing = false;
+        supervisor.renewAtMs = Math.min(supervisor.renewAtMs, this.#world.nowMs + 1000);
         if (!(error instanceof NodeHeldError) || !supervisor.isAlive) return;
         // Another machine has the node, or a request has that of one before it, which took long to get to the store: it
         // ends.
