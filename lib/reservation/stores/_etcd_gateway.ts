@@ -81,6 +81,11 @@ export class EtcdGateway {
     }
   }
 
+  /** Ends all calls that are under way with an error. */
+  end(error: Error): void {
+    this.#members.end(error);
+  }
+
   /** The token that all calls use; a new one if there is none. */
   #currentToken(credentials: EtcdCredentials): Promise<string> {
     if (this.#token !== undefined) return this.#token;

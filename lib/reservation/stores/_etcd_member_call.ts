@@ -83,6 +83,11 @@ export class MemberCall<Answer> {
     }
   }
 
+  /** Asks no more: the call fails with this error. */
+  end(error: Error): void {
+    this.#reject(error);
+  }
+
   #askNext(): void {
     const { endpoints, ask } = this.#options;
     const endpoint = endpoints[this.#asked++ % endpoints.length];

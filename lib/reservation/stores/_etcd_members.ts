@@ -16,6 +16,7 @@ const MAX_HEDGES = 4;
  */
 export class EtcdMembers {
   readonly #endpoints: readonly string[];
+  readonly #calls = new Set<{ end(error: Error): void }>();
   #hedges = MAX_HEDGES;
   /** The member that answered last. At first a random one, so that many clients spread over the cluster. */
   #preferred: number;
@@ -38,15 +39,26 @@ export class EtcdMembers {
     this.#hedges = Math.min(this.#hedges + 1 / REQUESTS_PER_HEDGE, MAX_HEDGES);
     const beganMs = performance.now();
     const first = this.#preferred;
-    const { answer, endpoint } = await new MemberCall({
+    const call = new MemberCall({
       endpoints: [...this.#endpoints.slice(first), ...this.#endpoints.slice(0, first)],
       ask,
       takeHedge: () => this.#takeHedge(),
       limits,
       timeoutError: (lastFailure) => this.#timeoutError(performance.now() - beganMs, lastFailure),
-    }).firstAnswer();
-    this.#preferred = this.#endpoints.indexOf(endpoint);
-    return answer;
+    });
+    this.#calls.add(call);
+    try {
+      const { answer, endpoint } = await call.firstAnswer();
+      this.#preferred = this.#endpoints.indexOf(endpoint);
+      return answer;
+    } finally {
+      this.#calls.delete(call);
+    }
+  }
+
+  /** Ends all calls that are under way with an error. */
+  end(error: Error): void {
+    for (const call of this.#calls) call.end(error);
   }
 
   #takeHedge(): boolean {

@@ -176,14 +176,15 @@ export class EtcdReservationStore implements ReservationStore, Disposable {
     return dateMs + HALF_SECOND_MS;
   }
 
-  /** Closes the connections. */
+  /** Closes the connections. Calls that are under way fail at once; etcd may perform them all the same. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#gateway.end(closedError());
     this.#http.close();
   }
 
-  /** Closes the connections. */
+  /** Closes the connections: see `close`. */
   [Symbol.dispose](): void {
     this.close();
   }
@@ -216,7 +217,7 @@ export class EtcdReservationStore implements ReservationStore, Disposable {
   }
 
   async #ask(name: "range" | "txn", request: unknown, duration?: "long"): Promise<EtcdAnswer> {
-    if (this.#isClosed) throw new StoreError("the etcd store is closed");
+    if (this.#isClosed) throw closedError();
     const askedMs = performance.now();
     const answer = await this.#gateway.call(`/v3/kv/${name}`, request, duration);
     this.#noteHistory(answer.body, askedMs);
@@ -236,6 +237,10 @@ export class EtcdReservationStore implements ReservationStore, Disposable {
 interface TxnAnswer {
   readonly succeeded?: boolean;
   readonly responses?: readonly { readonly response_range?: RangeAnswer }[];
+}
+
+function closedError(): StoreError {
+  return new StoreError("the etcd store is closed");
 }
 
 function checkEndpoint(endpoint: string): string {

@@ -161,9 +161,9 @@ describe("EtcdReservationStore", () => {
     });
 
     it("is made if it was made before, and not if there is another record, or none", async () => {
-      assertEquals((await change("a", found("b"))).isMade, true);
-      assertEquals((await change("a", found("c"))).isMade, false);
-      assertEquals((await change("a", { responses: [{ response_range: {} }] })).isMade, false);
+      assert((await change("a", found("b"))).isMade);
+      assert(!(await change("a", found("c"))).isMade);
+      assert(!(await change("a", { responses: [{ response_range: {} }] })).isMade);
     });
   });
 
@@ -206,6 +206,17 @@ describe("EtcdReservationStore", () => {
         assertEquals(conditions, [undefined, "6", undefined]);
       });
     }
+  });
+
+  it("ends its calls when it is closed", async () => {
+    const { promise: hasCome, resolve } = Promise.withResolvers<void>();
+    await using member = new ScriptedMember(() => void resolve());
+    const store = new EtcdReservationStore({ endpoints: [member.endpoint] });
+    const reading = assertRejects(() => store.read(7), StoreError, "the etcd store is closed");
+    await hasCome;
+    store.close();
+    await reading;
+    assertEquals(member.requests, 1);
   });
 
   it("refuses to have no endpoint, or one that is no address", () => {

@@ -1,5 +1,5 @@
 /** What a scripted member does with a request: answers it, or stays silent (`undefined`). */
-export type Script = (body: Record<string, unknown>, request: Request) => Response | undefined | Promise<Response>;
+export type Script = (body: Record<string, unknown>, request: Request) => Response | void | Promise<Response>;
 
 /** A server that behaves as a test wants a member of etcd to. */
 export class ScriptedMember implements AsyncDisposable {
