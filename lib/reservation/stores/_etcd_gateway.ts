@@ -5,8 +5,8 @@ import { EtcdMembers } from "./_etcd_members.ts";
 
 /**
  * A call that costs etcd little. It takes some ms, or as long as the election of a leader, up to 2.5 s with etcd's
- * default settings, or some seconds when a thousand nodes call at once. If all members refuse at once, the call gives up
- * before the keeper does, after 2 s, so that its report says why.
+ * default settings, or some seconds when a thousand nodes call at once. If all members refuse at once, the call gives
+ * up before a keeper does, after 2 s, so that the keeper's report says why.
  */
 const QUICK: CallLimits = { maxRepeatMs: 1000, failingMs: 1500, silentMs: 10_000 };
 
