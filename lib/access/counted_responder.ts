@@ -1,5 +1,6 @@
 import type { Respond } from "../udp/udp_socket.ts";
 import { BASIC_SUCCESS_BYTES, RANGE_BYTES } from "../wire/protocol.ts";
+import { requestedIds } from "../wire/requested_ids.ts";
 import { type AccessCounts, COUNT } from "./access_counts.ts";
 
 /** As constants of this module, V8 compiles the indices into the code. */
@@ -16,7 +17,8 @@ export function createCountedResponder(respond: Respond, counts: AccessCounts): 
   return function respondCounted(datagram, length, source) {
     const answered = respond(datagram, length, source);
     if (answered === 0) {
-      counts[NO_REQUEST]++;
+      // A request without an answer is one whose error is left out: see `omitsError`.
+      if (requestedIds(datagram, length) === 0) counts[NO_REQUEST]++;
     } else {
       counts[ANSWERED]++;
       counts[IDS] += grantedIn(datagram, answered);

@@ -1,5 +1,4 @@
 import type { Respond } from "../udp/udp_socket.ts";
-import { omitErrors } from "../wire/omit_errors.ts";
 import { COUNT } from "./access_counts.ts";
 import { AllowList } from "./allow_list.ts";
 import { createCountedResponder } from "./counted_responder.ts";
@@ -64,7 +63,6 @@ export function createGuardedResponder(respond: Respond, options: AccessOptions,
   if (sourceLimit !== undefined && sources !== undefined) {
     respond = createLimitedResponder(respond, new SourceLimit(sources, sourceLimit), worker);
   }
-  respond = omitErrors(respond);
   if (signing !== undefined) {
     const macs = signing.keysHex.map((hex) => new Mac(Uint8Array.fromHex(hex), signing.cluster));
     respond = createSignedResponder(respond, macs, new ReplayWindow(Date.now()), Date, counts);

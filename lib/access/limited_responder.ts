@@ -1,17 +1,10 @@
 import type { Clock } from "../base/clock.ts";
 import type { IdSequencer } from "../id/id_sequencer.ts";
 import type { Respond } from "../udp/udp_socket.ts";
-import { isReservedZero } from "../wire/is_reserved_zero.ts";
-import {
-  BASIC,
-  BASIC_ERROR,
-  BASIC_ERROR_BYTES,
-  BASIC_REQUEST_BYTES,
-  RANGE,
-  RANGE_BYTES,
-  WireStatus,
-} from "../wire/protocol.ts";
+import { omitsError } from "../wire/omits_error.ts";
+import { BASIC_ERROR, BASIC_ERROR_BYTES, RANGE_BYTES, WireStatus } from "../wire/protocol.ts";
 import { writeRangeError } from "../wire/range_error.ts";
+import { requestedIds } from "../wire/requested_ids.ts";
 import { type AccessCounts, COUNT } from "./access_counts.ts";
 import { grantedIn } from "./counted_responder.ts";
 import type { SourceLimit } from "./source_limit.ts";
@@ -55,7 +48,7 @@ export function createLimitedResponder(
 
   return function respondLimited(datagram, length, source) {
     // A source must not lease ids that it does not get anyway: meanwhile, others of its workers would have none.
-    const count = Math.min(countOf(datagram, length), maxCount);
+    const count = Math.min(requestedIds(datagram, length), maxCount);
     if (count === 0) return respond(datagram, length, source);
     let tick = tickOf(clock.now());
     if (tick < limit.tick) tick = readTick(); // other workers have read their clocks later
@@ -90,15 +83,8 @@ export function createLimitedResponder(
       const waitMs = epochMs + (tickOf(nowMs) + 1) * tickMs - nowMs;
       return writeRangeError(datagram, WireStatus.OUT_OF_IDS, Math.ceil(waitMs));
     }
+    if (omitsError(Math.random)) return 0;
     datagram.setUint8(0, BASIC_ERROR);
     return BASIC_ERROR_BYTES;
   }
-}
-
-/** How many ids a datagram asks for; 0: it is no request for ids. */
-function countOf(datagram: DataView, length: number): number {
-  if (length === RANGE_BYTES && datagram.getUint8(0) === RANGE) {
-    return isReservedZero(datagram) ? datagram.getUint32(4) : 0;
-  }
-  return length === BASIC_REQUEST_BYTES && datagram.getUint8(0) === BASIC ? 1 : 0;
 }

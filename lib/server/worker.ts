@@ -96,7 +96,10 @@ function start(config: WorkerConfig): RunningWorker {
   const { part, pool, batches } = sourceOf(config, layout);
   const clock = { now: () => socket.receivedMs };
   const sequencer = new IdSequencer({ nodeId, layout, clockPolicy, clock, ...part });
-  const respond = createResponder(sequencer, () => socket.readClock(), config.maxCount);
+  const respond = createResponder(sequencer, {
+    readClock: () => socket.readClock(),
+    maxCount: config.maxCount,
+  });
   const counts = createAccessCounts();
   const guarded = createGuardedResponder(respond, config.access, {
     ...{ sequencer, clock, counts, maxCount: config.maxCount, readClock: () => socket.readClock() },

@@ -1,6 +1,7 @@
 import { type IdSequencer, MAX_COUNT } from "../id/id_sequencer.ts";
 import { IdGrant, IdStatus } from "../id/id_grant.ts";
 import { isReservedZero } from "./is_reserved_zero.ts";
+import { omitsError } from "./omits_error.ts";
 import {
   BASIC,
   BASIC_ERROR,
@@ -13,24 +14,35 @@ import {
 } from "./protocol.ts";
 import { writeRangeError } from "./range_error.ts";
 
+/** How a function that answers datagrams differs from the defaults. */
+export interface ResponderOptions {
+  /**
+   * Reads the sequencer's clock anew, if the sequencer does not for every request, and returns whether the time
+   * changed. The function calls it before it refuses a request. Left out: the sequencer reads the clock for every
+   * request.
+   */
+  readClock?: () => boolean;
+  /**
+   * How many ids a request gets at most, however many it asks for, 1 to 2^32 - 1. Left out: as many as the tick has.
+   */
+  maxCount?: number;
+  /** Returns a number from 0 to below 1, for `omitsError`. Left out: `Math.random`. */
+  random?: () => number;
+}
+
 /**
  * Makes a function that answers datagrams with a sequencer's ids. The function writes the answer over the request,
  * allocates nothing, and answers requests only.
  *
  * @param sequencer The source of the ids.
- * @param readClock Reads the sequencer's clock anew, if the sequencer does not for every request, and returns whether
- * the time changed. The function calls it before it refuses a request. Left out: the sequencer reads the clock for
- * every request.
- * @param maxCount How many ids a request gets at most, however many it asks for, 1 to 2^32 - 1. Left out: as many as
- * the tick has.
+ * @param options How the function differs from the defaults.
  * @returns The function. It takes a view of at least 32 bytes that begins with the datagram, and the datagram's length
  * (any length above 32 for a datagram that was cut off). It returns the length of the answer; 0: the datagram gets no
- * answer.
+ * answer, and is as it was.
  */
 export function createResponder(
   sequencer: IdSequencer,
-  readClock: () => boolean = () => false,
-  maxCount = MAX_COUNT,
+  { readClock = () => false, maxCount = MAX_COUNT, random = Math.random }: ResponderOptions = {},
 ): (datagram: DataView, length: number) => number {
   const grant = new IdGrant();
   const stepHigh = Number(sequencer.step >> 32n);
@@ -50,6 +62,7 @@ export function createResponder(
 
   function respondBasic(datagram: DataView): number {
     if (tryRange(1) !== IdStatus.OK) {
+      if (omitsError(random)) return 0;
       datagram.setUint8(0, BASIC_ERROR);
       return BASIC_ERROR_BYTES;
     }
@@ -62,7 +75,7 @@ export function createResponder(
   function respondRange(datagram: DataView): number {
     if (!isReservedZero(datagram)) return 0; // no request, and maybe a server's response
     const count = datagram.getUint32(4);
-    if (count === 0) return writeRangeError(datagram, WireStatus.BAD_REQUEST, 0);
+    if (count === 0) return omitsError(random) ? 0 : writeRangeError(datagram, WireStatus.BAD_REQUEST, 0);
     const status = tryRange(Math.min(count, maxCount));
     if (status !== IdStatus.OK) return writeRangeError(datagram, status, grant.retryAfterMs);
 

@@ -25,7 +25,7 @@ function serve(options: AccessOptions) {
   const counts = createAccessCounts();
   const sources = new SourceTable(createSourceMemory(), { idsPerTick: 10, leaseParts: 1, tickMs: 1000 });
   const worker = { sequencer, clock, readClock: () => {}, maxCount: 2 ** 32 - 1, counts, sources };
-  const respond = createGuardedResponder(createResponder(sequencer), options, worker);
+  const respond = createGuardedResponder(createResponder(sequencer, { random: () => 0.5 }), options, worker);
   const view = new DataView(new ArrayBuffer(64));
 
   /** The counts that are not 0. */
@@ -84,7 +84,13 @@ describe("createSignedResponder", () => {
     const counts = createAccessCounts();
     const sequencer = new IdSequencer({ nodeId: 0, clock, reservation: { firstTick: 0, mark: 9 } });
     const window = new ReplayWindow(clock.ms);
-    const respond = createSignedResponder(createResponder(sequencer), [new Mac(KEY)], window, clock, counts);
+    const respond = createSignedResponder(
+      createResponder(sequencer, { random: () => 0.5 }),
+      [new Mac(KEY)],
+      window,
+      clock,
+      counts,
+    );
     clock.ms += 2000;
     const view = new DataView(new ArrayBuffer(64));
     const ask = (timeMs: number) => {

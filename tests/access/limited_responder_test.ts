@@ -31,7 +31,7 @@ function serve(clockPolicy: ClockPolicy = "refuse", maxCount = 1000) {
   const worker = { sequencer: generator, clock, readClock: () => {}, maxCount, counts: createAccessCounts() };
   let beforeNext = () => {};
   const limit = new SourceLimit(table, { prefixBits: 56 });
-  const respondUnlimited = createResponder(generator);
+  const respondUnlimited = createResponder(generator, { random: () => 0.5 });
   const respond = createLimitedResponder(
     (datagram, length) => {
       beforeNext();

@@ -27,7 +27,7 @@ const random = new Random(5);
 /** A server with the key, two seconds after it was started. */
 function serve({ cluster, keys = [KEY] }: { cluster?: string; keys?: Uint8Array[] } = {}) {
   const clock = new HandClock(START_MS);
-  const respondUnsigned = createResponder(new IdSequencer({ nodeId: 5, clock }));
+  const respondUnsigned = createResponder(new IdSequencer({ nodeId: 5, clock }), { random: () => 0.5 });
   const window = new ReplayWindow(clock.ms);
   const macs = keys.map((key) => new Mac(key, cluster));
   const respond = createSignedResponder(respondUnsigned, macs, window, clock);

@@ -9,7 +9,7 @@
  */
 import { ConnectedSocket } from "../../lib/udp/connected_socket.ts";
 import { SLOT_BYTES } from "../../lib/udp/udp_socket.ts";
-import { ERRORS_PER_OMISSION } from "../../lib/wire/omit_errors.ts";
+import { ERRORS_PER_OMISSION } from "../../lib/wire/omits_error.ts";
 import { writeRangeRequest } from "../../lib/wire/request.ts";
 import { hex } from "../wire/bytes.ts";
 import { areZero, Fuzzer, judge, MAX_SENT_BYTES, type Verdict, wordAt } from "../wire/fuzz.ts";

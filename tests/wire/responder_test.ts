@@ -9,11 +9,14 @@ import { bytes, hex } from "./bytes.ts";
 const EPOCH_MS = DEFAULT_LAYOUT.epochMs;
 const TAG = "0123456789abcdef";
 
+/** Leaves out no error. */
+const random = () => 0.5;
+
 /** A responder for node 5, subnode 1 of 2, of the default layout, 0x1234 seconds after its epoch. */
 function serve(clock = new HandClock(EPOCH_MS - 1)) {
   const generator = new IdSequencer({ nodeId: 5, subnodeId: 1, subnodeCount: 2, clock });
   clock.ms = EPOCH_MS + 0x1234 * 1000;
-  return { clock, generator, respond: createResponder(generator) };
+  return { clock, generator, respond: createResponder(generator, { random }) };
 }
 
 /**
@@ -69,7 +72,7 @@ describe("createResponder, against bytes written out by hand", () => {
     let readMs = EPOCH_MS + 0x1233 * 1000;
     const generator = new IdSequencer({ nodeId: 5, clock: { now: () => readMs } });
     let nowMs = readMs;
-    const respond = createResponder(generator, () => readMs !== (readMs = nowMs));
+    const respond = createResponder(generator, { random, readClock: () => readMs !== (readMs = nowMs) });
     assertEquals(ask(respond, "00"), "01", "the tick that it was made in");
     nowMs += 1000;
     assertEquals(ask(respond, "00"), "00" + "00000091a0000005");
@@ -84,7 +87,7 @@ describe("createResponder, against bytes written out by hand", () => {
 
   it("grants no more ids than a request may have", () => {
     const { generator } = serve();
-    const respond = createResponder(generator, () => false, 3);
+    const respond = createResponder(generator, { random, maxCount: 3 });
     for (const [count, granted] of [["00000002", "00000002"], ["00000003", "00000003"], ["ffffffff", "00000003"]]) {
       const range = ask(respond, `02 00 0000 ${count} ${TAG} 0000000000000000 0000000000000000`);
       assertEquals(range.slice(0, 16), "02" + "00" + "0000" + granted);
@@ -167,7 +170,7 @@ describe("createResponder, against bytes written out by hand", () => {
       const clock = new HandClock(0);
       const generator = new IdSequencer({ nodeId: 0xabcde, subnodeId: 2, subnodeCount: 0x10001, layout, clock });
       clock.ms = 0xfedcb * 1000;
-      const respond = createResponder(generator);
+      const respond = createResponder(generator, { random });
       for (let i = 0; i < 100; i++) {
         const id = layout.pack({ tick: 0xfedcb, sequence: 2 + i * 0x10001, nodeId: 0xabcde });
         assertEquals(ask(respond, "00"), "00" + id.toString(16).padStart(16, "0"));

@@ -36,7 +36,7 @@ class Server {
     const reservation = { firstTick: 0, mark: hasIds ? layout.maxTick : 0 };
     const sequencer = new IdSequencer({ nodeId: 1, clock, reservation });
     this.#respond = createGuardedResponder(
-      createResponder(sequencer, () => hasIds && (clock.ms += layout.tickMs) > 0), // a new tick when one is used up
+      createResponder(sequencer, { readClock: () => hasIds && (clock.ms += layout.tickMs) > 0 }), // when one is used up
       access,
       {
         ...{ sequencer, clock, readClock: () => {}, maxCount: 2 ** 32 - 1, counts: createAccessCounts() },

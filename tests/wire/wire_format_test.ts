@@ -35,7 +35,7 @@ const SIGNED_REQUEST = "03" + "00" + "0000" + "00000003" + TAG + NOW + NONCE + R
 function makeNode(): { clock: HandClock; respond: ReturnType<typeof createResponder> } {
   const clock = new HandClock(NOW_MS);
   const reservation = { firstTick: 0x1234, mark: 0x1235 };
-  return { clock, respond: createResponder(new IdSequencer({ nodeId: 5, clock, reservation })) };
+  return { clock, respond: createResponder(new IdSequencer({ nodeId: 5, clock, reservation }), { random: () => 0.5 }) };
 }
 
 /** What a function answers to a request. */
