@@ -17,6 +17,8 @@ export interface ServerProcessOptions {
   deno?: string[];
   /** A command that runs the server, such as `ip netns exec NAME`. */
   runner?: string[];
+  /** The checkout whose server to start. Default: this one. */
+  cwd?: string;
 }
 
 /** A server as a user starts it, in processes of its own. */
@@ -31,13 +33,14 @@ export class ServerProcess implements AsyncDisposable {
   private constructor(state: TempDir, options: ServerProcessOptions) {
     this.state = state;
     this.options = options;
-    const { flags = [], port = 0, env = {}, deno = ["-P=serve"], runner = [] } = options;
+    const { flags = [], port = 0, env = {}, deno = ["-P=serve"], runner = [], cwd } = options;
     this.#child = denoCommand({
       runner,
       deno: ["run", "--quiet", "--no-prompt", ...deno, `--allow-read=${state.path}`, `--allow-write=${state.path}`],
       program: "server.ts",
       args: ["--state", state.path, "--port", port, ...flags],
       env,
+      ...(cwd === undefined ? {} : { cwd }),
       stdin: "null",
       stdout: "piped",
       stderr: "piped",

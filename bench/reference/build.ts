@@ -7,6 +7,8 @@ export interface Reference {
   server: string;
   /** The load generator in C: see {@linkcode runLoad}. */
   load: string;
+  /** The flooder in C: see `floods_table.ts`. */
+  flood: string;
 }
 
 /**
@@ -19,7 +21,7 @@ export async function buildReference(): Promise<Reference | undefined> {
   if (Deno.build.os !== "linux") return undefined;
   await Deno.mkdir(TARGET, { recursive: true });
   try {
-    return { server: await compile("server"), load: await compile("load") };
+    return { server: await compile("server"), load: await compile("load"), flood: await compile("flood") };
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;

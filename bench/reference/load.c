@@ -33,8 +33,6 @@
 enum { BATCH = 64, MAX_SOCKETS = 1024, MAX_IN_FLIGHT = 4096, RECEIVE_BUFFER_BYTES = 1 << 22 };
 
 #define SECOND_NS INT64_C(1000000000)
-// After so long without an answer, a request counts as lost, and another one may take its place.
-#define LOST_NS INT64_C(100000000)
 // How often to look for such requests; also how long the closed loop waits for anything at most.
 #define LOOK_NS INT64_C(20000000)
 
@@ -50,6 +48,7 @@ struct options {
   bool segments;
   uint32_t count;
   double rate;
+  int64_t lost_ns;
   const char *ids_path;
 };
 
@@ -312,9 +311,9 @@ static void give_up_lost(struct client *client, int64_t now) {
   if (options.range) {
     for (int i = 0; i < options.in_flight; i++) {
       struct request *request = &client->requests[i];
-      if (request->is_waiting && now - request->sent_ns >= LOST_NS) give_up(client, request);
+      if (request->is_waiting && now - request->sent_ns >= options.lost_ns) give_up(client, request);
     }
-  } else if (client->waiting > 0 && now - client->requests[client->oldest].sent_ns >= LOST_NS) {
+  } else if (client->waiting > 0 && now - client->requests[client->oldest].sent_ns >= options.lost_ns) {
     while (client->waiting > 0) give_up(client, &client->requests[client->oldest]);
     close(client->fd);
     connect_client(client);
@@ -361,7 +360,7 @@ static void run(void) {
 // Takes the answers to the requests that are still waiting, so that their ids are kept. What does not come is lost.
 static void drain(void) {
   int64_t now = now_ns();
-  for (int64_t until_ns = now + LOST_NS; waiting > 0 && now < until_ns; now = now_ns()) {
+  for (int64_t until_ns = now + options.lost_ns; waiting > 0 && now < until_ns; now = now_ns()) {
     for (int i = 0; i < options.sockets; i++) receive(&clients[i], MSG_DONTWAIT);
   }
   measured.lost += (uint64_t)waiting;
@@ -380,6 +379,7 @@ int main(int argc, char **argv) {
       .segments = is_option(argv, "--send", "segments"),
       .count = (uint32_t)number_option(argv, "--count", 1, UINT32_MAX),
       .rate = number_option(argv, "--rate", 0, 1e9),
+      .lost_ns = (int64_t)(number_option(argv, "--lostAfter", 1, 60000) * 1e6),
       .ids_path = text_option(argv, "--ids"),
   };
   if (options.cpu >= 0) pin_to(options.cpu);

@@ -31,14 +31,21 @@ export interface LoadOptions {
    * is followed by the next request (a closed loop).
    */
   rate?: number;
+  /**
+   * After how many ms without an answer a request counts as lost, 1 to 60,000, and another one may take its place.
+   * Default: 100.
+   */
+  lostAfter?: number;
 }
 
-const DEFAULTS = { sockets: 1, inFlight: 1, cpu: -1, protocol: "basic", send: "datagrams", count: 1, rate: 0 };
+const DEFAULTS = {
+  ...{ sockets: 1, inFlight: 1, cpu: -1, protocol: "basic", send: "datagrams", count: 1, rate: 0, lostAfter: 100 },
+};
 
 /** The answers in the seconds that were measured. */
 export interface LoadResult {
   /**
-   * Requests that were not answered within 100 ms; another one took their place. With `basic` and several requests in
+   * Requests that were not answered in time; another one took their place. With `basic` and several requests in
    * flight a socket, a loss shows only when all of the socket's are lost, or at the end: till then, fewer are.
    */
   lost: number;
