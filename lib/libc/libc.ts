@@ -41,6 +41,9 @@ const SYMBOLS = {
   pthread_mutex_init: { parameters: ["pointer", "buffer"], result: "i32" },
   pthread_mutex_trylock: { parameters: ["pointer"], result: "i32" },
   pthread_mutex_lock: { parameters: ["pointer"], result: "i32" },
+  /** Since glibc 2.30. */
+  pthread_mutex_clocklock: { parameters: ["pointer", "i32", "buffer"], result: "i32", optional: true },
+  clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
   pthread_mutex_unlock: { parameters: ["pointer"], result: "i32" },
   pthread_mutex_consistent: { parameters: ["pointer"], result: "i32" },
 } as const;

@@ -25,6 +25,9 @@ const { taken: TAKEN, tick: TICK, mark: MARK, owner: OWNER } = WORD;
 /** The mark of a closed pool. */
 const CLOSED = 0;
 
+/** The mark of a pool that nobody may go on from: no pool that is sound has it. */
+const CONDEMNED = -1;
+
 /** As <fcntl.h> has it on Linux. */
 const O_RDWR_CLOEXEC = 0o2000002;
 
@@ -69,6 +72,10 @@ export interface NewPool {
  * 4. At its end, the owner closes the pool: `close` sets the mark to 0. From then on nobody leases from the pool, so
  *    the ids that are not taken may be given back to the store. A process that is not the owner cannot close it.
  *
+ * A worker that is broken can write anything to this memory, and have ids repeated as long as it runs. But what the
+ * owner reads from it to write it down is checked: `check` and `position` throw if sound processes cannot have made
+ * that of it. The owner then condemns the pool, and the next one begins at the mark on record.
+ *
  * To dispose of a `NodePool` unmaps the memory from this process, and changes no state.
  */
 export class NodePool implements SequencePool, Disposable {
@@ -84,6 +91,9 @@ export class NodePool implements SequencePool, Disposable {
   readonly #memory: PoolMemory;
   readonly #mutex: RobustMutex;
   readonly #idsPerTick: number;
+  readonly #maxTick: number;
+  /** The last tick as this process saw it last. */
+  #seenTick = -1;
   /** The memory's words; none once the pool is disposed of, so that nobody reaches what is unmapped. */
   #words: Float64Array<ArrayBuffer>;
   /** The number by which the memory names this process as the owner; 0 if it has never been the owner. */
@@ -106,6 +116,7 @@ export class NodePool implements SequencePool, Disposable {
       unlock: () => this.#memory.sourcesMutex.unlock(),
     };
     this.#idsPerTick = layout.maxSequence + 1;
+    this.#maxTick = layout.maxTick;
   }
 
   /**
@@ -147,7 +158,7 @@ export class NodePool implements SequencePool, Disposable {
     const pool = new NodePool(libc, file.fd, identity.layout);
     try {
       checkPoolHeader(pool.#memory.header, identity);
-      pool.#checkWords(identity.layout);
+      pool.#checkWords();
       return pool;
     } catch (error) {
       pool[Symbol.dispose]();
@@ -222,16 +233,44 @@ export class NodePool implements SequencePool, Disposable {
 
   /** Whether the pool is closed: nobody leases from it any more. */
   get isClosed(): boolean {
-    return this.mark === CLOSED;
+    return this.mark <= CLOSED;
   }
 
-  /** How far the pool has got. */
+  /**
+   * How far the pool has got.
+   *
+   * @throws {PoolError} If the pool is damaged: it has no such position, or has gone back.
+   */
   get position(): PoolPosition {
     this.#lock();
     const slot = this.#currentSlot();
     const position = { tick: this.#words[TICK + slot], taken: this.#words[TAKEN + slot] };
     this.#mutex.unlock();
+    if (!isWithin(position.tick, this.#seenTick, this.#maxTick) || !isWithin(position.taken, 0, this.#idsPerTick)) {
+      throw this.#damage();
+    }
+    this.#seenTick = position.tick;
     return position;
+  }
+
+  /**
+   * Checks, for its owner, that the pool is what sound processes can have made of it since the last check.
+   *
+   * @param mark The mark that the owner has reserved up to.
+   * @throws {PoolError} If it is not.
+   */
+  check(mark: number): void {
+    const { tick } = this.position;
+    const isSound = this.mark > CLOSED && this.mark <= mark && tick < mark;
+    if (!isSound && this.isOwned) throw this.#damage();
+  }
+
+  /**
+   * Ends a pool that is damaged, for good: nobody leases from it, and no later server goes on from it. (Not behind the
+   * mutex, which may be damaged, too.)
+   */
+  condemn(): void {
+    this.#words[MARK] = CONDEMNED;
   }
 
   /** The first tick of which nothing is taken. */
@@ -322,15 +361,21 @@ export class NodePool implements SequencePool, Disposable {
    *
    * @throws {PoolError} If they are not.
    */
-  #checkWords({ maxTick }: IdLayout): void {
+  #checkWords(): void {
     const [takenA, takenB, tickA, tickB, mark] = this.#words;
-    const isWithin = (value: number, min: number, max: number) =>
-      Number.isInteger(value) && value >= min && value <= max;
-    const isSound = [tickA, tickB].every((tick) => isWithin(tick, -1, maxTick)) &&
+    const isSound = [tickA, tickB].every((tick) => isWithin(tick, -1, this.#maxTick)) &&
       [takenA, takenB].every((taken) => isWithin(taken, 0, this.#idsPerTick)) &&
-      isWithin(mark, 0, maxTick + 1) && (mark === CLOSED || Math.max(tickA, tickB) < mark);
-    if (!isSound) throw new PoolError(`the pool is damaged: ${this.#words.subarray(0, OWNER).join(", ")}`);
+      isWithin(mark, 0, this.#maxTick + 1) && (mark === CLOSED || Math.max(tickA, tickB) < mark);
+    if (!isSound) throw this.#damage();
   }
+
+  #damage(): PoolError {
+    return new PoolError(`the pool is damaged: ${this.#words.subarray(0, OWNER).join(", ")}`);
+  }
+}
+
+function isWithin(value: number, min: number, max: number): boolean {
+  return Number.isInteger(value) && value >= min && value <= max;
 }
 
 /** Whether the unused rest of a lease was taken last, so that nobody has a higher sequence number of the tick. */

@@ -1,4 +1,5 @@
 import { type AttemptLog, MAX_ATTEMPTS } from "../reservation/attempt_log.ts";
+import { PoolError } from "./pool_header.ts";
 import { ATTEMPT_BYTES, type PoolMemory } from "./pool_memory.ts";
 
 /** The indices of the two numbers: the first attempt noted, and the next one. */
@@ -86,12 +87,19 @@ export class PoolAttempts implements AttemptLog {
     return this.#memory.attempts.subarray(offset, offset + ATTEMPT_BYTES);
   }
 
-  /** Does something while no other process changes the numbers; nothing if the memory is unmapped. */
+  /**
+   * Does something while no other process changes the numbers; nothing if the memory is unmapped.
+   *
+   * @throws {PoolError} If the numbers are none that attempts can have.
+   */
   #underMutex<Result>(act: (noted: Float64Array) => Result): Result | undefined {
     if (this.#isDisposed()) return undefined;
     const { mutex, noted } = this.#memory;
     mutex.lock();
     try {
+      const [first, next] = noted;
+      const isSound = Number.isSafeInteger(next) && first >= 0 && first <= next && next - first <= MAX_ATTEMPTS;
+      if (!isSound) throw new PoolError(`the pool is damaged: it has the attempts from ${first} to ${next}`);
       return act(noted);
     } finally {
       mutex.unlock();

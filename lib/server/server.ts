@@ -3,6 +3,8 @@ import { GlobalIdError } from "../base/errors.ts";
 import { messageOf } from "../base/message_of.ts";
 import { LAYOUTS } from "../id/presets.ts";
 import type { NodeLock } from "../node/node_lock.ts";
+import type { NodePool } from "../node/node_pool.ts";
+import { PoolError } from "../node/pool_header.ts";
 import { CpuUse } from "../placement/cpu_use.ts";
 import { Placer } from "../placement/placer.ts";
 import { NodeHeldError } from "../reservation/errors.ts";
@@ -111,7 +113,7 @@ export class Server {
   /**
    * Serves until all workers have been stopped, or another server has taken over.
    *
-   * @throws {ServeError} If a worker dies too often, or another holder has claimed the node.
+   * @throws {ServeError} If a worker dies too often, another holder has claimed the node, or the pool is damaged.
    */
   async run(): Promise<void> {
     using helpers = new DisposableStack();
@@ -144,11 +146,27 @@ export class Server {
   async end(): Promise<void> {
     await this.endWorkers();
     const { pool } = this.#node;
-    // A closed pool leases nothing any more: the ticks after its last one are the next holder's. Only its owner closes
-    // it.
-    if (pool === undefined) await this.#keeper?.release(this.#fleet.firstUnusedTick);
-    else if (pool.close()) await this.#keeper?.release(pool.firstUnusedTick);
+    const firstUnusedTick = pool === undefined ? this.#fleet.firstUnusedTick : this.#closePool(pool);
+    if (pool === undefined || firstUnusedTick !== undefined) await this.#keeper?.release(firstUnusedTick);
     else await this.#keeper?.stop();
+  }
+
+  /**
+   * Closes the pool. It leases nothing any more then: the ticks after its last one are the next holder's.
+   *
+   * @returns The first of these ticks; `undefined` if only the pool's owner may say so, which is another server, or if
+   * the pool is damaged.
+   */
+  #closePool(pool: NodePool): number | undefined {
+    try {
+      pool.check(this.#node.holder.mark);
+      return pool.close() ? pool.firstUnusedTick : undefined;
+    } catch (error) {
+      if (!(error instanceof PoolError)) throw error;
+      if (pool.isOwned) pool.condemn();
+      this.#log.warn(`all reserved ticks count as used: ${error.message}`);
+      return undefined;
+    }
   }
 
   /** Replaces the workers by ones that know what has changed in the files that the options name. */
@@ -183,13 +201,14 @@ export class Server {
       usedTick: () => clockPolicy === "logical" ? lastUsedTick() : -1,
       onMark: (mark) => {
         pool?.extend(mark);
+        pool?.check(mark);
         this.#fleet.setMark(mark);
         report.onMark(mark, holder.aheadMs);
         end.warnIfNear();
       },
       onError: (error) => {
         if (error instanceof TakenOverError) return this.#leave();
-        if (error instanceof NodeHeldError) {
+        if (error instanceof NodeHeldError || error instanceof PoolError) {
           this.#fleet.giveUp(new ServeError(error.message, { cause: error }));
         } else {
           report.onError(error, holder.mark);

@@ -385,6 +385,27 @@ const MUTATIONS: Mutation[] = [
     killer: POOLS,
   },
   {
+    rule: "pool: its owner writes down no position that goes back",
+    file: POOL,
+    from: "isWithin(position.tick, this.#seenTick, this.#maxTick)",
+    to: "isWithin(position.tick, -1, this.#maxTick)",
+    killer: POOLS,
+  },
+  {
+    rule: "pool: its owner notices a mark that it has not reserved",
+    file: POOL,
+    from: "this.mark > CLOSED && this.mark <= mark && tick < mark",
+    to: "this.mark > CLOSED && tick < mark",
+    killer: POOLS,
+  },
+  {
+    rule: "pool: nobody goes on from one that is condemned",
+    file: POOL,
+    from: "const CONDEMNED = -1;",
+    to: "const CONDEMNED = 0;",
+    killer: POOLS,
+  },
+  {
     rule: "its file: no link",
     file: OWN_FILE,
     from: "O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC",

@@ -256,6 +256,89 @@ describe("NodePool, when a process is killed between any two of its stores", () 
   }
 });
 
+describe("NodePool.check", () => {
+  /** A pool of tick 5 with the mark 8, which its owner has checked, and its memory in the hands of another process. */
+  async function setUp() {
+    await using cleanUp = new AsyncDisposableStack();
+    const temp = cleanUp.use(await TempDir.make());
+    const path = `${temp.path}/pool`;
+    const pool = cleanUp.use(makePool(path, { mark: 8 }));
+    acquire(pool, 5, 9);
+    pool.check(8);
+    const memory = cleanUp.use(new RawPool(path));
+    const { tickA, tickB } = WORD;
+    const current = memory.words[tickB] > memory.words[tickA] ? 1 : 0;
+    const owned = cleanUp.move();
+    return { path, pool, memory, current, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  }
+
+  it("lets sound processes do what they do", async () => {
+    await using world = await setUp();
+    const { pool } = world;
+    using worker = NodePool.join(pool.path, SONYFLAKE_LAYOUT);
+    const lease = new SequenceLease();
+    worker.acquire(5, 200, lease);
+    pool.check(8);
+    worker.releaseLease(lease); // fewer are taken than before
+    pool.check(8);
+    acquire(worker, 7, 1000);
+    pool.check(8);
+    pool.check(9); // a mark that the pool has not been told yet
+    worker.check(3); // which is not the owner, and knows no mark
+    using successor = openPool(world.path);
+    assert(successor.own());
+    successor.extend(20);
+    pool.check(8); // another process is the owner now
+    successor.check(20);
+    assert(successor.close());
+    pool.check(8);
+  });
+
+  const damages: [what: string, spoil: (words: Float64Array, current: number) => void][] = [
+    ["a mark that the owner has not reserved", (words) => words[WORD.mark] = 9],
+    ["a mark that is no number", (words) => words[WORD.mark] = NaN],
+    ["the mark of a closed pool", (words) => words[WORD.mark] = 0],
+    ["the mark of a condemned pool", (words) => words[WORD.mark] = -1],
+    ["a tick at the mark", (words, current) => words[WORD.tickA + current] = 8],
+    ["an endless tick", (words, current) => words[WORD.tickA + current] = Infinity],
+    ["an earlier tick than before", (words, current) => words[WORD.tickA + current] = 4],
+    ["no tick", (words, current) => words[WORD.tickA + current] = NaN],
+    ["half a tick", (words, current) => words[WORD.tickA + current] = 5.5],
+    ["more taken than there is", (words, current) => words[WORD.takenA + current] = 257],
+    ["less taken than nothing", (words, current) => words[WORD.takenA + current] = -1],
+  ];
+  for (const [what, spoil] of damages) {
+    it(`finds ${what}`, async () => {
+      await using world = await setUp();
+      spoil(world.memory.words, world.current);
+      assertThrows(() => world.pool.check(8), PoolError, "the pool is damaged: ");
+    });
+  }
+
+  it("keeps nonsense from whoever asks for the position", async () => {
+    await using world = await setUp();
+    const { pool, memory, current } = world;
+    memory.words[WORD.tickA + current] = 2 ** 52;
+    assertThrows(() => pool.position, PoolError, "the pool is damaged");
+    memory.words[WORD.tickA + current] = 4;
+    assertThrows(() => pool.firstUnusedTick, PoolError, "the pool is damaged");
+    assertThrows(() => pool.position, PoolError, "the pool is damaged");
+    memory.words[WORD.tickA + current] = 5;
+    assertEquals(pool.position, { tick: 5, taken: 9 });
+  });
+
+  it("is followed by an end for good: nobody leases from a pool that is condemned, or goes on from it", async () => {
+    await using world = await setUp();
+    const { pool } = world;
+    using worker = NodePool.join(pool.path, SONYFLAKE_LAYOUT);
+    pool.condemn();
+    assertEquals([acquire(worker, 5, 1), acquire(worker, 6, 1)], [[5, 0, 0], [6, 0, 0]]);
+    pool.extend(2 ** 30);
+    assertEquals([worker.isClosed, worker.own(), pool.close(), acquire(worker, 7, 1)], [true, false, false, [7, 0, 0]]);
+    assertThrows(() => openPool(world.path), PoolError, "the pool is damaged");
+  });
+});
+
 describe("NodePool.own and NodePool.close", () => {
   it("closes it for all processes, and for good", async () => {
     await using temp = await TempDir.make();

@@ -1,9 +1,11 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { type AttemptLog, MAX_ATTEMPTS, MemoryAttemptLog } from "../../lib/reservation/attempt_log.ts";
 import { NodePool } from "../../lib/node/node_pool.ts";
 import { SONYFLAKE_LAYOUT } from "../../mod.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
+import { PoolError } from "../../lib/node/pool_header.ts";
+import { RawPool } from "./raw_pool.ts";
 import { makePool } from "./pools.ts";
 
 const attempt = (n: number) => `attempt-${n}`.padEnd(32, "x");
@@ -63,5 +65,22 @@ describe("NodePool.attempts", () => {
     pool[Symbol.dispose]();
     pool.attempts.settle("at-1");
     assertEquals([pool.attempts.has("at-1"), pool.attempts.isFull], [false, true]);
+  });
+});
+
+describe("PoolAttempts", () => {
+  it("throws if the numbers are none that attempts can have, and looks at none of them", async () => {
+    await using temp = await TempDir.make();
+    using pool = makePool(`${temp.path}/pool`);
+    using memory = new RawPool(`${temp.path}/pool`);
+    const wrong = [[0, 2 ** 50], [NaN, 1], [0, NaN], [-5, 1], [3, 2], [0, 1.5], [0, MAX_ATTEMPTS + 1], [0, Infinity]];
+    for (const numbers of wrong) {
+      memory.noted.set(numbers);
+      assertThrows(() => pool.attempts.has(attempt(1)), PoolError, "the pool is damaged: it has the attempts from ");
+      assertThrows(() => pool.attempts.note(attempt(1)), PoolError);
+    }
+    memory.noted.set([0, 1]);
+    pool.attempts.note(attempt(1)); // the mutex is free
+    assert(pool.attempts.has(attempt(1)));
   });
 });

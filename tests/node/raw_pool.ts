@@ -25,6 +25,8 @@ export class RawPool implements Disposable {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** The words. */
   readonly words: Float64Array<ArrayBuffer>;
+  /** The numbers of the first attempt noted, and of the next one. */
+  readonly noted: Float64Array<ArrayBuffer>;
 
   readonly #libc: Libc;
   readonly #memory: Deno.PointerObject;
@@ -42,6 +44,7 @@ export class RawPool implements Disposable {
     const buffer = Deno.UnsafePointerView.getArrayBuffer(this.#memory, BYTES) as ArrayBuffer;
     this.bytes = new Uint8Array(buffer);
     this.words = new Float64Array(buffer, STATE, 6);
+    this.noted = new Float64Array(buffer, STATE + 6 * 8, 2);
   }
 
   /** Locks the mutex. */

@@ -2,9 +2,11 @@
  * The entry point of workers of which some lie: `lying_worker.ts?when=…&text=…`. Worker 1 is sound but for writing the
  * text to the control channel, too: at its `start`, once it is `ready`, at `drain`, or at `stop`. In place of a text,
  * `times=N` has it write as many characters without an end; `print=…`, print a text to stderr; `close=1`, close its end
- * of the channel; `leave=1`, end and leave a process behind that holds that end open. The other workers are sound.
+ * of the channel; `spoil=…`, write to the pool's memory; `leave=1`, end and leave a process behind that holds the
+ * channel's end open. The other workers are sound.
  */
 import { runWorker } from "../../lib/server/worker.ts";
+import { HEADER_BYTES, RawPool, WORD } from "../node/raw_pool.ts";
 
 const { searchParams } = new URL(import.meta.url);
 const when = searchParams.get("when");
@@ -57,7 +59,16 @@ function leaveProcess(): never {
   Deno.exit(7);
 }
 
+/** Writes to the pool's memory: `spoil=WORD,VALUE` to one of its words, `spoil=mutex` to its mutex. */
+function spoil(path: string): void {
+  using memory = new RawPool(path);
+  const [what, value] = searchParams.get("spoil")?.split(",") ?? [];
+  if (what === "mutex") return void memory.bytes.set([1, 0, 0, 0], HEADER_BYTES); // locked by process 1, for ever
+  memory.words[WORD[what as keyof typeof WORD]] = Number(value);
+}
+
 function lie(): void {
+  if (searchParams.has("spoil")) return spoil(poolPath);
   if (searchParams.has("print")) return console.error(searchParams.get("print"));
   if (closeChannel !== undefined) return closeChannel();
   if (searchParams.has("leave")) return leaveProcess();
@@ -66,11 +77,13 @@ function lie(): void {
 }
 
 let isLiar = false;
+let poolPath = "";
 
 /** Lies before the sound worker reads the message. */
 const listening = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
   transform(chunk, controller) {
     const lines = new TextDecoder().decode(chunk);
+    poolPath ||= lines.match(/"kind":"pool","path":"([^"]+)"/)?.[1] ?? "";
     isLiar ||= /"type":"start".*"worker":1[,}]/.test(lines);
     if (isLiar && lines.includes(`"type":"${when}"`)) lie();
     controller.enqueue(chunk);

@@ -5,72 +5,13 @@ import { IdClient } from "../../client.ts";
 import { DEFAULT_LAYOUT } from "../../mod.ts";
 import { ServeError } from "../../lib/server/serve_error.ts";
 import type { ServeOptions } from "../../lib/server/serve_options.ts";
-import { supervise } from "../../lib/server/supervisor.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
-import { until, within } from "../../testing/within.ts";
+import { within } from "../../testing/within.ts";
 import { itSideBySide, type TestCase } from "../side_by_side.ts";
-import { DEFAULTS } from "../server/serve_defaults.ts";
+import { Supervised } from "./supervised.ts";
 
 /** The reason that is logged for a worker that was killed, as a part of a regular expression. */
 const KILLED = "it was killed, since it said ";
-
-/** A supervisor in this process, whose workers are those of `lying_worker.ts`. */
-class Supervised implements AsyncDisposable {
-  readonly lines: string[] = [];
-  readonly ended: Promise<void>;
-  readonly #stop = new AbortController();
-  #reload = () => {};
-
-  private constructor(stateDir: string, lie: Record<string, string>, options: Partial<ServeOptions>) {
-    const entryPoint = new URL(`lying_worker.ts?${new URLSearchParams(lie)}`, import.meta.url).href;
-    const note = (line: string) => void this.lines.push(line);
-    this.ended = supervise(
-      { ...DEFAULTS, port: 0, workers: 2, stateDir, ...options },
-      entryPoint,
-      { stop: this.#stop.signal, onReload: (listener) => void (this.#reload = listener) },
-      { info: note, warn: note },
-    );
-    this.ended.catch(() => {});
-  }
-
-  /** Starts without waiting until the workers serve. */
-  static spawn(temp: TempDir, lie: Record<string, string>, options: Partial<ServeOptions> = {}): Supervised {
-    return new Supervised(`${temp.path}/state`, lie, options);
-  }
-
-  static async start(...args: Parameters<typeof Supervised.spawn>): Promise<Supervised> {
-    const server = Supervised.spawn(...args);
-    await server.says(/try it/);
-    return server;
-  }
-
-  async says(pattern: RegExp): Promise<string> {
-    let line: string | undefined;
-    const isSaid = () => (line = this.lines.find((line) => pattern.test(line))) !== undefined;
-    const said = until(`the server says ${pattern}`, isSaid);
-    await Promise.race([said, this.ended.then(() => assert(isSaid(), `it ended: ${this.lines.join("\n")}`))]);
-    return line ?? "";
-  }
-
-  get ports(): number[] {
-    const line = this.lines.find((line) => /udp port/.test(line)) ?? "";
-    return (line.match(/udp port ([0-9, ]+):/)?.[1] ?? "").split(",").map(Number);
-  }
-
-  reload(): void {
-    this.#reload();
-  }
-
-  async stop(): Promise<void> {
-    this.#stop.abort();
-    await within("the server ends", this.ended);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort();
-    await this.ended.catch(() => {});
-  }
-}
 
 async function nextId(port: number): Promise<bigint> {
   using client = new IdClient({ port });
@@ -182,6 +123,49 @@ describe("a worker that lies", () => {
     await using temp = await TempDir.make();
     const server = Supervised.spawn(temp, { when: "start", leave: "1" }, { backend: "reuseport" });
     await assertRejects(() => within("it ends", server.ended), ServeError, "worker 1 could not start: exit code 7");
+  });
+});
+
+/** What worker 1 writes to the pool's memory. */
+const SPOILS: Record<string, string> = {
+  "a mark of thousands of years": "mark,1e11",
+  "a mark that is none": "mark,NaN",
+  "the mark of a closed pool": "mark,0",
+  "a tick of thousands of years": "tickA,1e11",
+};
+
+/**
+ * Starts a server whose worker 1 spoils the pool, waits until the server has noticed, and then starts another one on
+ * the same state.
+ */
+async function endsForGood(spoil: string): Promise<void> {
+  await using temp = await TempDir.make();
+  const options: Partial<ServeOptions> = { backend: "reuseport", clockPolicy: "logical" };
+  const server = await Supervised.start(temp, { when: "ready", spoil }, options);
+  await assertRejects(() => within("it ends", server.ended), ServeError, "the pool ");
+  assertLess(markIn(temp) - nowTick(), 60);
+  const mark = markIn(temp);
+
+  await using next = await Supervised.start(temp, { when: "never" }, options);
+  assertMatch(next.lines.join("\n"), /ids begin where the last reservation ends: the pool is damaged/);
+  assert(DEFAULT_LAYOUT.unpack(await nextId(next.ports[0])).tick >= mark);
+}
+
+describe("a worker that writes to the pool what a sound one does not", () => {
+  itSideBySide(
+    Object.entries(SPOILS).map(([what, spoil]): TestCase => [
+      `ends the server, and the next one has ids that are nobody's: ${what}`,
+      () => endsForGood(spoil),
+    ]),
+    Object.keys(SPOILS).length,
+  );
+
+  it("cannot have another process take the node's ticks back by naming another owner", async () => {
+    await using temp = await TempDir.make();
+    const server = await Supervised.start(temp, { when: "ready", spoil: "owner,7" }, { backend: "reuseport" });
+    await within("the server ends", server.ended);
+    assertMatch(server.lines.join("\n"), /another server serves in place of this one/);
+    assert(markIn(temp) > nowTick() + 1, "the mark stays ahead of the clock");
   });
 });
 
