@@ -21,26 +21,38 @@ const FLAGS = ["--workers", "2"];
 /** Few enough requests that the processes of the server have the CPUs to start on. */
 const LOAD = { socketsEach: 4, patienceMs: 20, pauseMs: 1 };
 
+/** A server, the load on it, and the workers of servers before that had not ended when it was started. */
+interface Round {
+  readonly server: ServerProcess;
+  readonly earlier: readonly number[];
+  readonly load: RecordedLoad;
+  readonly random: RandomGenerator;
+}
+
+/** The process ids of a server's own workers. */
+async function workersOf({ server, earlier }: Round): Promise<number[]> {
+  return (await server.workerPids()).filter((pid) => !earlier.includes(pid));
+}
+
 /** Kills the supervisor and some of its workers, in any order. The others go on for a moment. */
-async function killSome(server: ServerProcess, random: RandomGenerator): Promise<void> {
-  const victims = (await server.workerPids()).filter(() => uniformInt(random, 0, 1) === 0);
+async function killSome(round: Round): Promise<void> {
+  const { server, random } = round;
+  const victims = (await workersOf(round)).filter(() => uniformInt(random, 0, 1) === 0);
   victims.splice(uniformInt(random, 0, victims.length), 0, server.pid);
   for (const victim of victims) killIfAlive(victim);
 }
 
 /** Waits until it is time to end a server. */
-async function awaitMoment(
-  moment: typeof MOMENTS[number],
-  { server, load, random }: { server: ServerProcess; load: RecordedLoad; random: RandomGenerator },
-): Promise<void> {
+async function awaitMoment(moment: typeof MOMENTS[number], round: Round): Promise<void> {
+  const { server, load, random } = round;
   if (moment === "while it starts") {
-    await until("there is a worker", async () => (await server.workerPids()).length > 0 || !server.isRunning);
+    await until("there is a worker", async () => (await workersOf(round)).length > 0 || !server.isRunning);
     return;
   }
   await server.says(/try it/);
   await load.more(uniformInt(random, 1, 100));
   if (moment === "while it serves") return;
-  const [victim] = await server.workerPids();
+  const [victim] = await workersOf(round);
   killIfAlive(victim);
   await server.says(new RegExp(`process ${victim}\\) died: SIGKILL; starting it again`));
   await new Promise((resolve) => setTimeout(resolve, uniformInt(random, 0, 150)));
@@ -57,15 +69,17 @@ async function restart(rounds: number, seed: number): Promise<void> {
   using client = new IdClient({ port });
   await client.nextId(); // the first ids are there with the next tick
   await using load = await RecordedLoad.ask(port, LOAD);
+  let earlier: number[] = [];
   for (let round = 0; round < rounds; round++) {
-    await awaitMoment(MOMENTS[round % MOMENTS.length], { server, load, random });
+    await awaitMoment(MOMENTS[round % MOMENTS.length], { server, earlier, load, random });
     assert(server.isRunning, `round ${round}: the server ended by itself: ${server.printed}`);
     if (round % 2 === 0) server.kill("SIGTERM");
-    else await killSome(server, random);
+    else await killSome({ server, earlier, load, random });
     const { signal } = await server.ended();
     assertEquals(signal, round % 2 === 0 ? null : "SIGKILL");
     // Each goes on where the one before ended, and not where its reservation ends.
     if (round > 0) assertNotMatch(server.printed, /where .* reservation ends/);
+    earlier = await server.workerPids();
     server = await ServerProcess.spawn({ flags: FLAGS, state, port });
   }
   await server.says(/try it/);
