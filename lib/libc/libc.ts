@@ -24,7 +24,6 @@ const SYMBOLS = {
   unlink: { parameters: ["buffer"], result: "i32" },
   getrandom: { parameters: ["buffer", "usize", "u32"], result: "isize" },
   geteuid: { parameters: [], result: "u32" },
-  clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
   adjtimex: { parameters: ["buffer"], result: "i32" },
   memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
   posix_fallocate: { parameters: ["i32", "i64", "i64"], result: "i32" },

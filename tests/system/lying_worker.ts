@@ -60,15 +60,15 @@ function leaveProcess(): never {
 }
 
 /** Writes to the pool's memory: `spoil=WORD,VALUE` to one of its words, `spoil=mutex` to its mutex. */
-function spoil(path: string): void {
-  using memory = new RawPool(path);
+function spoil(): void {
+  if (memory === undefined) return;
   const [what, value] = searchParams.get("spoil")?.split(",") ?? [];
   if (what === "mutex") return void memory.bytes.set([1, 0, 0, 0], HEADER_BYTES); // locked by process 1, for ever
   memory.words[WORD[what as keyof typeof WORD]] = Number(value);
 }
 
 function lie(): void {
-  if (searchParams.has("spoil")) return spoil(poolPath);
+  if (searchParams.has("spoil")) return spoil();
   if (searchParams.has("print")) return console.error(searchParams.get("print"));
   if (closeChannel !== undefined) return closeChannel();
   if (searchParams.has("leave")) return leaveProcess();
@@ -77,14 +77,16 @@ function lie(): void {
 }
 
 let isLiar = false;
-let poolPath = "";
+/** The pool's memory, which is mapped before the worker gives up to open files. */
+let memory: RawPool | undefined;
 
 /** Lies before the sound worker reads the message. */
 const listening = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
   transform(chunk, controller) {
     const lines = new TextDecoder().decode(chunk);
-    poolPath ||= lines.match(/"kind":"pool","path":"([^"]+)"/)?.[1] ?? "";
     isLiar ||= /"type":"start".*"worker":1[,}]/.test(lines);
+    const poolPath = lines.match(/"kind":"pool","path":"([^"]+)"/)?.[1];
+    if (poolPath !== undefined && searchParams.has("spoil")) memory = new RawPool(poolPath);
     if (isLiar && lines.includes(`"type":"${when}"`)) lie();
     controller.enqueue(chunk);
   },
