@@ -63,6 +63,11 @@ const RECEIVED_IDS = "tests/client/received_ids_test.ts";
 const FILTER = "lib/libc/system_call_filter.ts";
 const CONFINED = "tests/server/confine_worker_test.ts";
 
+const WORKER_MESSAGES = "lib/server/worker_messages.ts";
+const WORKER_MESSAGES_TESTED = "tests/server/worker_messages_test.ts";
+const OWN_DIRECTORY = "lib/server/own_directory.ts";
+const STATE_DIRS = "tests/server/state_dir_test.ts";
+
 /** What the tests named here need. */
 const COPIED = [
   ...["deno.json", "deno.lock", "mod.ts", "lib", "links"],
@@ -404,6 +409,84 @@ const MUTATIONS: Mutation[] = [
     from: "const CONDEMNED = -1;",
     to: "const CONDEMNED = 0;",
     killer: POOLS,
+  },
+  {
+    rule: "a worker's tick: none past the mark that it can have had",
+    file: WORKER_MESSAGES,
+    from: "tick < this.#usedTick || tick > max",
+    to: "tick < this.#usedTick",
+    killer: WORKER_MESSAGES_TESTED,
+  },
+  {
+    rule: "a worker's tick: none before the one that it has reported",
+    file: WORKER_MESSAGES,
+    from: "tick < this.#usedTick || tick > max",
+    to: "tick > max",
+    killer: WORKER_MESSAGES_TESTED,
+  },
+  {
+    rule: "a worker's messages: each in its turn only",
+    file: WORKER_MESSAGES,
+    from: "if (this.#state !== from) throw",
+    to: "if (this.#state === 'over') throw",
+    killer: WORKER_MESSAGES_TESTED,
+  },
+  {
+    rule: "a worker's messages: no field that is not known",
+    file: WORKER_MESSAGES,
+    from: "Object.keys(value).every((name) => Object.hasOwn(tests, name)) &&",
+    to: "",
+    killer: WORKER_MESSAGES_TESTED,
+  },
+  {
+    rule: "a worker's messages: lines of bounded length",
+    file: WORKER_MESSAGES,
+    from: "readLines(stream, MAX_LINE_LENGTH)",
+    to: "readLines(stream, 2 ** 22)",
+    killer: WORKER_MESSAGES_TESTED,
+  },
+  {
+    rule: "state directory: made for its user alone",
+    file: OWN_DIRECTORY,
+    from: "Deno.mkdir(path, { recursive: true, mode: 0o700 })",
+    to: "Deno.mkdir(path, { recursive: true })",
+    killer: STATE_DIRS,
+  },
+  {
+    rule: "state directory: none that others may write to",
+    file: OWN_DIRECTORY,
+    from: "if (has(status, WRITTEN_BY_OTHERS)) {",
+    to: "if (has(status, WRITTEN_BY_ALL)) {",
+    killer: STATE_DIRS,
+  },
+  {
+    rule: "state directory: none that everybody may replace",
+    file: OWN_DIRECTORY,
+    from: "  await checkParents(directory);\n",
+    to: "",
+    killer: STATE_DIRS,
+  },
+  {
+    rule: "state directory: no link in it",
+    file: OWN_DIRECTORY,
+    from: "await Deno.lstat(path).catch(unlessNotFound)",
+    to: "await Deno.stat(path).catch(unlessNotFound)",
+    killer: STATE_DIRS,
+  },
+  {
+    rule: "state directory: no file that others can open",
+    file: OWN_DIRECTORY,
+    from: "    await Deno.chmod(path, FILE_FOR_OWNER);\n    opened",
+    to: "    opened",
+    killer: STATE_DIRS,
+  },
+  {
+    rule: "the file of the process id: no link is followed",
+    file: "lib/node/node_lock.ts",
+    from:
+      "    removeIfThere(draft);\n    try {\n      const file = this.#pidFile = await Deno.open(draft, { write: true, createNew: true,",
+    to: "    try {\n      const file = this.#pidFile = await Deno.open(draft, { write: true, create: true,",
+    killer: "tests/node/node_lock_test.ts",
   },
   {
     rule: "its file: no link",
