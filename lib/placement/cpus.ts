@@ -1,6 +1,9 @@
 import { childEnv } from "../base/loader_variables.ts";
 import { messageOf } from "../base/message_of.ts";
 
+/** More CPUs than Linux can have. A list that names one past them is no list of CPUs. */
+const MAX_CPUS = 65_536;
+
 /** The CPUs that a server may pin its workers to, or why it can pin none. */
 export type AllowedCpus =
   /** The CPUs' numbers, ascending. */
@@ -45,8 +48,7 @@ async function taskset(...args: string[]): Promise<string> {
  */
 export function parseCpuList(line: string): number[] | undefined {
   const list = line.match(/[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*\s*$/)?.[0].trim();
-  return list?.split(",").flatMap((range) => {
-    const [first, last = first] = range.split("-").map(Number);
-    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
-  });
+  const ranges = list?.split(",").map((range) => range.split("-").map(Number));
+  if (ranges?.some(([first, last = first]) => first > last || last >= MAX_CPUS)) return undefined;
+  return ranges?.flatMap(([first, last = first]) => Array.from({ length: last - first + 1 }, (_, i) => first + i));
 }

@@ -12,5 +12,8 @@ describe("parseCpuList", () => {
   it("returns undefined for any other line", () => {
     assertEquals(parseCpuList("taskset: failed to get pid 4711's affinity: No such process\n"), undefined);
     assertEquals(parseCpuList(""), undefined);
+    for (const list of ["3-1", "0-99999999999", "65536", `0,${"9".repeat(400)}`]) {
+      assertEquals(parseCpuList(`pid 1's current affinity list: ${list}\n`), undefined);
+    }
   });
 });
