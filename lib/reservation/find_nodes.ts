@@ -1,6 +1,6 @@
 import type { CheckedStore, FoundRecord, Records } from "./checked_store.ts";
 import { StoreError } from "./errors.ts";
-import { NOBODY, parseHolder } from "./holder_on_record.ts";
+import { isGivenBack } from "./holder_on_record.ts";
 
 /**
  * How often a node that is held is looked at again before its holder counts as gone, and how long after the look
@@ -169,7 +169,7 @@ class Search {
     if (this.#offered.has(nodeId) && this.#offered.get(nodeId) === found?.text) return false;
     if (found === undefined) return true;
     if (!isOfLayout(found.record.layout)) return nodeIds.length === 1; // the claim will say what is wrong
-    return isGivenBack(found);
+    return isGivenBack(found.record);
   }
 
   #offer(nodeId: number): FoundNode {
@@ -183,7 +183,7 @@ class Search {
     const { nodeIds, isOfLayout } = this.#options;
     return new Map(nodeIds.flatMap((nodeId) => {
       const found = recordOf(this.#records.get(nodeId));
-      const isHeld = found !== undefined && !isGivenBack(found) && isOfLayout(found.record.layout);
+      const isHeld = found !== undefined && !isGivenBack(found.record) && isOfLayout(found.record.layout);
       return isHeld ? [[nodeId, found.text]] : [];
     }));
   }
@@ -192,10 +192,6 @@ class Search {
   #unchanged(watched: Map<number, string>): Map<number, string> {
     return new Map([...watched].filter(([nodeId, text]) => recordOf(this.#records.get(nodeId))?.text === text));
   }
-}
-
-function isGivenBack({ record }: FoundRecord): boolean {
-  return parseHolder(record.holder).name === NOBODY;
 }
 
 function recordOf(found: FoundRecord | StoreError | undefined): FoundRecord | undefined {

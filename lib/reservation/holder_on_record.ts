@@ -19,3 +19,8 @@ export function parseHolder(text: string): HolderOnRecord {
   const [name, attempt = ""] = text.split("/", 2);
   return { name, attempt };
 }
+
+/** Whether a record says that nobody has the node: its last holder has given it back. */
+export function isGivenBack({ holder }: { readonly holder: string }): boolean {
+  return parseHolder(holder).name === NOBODY;
+}

@@ -46,6 +46,8 @@ const HOLDERS = "tests/reservation/holder_test.ts";
 const SHARED = "tests/reservation/shared_store_test.ts";
 const HOLDS_SHARED = "tests/node/hold_shared_node_test.ts";
 const FIND = "lib/reservation/find_nodes.ts";
+const FREE = "lib/reservation/free_node.ts";
+const FREED = "tests/reservation/free_node_test.ts";
 const CLAIMS = "tests/reservation/claim_test.ts";
 const PROPERTIES = "tests/reservation/uniqueness_property_test.ts";
 
@@ -1255,6 +1257,41 @@ const MUTATIONS: Mutation[] = [
     from: "if (!isOfLayout(found.record.layout)) return nodeIds.length === 1; // the claim will say what is wrong",
     to: "",
     killer: CLAIMS,
+  },
+  {
+    rule: "freeing: the holder is watched first",
+    file: FREE,
+    from: "const { value } = await search.next();",
+    to: "await search.return(); const value = { found: await store.read(nodeId) };",
+    killer: FREED,
+  },
+  {
+    rule: "freeing: a holder of any layout is watched",
+    file: FREE,
+    from: "isOfLayout: () => true",
+    to: "isOfLayout: () => false",
+    killer: FREED,
+  },
+  {
+    rule: "freeing: a node whose record has changed meanwhile is not free",
+    file: FREE,
+    from: "if (freed === undefined) throw",
+    to: "if (freed === null) throw",
+    killer: FREED,
+  },
+  {
+    rule: "freeing: the mark stays",
+    file: FREE,
+    from: "{ ...record, beat",
+    to: "{ ...record, mark: 0, beat",
+    killer: FREED,
+  },
+  {
+    rule: "freeing: the record is newer than the holder's",
+    file: FREE,
+    from: "beat: record.beat + 1",
+    to: "beat: record.beat",
+    killer: FREED,
   },
 ];
 
