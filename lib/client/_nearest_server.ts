@@ -17,10 +17,14 @@ const HEDGES = 0.1;
 const MAX_BUDGET = 10;
 
 /**
- * How often at most a server is taken for silent, in ms. All requests to it then go to the next server, beyond the
- * budget. On a network that loses much, a lost datagram looks like a silent server.
+ * How often at most a server is taken for silent that has not responded for as long as the patience lasts, in ms. All
+ * requests to it then go to the next server, beyond the budget. On a network that loses much, a lost datagram looks like
+ * a silent server.
  */
 const SILENCE_INTERVAL_MS = 1000;
+
+/** After how many times the patience a server is certainly silent, however recently another one was. */
+const CERTAIN = 4;
 
 /** How often at most the client looks after silent servers, in ms, while it is used. */
 const REVIEW_INTERVAL_MS = 1000;
@@ -143,8 +147,12 @@ export class NearestServer implements ServerChoice {
 
   /** Takes a server for silent, if it has not responded to anything for too long, and another one may. */
   #checkSilence(server: Server, nowMs: number): void {
-    const isSilent = nowMs - server.unansweredMs >= this.patienceMs(server);
-    if (!isSilent || server.silentMs !== Infinity || nowMs - this.#silencedMs < SILENCE_INTERVAL_MS) return;
+    if (server.silentMs !== Infinity) return;
+    server.unansweredMs = Math.min(server.unansweredMs, nowMs); // a request that was sent before its last response
+    const patienceMs = this.patienceMs(server);
+    const unansweredMs = nowMs - server.unansweredMs;
+    const isRare = nowMs - this.#silencedMs >= SILENCE_INTERVAL_MS;
+    if (unansweredMs < (isRare ? patienceMs : CERTAIN * patienceMs)) return;
     if (!this.servers.some((other) => other !== server && isUsable(other, nowMs))) return;
     this.#silencedMs = nowMs;
     this.#silence(server, nowMs);

@@ -36,6 +36,8 @@ export class PendingRequest {
   againMs = 0;
   /** When to retransmit it, in ms on the monotonic clock. */
   retransmitAtMs = 0;
+  /** Whether the event loop was too busy for its response when it was to go to the next server. */
+  isExcused = false;
   /** The refusals of this round. */
   refusals = NO_REFUSALS;
   /** How many times in a row a server called it stale. */

@@ -51,7 +51,7 @@ const PROBE_MS = 500;
 
 /**
  * How late the timer may be, in ms, for a request without a response to count as unanswered. If the event loop was busy
- * for longer, responses may wait in the socket: the request has so many ms more.
+ * for longer, responses may wait in the socket: the request has so many ms more, once.
  */
 const MAX_LATE_MS = 5;
 
@@ -343,10 +343,13 @@ export class RangeRequester {
   #hedge(request: PendingRequest, nowMs: number, isLate: boolean): void {
     const server = request.lastServer;
     const next = this.#choice.next(request, nowMs);
-    if (next !== undefined && !isLate && this.#choice.mayHedge(request, nowMs)) return this.#ask(request, next, nowMs);
     let waitMs = Infinity;
-    if (isLate) waitMs = MAX_LATE_MS;
-    else if (next !== undefined && server !== undefined) waitMs = this.#choice.patienceMs(server);
+    if (isLate && !request.isExcused) {
+      request.isExcused = true;
+      waitMs = MAX_LATE_MS;
+    } else if (next !== undefined && this.#choice.mayHedge(request, nowMs)) {
+      return this.#ask(request, next, nowMs);
+    } else if (next !== undefined && server !== undefined) waitMs = this.#choice.patienceMs(server);
     request.againMs = Math.min(nowMs + waitMs, request.retransmitAtMs);
     this.#wakeAt(request.dueMs, nowMs);
   }

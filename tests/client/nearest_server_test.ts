@@ -206,6 +206,36 @@ describe("NearestServer", () => {
     assertGreater(ends.filter((end) => end === "a").length, 260);
   });
 
+  it("takes a server for silent after four times the patience, without budget and right after another one", async () => {
+    const { time, network, ends, ask, answer, grantIds } = setUpAnswered("a", "b");
+    using _ = time;
+    ask();
+    await time.goTo(16);
+    answer("b");
+    answer("a"); // its probe, but b is kept
+    network.take();
+    for (let i = 0; i < 100; i++) ask();
+    await time.goTo(30);
+    grantIds(network.sent[0]);
+    await time.goTo(60);
+    assertEquals(network.requests().filter(({ hostname }) => hostname === "a").length, 10, "the budget");
+    await time.goTo(100);
+    answer("a");
+    assertEquals([ends.filter((end) => end === "b").length, ends.includes(undefined)], [2, false]);
+    assertEquals(network.requests().length, 199, "each once more");
+  });
+
+  it("asks the next server if the event loop is busy again and again", async () => {
+    const { time, network, ask } = setUpAnswered("a", "b");
+    using _ = time;
+    ask();
+    for (const ms of [100, 200]) {
+      time.ms = ms;
+      await time.fire();
+    }
+    assertEquals(network.take(), ["a at 0", "b at 200"]);
+  });
+
   it("asks nobody else where it was the event loop that had no time for the responses", async () => {
     const { time, network, ends, ask, answer } = setUpAnswered("a", "b");
     using _ = time;

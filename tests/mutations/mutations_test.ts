@@ -997,8 +997,8 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "client: a request has one response",
     file: REQUESTER,
-    from: "      this.#end(request);\n      request.resolve(response);",
-    to: "      request.resolve(response);",
+    from: "      this.#end(request);\n      request.resolve(response, server);",
+    to: "      request.resolve(response, server);",
     killer: REQUESTERS,
   },
   {
