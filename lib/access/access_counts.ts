@@ -1,16 +1,13 @@
 import { COUNT_WORDS } from "../node/pool_memory.ts";
+import { REQUEST_COUNT } from "../wire/request_counts.ts";
 
 /**
  * What became of the datagrams of a worker: the index of each count. The order is part of the pool's format (see
  * `lib/node/pool_memory.ts`): a new count goes behind the last one.
  */
 export const COUNT = {
-  /** Requests that were answered, with ids or with the reason why there are none. */
-  answered: 0,
-  /** Ids in these answers. */
-  ids: 1,
-  /** Datagrams that are no request, or come from a port that no client has. */
-  noRequest: 2,
+  /** Those of the responder; datagrams from a port that no client has count as no request, too. */
+  ...REQUEST_COUNT,
   /** Datagrams from addresses that the allow list does not let in. */
   refused: 3,
   /** Datagrams without a valid MAC, where only signed requests are answered. */

@@ -1,7 +1,6 @@
 import type { Respond } from "../udp/udp_socket.ts";
 import { COUNT } from "./access_counts.ts";
 import { AllowList } from "./allow_list.ts";
-import { createCountedResponder } from "./counted_responder.ts";
 import { createLimitedResponder, type LimitedWorker } from "./limited_responder.ts";
 import { Mac } from "./mac.ts";
 import { ReplayWindow } from "./replay_window.ts";
@@ -59,7 +58,6 @@ export interface GuardedWorker extends LimitedWorker {
 export function createGuardedResponder(respond: Respond, options: AccessOptions, worker: GuardedWorker): Respond {
   const { allow, signing, sourceLimit } = options;
   const { counts, sources } = worker;
-  respond = createCountedResponder(respond, counts);
   if (sourceLimit !== undefined && sources !== undefined) {
     respond = createLimitedResponder(respond, new SourceLimit(sources, sourceLimit), worker);
   }

@@ -1,12 +1,12 @@
 import type { Clock } from "../base/clock.ts";
 import type { IdSequencer } from "../id/id_sequencer.ts";
 import type { Respond } from "../udp/udp_socket.ts";
+import { grantedIds } from "../wire/granted_ids.ts";
 import { omitsError } from "../wire/omits_error.ts";
 import { BASIC_ERROR, BASIC_ERROR_BYTES, RANGE_BYTES, WireStatus } from "../wire/protocol.ts";
 import { writeRangeError } from "../wire/range_error.ts";
 import { requestedIds } from "../wire/requested_ids.ts";
 import { type AccessCounts, COUNT } from "./access_counts.ts";
-import { grantedIn } from "./counted_responder.ts";
 import type { SourceLimit } from "./source_limit.ts";
 
 /** As a constant of this module, V8 compiles the index into the code. */
@@ -56,7 +56,7 @@ export function createLimitedResponder(
     if (allowed === 0) return refuse(datagram, length);
     if (length === RANGE_BYTES) datagram.setUint32(4, allowed);
     const answered = respond(datagram, length, source);
-    const granted = grantedIn(datagram, answered);
+    const granted = grantedIds(datagram, answered);
     const { lastTick } = sequencer;
     if (granted > 0 && lastTick > tick && readTick() >= lastTick) {
       // The tick has ended meanwhile. If other workers have spent the source's ids of the next one, these are lost.

@@ -96,11 +96,12 @@ function start(config: WorkerConfig): RunningWorker {
   const { part, pool, batches } = sourceOf(config, layout);
   const clock = { now: () => socket.receivedMs };
   const sequencer = new IdSequencer({ nodeId, layout, clockPolicy, clock, ...part });
+  const counts = createAccessCounts();
   const respond = createResponder(sequencer, {
     readClock: () => socket.readClock(),
     maxCount: config.maxCount,
+    counts,
   });
-  const counts = createAccessCounts();
   const guarded = createGuardedResponder(respond, config.access, {
     ...{ sequencer, clock, counts, maxCount: config.maxCount, readClock: () => socket.readClock() },
     sources: sourceTableOf(config, layout, pool),

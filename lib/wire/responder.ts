@@ -13,6 +13,10 @@ import {
   WireStatus,
 } from "./protocol.ts";
 import { writeRangeError } from "./range_error.ts";
+import { REQUEST_COUNT } from "./request_counts.ts";
+
+/** As constants of this module, V8 compiles the indices into the code. */
+const { answered: ANSWERED, ids: IDS, noRequest: NO_REQUEST } = REQUEST_COUNT;
 
 /** How a function that answers datagrams differs from the defaults. */
 export interface ResponderOptions {
@@ -26,6 +30,8 @@ export interface ResponderOptions {
    * How many ids a request gets at most, however many it asks for, 1 to 2^32 - 1. Left out: as many as the tick has.
    */
   maxCount?: number;
+  /** Where to count, by the indices of `REQUEST_COUNT`. Left out: nowhere. */
+  counts?: Float64Array;
   /** Returns a number from 0 to below 1, for `omitsError`. Left out: `Math.random`. */
   random?: () => number;
 }
@@ -42,8 +48,10 @@ export interface ResponderOptions {
  */
 export function createResponder(
   sequencer: IdSequencer,
-  { readClock = () => false, maxCount = MAX_COUNT, random = Math.random }: ResponderOptions = {},
+  options: ResponderOptions = {},
 ): (datagram: DataView, length: number) => number {
+  const { readClock = () => false, maxCount = MAX_COUNT, random = Math.random } = options;
+  const { counts = new Float64Array(Object.keys(REQUEST_COUNT).length) } = options;
   const grant = new IdGrant();
   const stepHigh = Number(sequencer.step >> 32n);
   const stepLow = Number(BigInt.asUintN(32, sequencer.step));
@@ -51,8 +59,14 @@ export function createResponder(
   return function respond(datagram: DataView, length: number): number {
     if (length === RANGE_BYTES && datagram.getUint8(0) === RANGE) return respondRange(datagram);
     if (length === BASIC_REQUEST_BYTES && datagram.getUint8(0) === BASIC) return respondBasic(datagram);
-    return 0; // any answer could begin an endless exchange with the service that sent the datagram
+    return ignore();
   };
+
+  /** Gives no answer: any answer could begin an endless exchange with the service that sent the datagram. */
+  function ignore(): number {
+    counts[NO_REQUEST]++;
+    return 0;
+  }
 
   /** Asks the sequencer for ids, a second time if it has none and the clock has gone on. */
   function tryRange(count: number): IdStatus {
@@ -63,9 +77,12 @@ export function createResponder(
   function respondBasic(datagram: DataView): number {
     if (tryRange(1) !== IdStatus.OK) {
       if (omitsError(random)) return 0;
+      counts[ANSWERED]++;
       datagram.setUint8(0, BASIC_ERROR);
       return BASIC_ERROR_BYTES;
     }
+    counts[ANSWERED]++;
+    counts[IDS]++;
     datagram.setUint8(0, BASIC);
     datagram.setUint32(1, grant.firstHigh);
     datagram.setUint32(5, grant.firstLow);
@@ -73,12 +90,15 @@ export function createResponder(
   }
 
   function respondRange(datagram: DataView): number {
-    if (!isReservedZero(datagram)) return 0; // no request, and maybe a server's response
+    if (!isReservedZero(datagram)) return ignore(); // no request, and maybe a server's response
     const count = datagram.getUint32(4);
-    if (count === 0) return omitsError(random) ? 0 : writeRangeError(datagram, WireStatus.BAD_REQUEST, 0);
+    if (count === 0 && omitsError(random)) return 0;
+    counts[ANSWERED]++;
+    if (count === 0) return writeRangeError(datagram, WireStatus.BAD_REQUEST, 0);
     const status = tryRange(Math.min(count, maxCount));
     if (status !== IdStatus.OK) return writeRangeError(datagram, status, grant.retryAfterMs);
 
+    counts[IDS] += grant.count;
     // The bytes 0 to 3 and the tag are the same in the response.
     datagram.setUint32(4, grant.count);
     datagram.setUint32(16, grant.firstHigh);

@@ -25,7 +25,7 @@ function serve(options: AccessOptions) {
   const counts = createAccessCounts();
   const sources = new SourceTable(createSourceMemory(), { idsPerTick: 10, leaseParts: 1, tickMs: 1000 });
   const worker = { sequencer, clock, readClock: () => {}, maxCount: 2 ** 32 - 1, counts, sources };
-  const respond = createGuardedResponder(createResponder(sequencer, { random: () => 0.5 }), options, worker);
+  const respond = createGuardedResponder(createResponder(sequencer, { random: () => 0.5, counts }), options, worker);
   const view = new DataView(new ArrayBuffer(64));
 
   /** The counts that are not 0. */

@@ -857,14 +857,14 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "no answer to what is no request",
     file: RESPONDER,
-    from: "    return 0; // any answer could",
-    to: "    return 1; // any answer could",
+    from: "counts[NO_REQUEST]++;\n    return 0;",
+    to: "counts[NO_REQUEST]++;\n    return 1;",
     killer: LOOPS,
   },
   {
     rule: "no answer to what has the form of a response",
     file: RESPONDER,
-    from: "if (!isReservedZero(datagram)) return 0;",
+    from: "if (!isReservedZero(datagram)) return ignore();",
     to: "if (!isReservedZero(datagram)) return 32;",
     killer: LOOPS,
   },
@@ -955,8 +955,8 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "nor BAD_REQUEST",
     file: RESPONDER,
-    from: "omitsError(random) ? 0 : writeRangeError",
-    to: "writeRangeError",
+    from: "if (count === 0 && omitsError(random)) return 0;",
+    to: "",
     killer: LOOPS,
   },
   {

@@ -131,6 +131,21 @@ describe("createResponder, against bytes written out by hand", () => {
     assertEquals(ask(respond, "00"), "00" + "00000091a0000405");
   });
 
+  it("counts answers, ids, and what is no request", () => {
+    const { generator } = serve();
+    const counts = new Float64Array(3);
+    let chance = 0.5;
+    const respond = createResponder(generator, { random: () => chance, counts });
+    const range = (count: string, end = "00") => `02 00 0000 ${count} ${TAG}` + "00".repeat(15) + end;
+    for (const request of ["00", range("00000005"), range("00000000"), range("00000001", "01"), "01", ""]) {
+      ask(respond, request);
+    }
+    assertEquals([...counts], [3, 6, 3]);
+    chance = 0;
+    assertEquals(ask(respond, range("00000000")), "", "an error that is left out counts as nothing");
+    assertEquals([...counts], [3, 6, 3]);
+  });
+
   it("does not answer any other datagram, and spends no id", () => {
     const { respond } = serve();
     for (let first = 0; first < 256; first++) {
