@@ -6,6 +6,7 @@ export class CuttingProxy implements AsyncDisposable {
   readonly #listener: Deno.TcpListener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #connections = new Set<Deno.TcpConn>();
   readonly #serving: Promise<void>;
+  #isEnded = false;
   /** How many replies were lost. */
   lost = 0;
 
@@ -58,7 +59,10 @@ export class CuttingProxy implements AsyncDisposable {
     await Promise.all([copy(caller, server), copy(server, caller)]);
   }
 
+  /** Cuts all connections, for good. */
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
     this.#listener.close();
     for (const connection of this.#connections) connection.close();
     this.#connections.clear();

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import type { Certificate } from "./certificates.ts";
 import { freePorts } from "./free_ports.ts";
 import { TempDir } from "./temp_dir.ts";
 import { until } from "./within.ts";
@@ -11,6 +12,7 @@ export const hasPostgres: boolean = BIN !== "";
 
 /** PostgreSQL refuses to run as root. */
 const isRoot = sh("id -u") === "0";
+const AS_INSTALLER = isRoot ? ["install", "-o", "postgres", "-g", "postgres"] : ["install"];
 const AS_USER = isRoot ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] : [];
 
 function sh(script: string): string {
@@ -20,7 +22,7 @@ function sh(script: string): string {
 
 /** How a standby follows the primary. */
 export interface StandbyOptions {
-  /** Whether the primary waits for it with each commit. Else it is behind by half an hour. */
+  /** Whether the primary waits for it with each commit. */
   readonly isSynchronous: boolean;
 }
 
@@ -47,9 +49,9 @@ export class PostgresCluster implements AsyncDisposable {
       for (const [i, options] of standbys.entries()) {
         const standby = new PostgresServer(`${temp.path}/standby${i}`, `standby${i}`);
         cluster.standbys.push(standby);
-        await standby.copy(cluster.primary, options);
+        await standby.copy(cluster.primary);
         await standby.start();
-        if (options.isSynchronous) await cluster.primary.waitForStandby(standby);
+        if (options.isSynchronous) await cluster.primary.commitWith(standby);
       }
       return cluster;
     } catch (error) {
@@ -101,11 +103,10 @@ export class PostgresServer {
   }
 
   /** Makes the data of a standby, from a primary that runs. */
-  async copy(primary: PostgresServer, { isSynchronous }: StandbyOptions): Promise<void> {
+  async copy(primary: PostgresServer): Promise<void> {
     const from = `host=127.0.0.1 port=${primary.port} user=postgres application_name=${this.name}`;
     const flags = ["--write-recovery-conf", "--checkpoint=fast", "--no-sync"];
     await run([...AS_USER, `${BIN}/pg_basebackup`, "-D", this.data, "-d", from, ...flags]);
-    if (!isSynchronous) await this.configure("recovery_min_apply_delay = '30min'");
   }
 
   /** Adds a line to its settings, which counts from the next start or `reload` on. */
@@ -124,10 +125,15 @@ export class PostgresServer {
     });
   }
 
-  /** Waits for each commit until a standby has it, and waits until that standby is there. */
-  async waitForStandby({ name }: PostgresServer): Promise<void> {
-    await this.configure(`synchronous_standby_names = '${name}'`);
+  /** Has each commit wait until a standby has it. */
+  async commitWith(standby: PostgresServer): Promise<void> {
+    await this.configure(`synchronous_standby_names = '${standby.name}'`);
     await this.reload();
+    await this.isFollowedBy(standby);
+  }
+
+  /** Waits until a synchronous standby follows. One that has lost its primary looks for it every 5 s. */
+  async isFollowedBy({ name }: PostgresServer): Promise<void> {
     const state = `SELECT sync_state FROM pg_stat_replication WHERE application_name = '${name}'`;
     await until("the standby is synchronous", async () => await this.sql(state) === "sync");
   }
@@ -135,6 +141,37 @@ export class PostgresServer {
   /** Has it read its settings, and the file pg_hba.conf. */
   async reload(): Promise<void> {
     await this.sql("SELECT pg_reload_conf()");
+  }
+
+  /**
+   * Has a standby lag for ever: it receives no more. (A standby with `recovery_min_apply_delay` applies all that it has
+   * received when it becomes the primary, and so does one that was stopped.)
+   */
+  async stopFollowing(): Promise<void> {
+    await this.configure("primary_conninfo = ''");
+    await this.reload();
+    await until("the standby receives no more", async () => {
+      return await this.sql("SELECT count(*) FROM pg_stat_wal_receiver") === "0";
+    });
+  }
+
+  /** Has it let in whom these lines of pg_hba.conf say, and everybody else as before. */
+  async letIn(...lines: readonly string[]): Promise<void> {
+    const path = `${this.data}/pg_hba.conf`;
+    await Deno.writeTextFile(path, [...lines, await Deno.readTextFile(path)].join("\n"));
+    await this.reload();
+  }
+
+  /** Has it serve TLS, too, and ask for certificates that this authority signed. */
+  async serveTls({ cert, key, ca }: Certificate & { readonly ca: string }): Promise<void> {
+    // The server wants the key to be its user's alone, and reads all files as that user.
+    for (const [name, path] of Object.entries({ cert, key, ca })) {
+      await run([...AS_INSTALLER, "-m", "600", path, `${this.data}/${name}.pem`]);
+      await this.configure(`ssl_${name}_file = '${name}.pem'`);
+    }
+    await this.configure("ssl = on");
+    await this.reload();
+    await until("PostgreSQL serves TLS", async () => await this.sql("SHOW ssl") === "on");
   }
 
   /** Makes a standby the primary, and waits until it is. It waits for no standby of its own. */

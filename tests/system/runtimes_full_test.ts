@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { EtcdCluster, hasEtcd } from "../../testing/etcd_cluster.ts";
+import { hasPostgres, PostgresCluster } from "../../testing/postgres_cluster.ts";
 import { ServerProcess } from "../../testing/server_process.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 
@@ -8,6 +9,7 @@ const ROOT = new URL("../../", import.meta.url).pathname;
 const SCENARIO = "tests/runtimes/scenario.ts";
 const CLIENT_SCENARIO = "tests/runtimes/client_scenario.ts";
 const ETCD_SCENARIO = "tests/runtimes/etcd_scenario.ts";
+const POSTGRES_SCENARIO = "tests/runtimes/postgres_scenario.ts";
 
 /** Where the runtimes are kept from one run to the next: they have 600 MB. */
 const RUNTIMES = `${ROOT}.tmp/runtimes`;
@@ -76,6 +78,7 @@ async function isInstalled(command: string): Promise<boolean> {
 }
 
 if (!hasEtcd) console.warn("etcd is not installed: what its store does in other runtimes is not tested");
+if (!hasPostgres) console.warn("PostgreSQL is not installed: what its store does in other runtimes is not tested");
 
 const hasChromium = await isInstalled("chromium");
 if (!hasChromium) console.warn("chromium is not installed: what a browser does is not tested");
@@ -144,5 +147,15 @@ describe("IdClient", () => {
     const path = `${temp.path}/etcd_scenario.mjs`;
     await Promise.all([installRuntimes(), bundle(ETCD_SCENARIO, "deno", path)]);
     await runInEach(path, ...cluster.endpoints);
+  });
+});
+
+(hasPostgres ? describe : describe.skip)("PostgresReservationStore", () => {
+  it("runs in Node 20, 22 and 24, and in Bun, with npm:pg", async () => {
+    await using temp = await TempDir.make();
+    await using cluster = await PostgresCluster.start();
+    const path = `${temp.path}/postgres_scenario.mjs`;
+    await Promise.all([installRuntimes(), bundle(POSTGRES_SCENARIO, "deno", path)]);
+    await runInEach(path, `${cluster.primary.port}`);
   });
 });

@@ -10,6 +10,9 @@ const CONNECT_MS = 3000;
 /** How long a server may take for a statement, in ms. One that is not silent takes some ms. */
 const STATEMENT_MS = 3000;
 
+/** How long the server lets a statement wait for a lock, in ms: short enough for its answer to be waited for. */
+const LOCK_MS = 1500;
+
 /** Who asks, and for what. */
 export interface PostgresAccess {
   readonly database: string;
@@ -89,13 +92,13 @@ export class PostgresConnection {
   }
 
   /**
-   * Refuses a standby. Has the server give up statements that wait for a lock for longer than this side waits: each
-   * would keep a connection of the server's. This does not end a commit's wait for a standby.
+   * Refuses a standby. Has the server give up statements that wait for a lock, which others hold for as long as their
+   * commits wait for a standby: each would keep a connection of the server's.
    */
   async #prepare(): Promise<void> {
     const { rows: [{ is_standby }] } = await this.query(
-      "SELECT pg_is_in_recovery() AS is_standby, set_config('statement_timeout', $1, false)",
-      [`${STATEMENT_MS}`],
+      "SELECT pg_is_in_recovery() AS is_standby, set_config('lock_timeout', $1, false)",
+      [`${LOCK_MS}`],
     );
     if (is_standby === true) throw new StoreError("it is a standby");
   }

@@ -32,14 +32,16 @@ const REMEDIES: readonly Remedy[] = [
   { code: /^3D000$/, isLasting: true, remedy: "make the database (createdb), or name another one" },
   { code: /^3F000$/, remedy: "make the schema (CREATE SCHEMA), or name another table" },
   { code: /^42501$/, remedy: "grant the user SELECT, INSERT and UPDATE on the table, and CONNECT on the database" },
+  { text: /SASL|SCRAM/, isLasting: true, remedy: "correct the user and the password" },
   { code: /^(25006|55000)$/, remedy: "it is a standby or read-only: name the primary, or all servers" },
   { code: /^53300$/, remedy: "raise the server's max_connections (each node has one connection), or end idle ones" },
   { code: /^53100$/, remedy: "make room on the server's disk" },
   { code: /^53/, remedy: "give the server more of what it has too little of" },
   {
-    code: /^57014$/,
-    remedy: "somebody cancelled the statement, or it had to wait too long: pg_stat_activity shows for what",
+    code: /^55P03$/,
+    remedy: "another session holds it (see pg_stat_activity), perhaps since its commit waits for a synchronous standby",
   },
+  { code: /^57014$/, remedy: "somebody cancelled the statement, or it took longer than the server allows" },
   { code: /^57P/, remedy: "wait until it has started, or name further servers" },
   { text: /ENOTFOUND|EAI_AGAIN|failed to lookup/, remedy: "correct the host's name" },
   {

@@ -190,10 +190,12 @@ export class PostgresReservationStore implements ReservationStore {
 
   /** Performs a statement, within the time that there is for a call. */
   async #call(name: Exclude<keyof PostgresStatements, "createTable">, values: (number | string)[]) {
-    const late = Promise.withResolvers<never>();
-    const timer = setTimeout(() => late.reject(new StoreError(LATE)), CALL_MS);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new StoreError(LATE)), CALL_MS);
+    });
     try {
-      return await Promise.race([this.#perform(name, values), late.promise]);
+      return await Promise.race([this.#perform(name, values), late]);
     } finally {
       clearTimeout(timer);
     }

@@ -113,6 +113,24 @@ async function withStore(use: (store: PostgresServersStore, cluster: PostgresClu
     });
   });
 
+  it("waits for the standby with each change, whatever the user's sessions do", async () => {
+    await withStore(async (store, { primary, url }, table) => {
+      await store.read(7);
+      await primary.sql("CREATE USER hasty SUPERUSER; ALTER USER hasty SET synchronous_commit = off");
+      // This trigger fires as late as the commit.
+      await primary.sql(`
+        CREATE TABLE setting (value text);
+        CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+          'BEGIN INSERT INTO setting VALUES (current_setting(''synchronous_commit'')); RETURN NULL; END';
+        CREATE CONSTRAINT TRIGGER note AFTER INSERT OR UPDATE ON ${table}
+          DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION note()`);
+      using hasty = await PostgresServersStore.fromUrl(`${url.replace("postgres@", "hasty@")}?table=${table}`);
+      await hasty.compareAndSet(7, undefined, "a");
+      await hasty.compareAndSet(7, "a", "b");
+      assertEquals(await primary.sql("SELECT value FROM setting"), "on\non");
+    });
+  });
+
   it("repeats a statement whose reply got lost", async () => {
     await withStore(async (store, { primary }, table) => {
       await store.read(7);
@@ -193,6 +211,13 @@ describe("PostgresReservationStore", () => {
       }
     }
     assert(await answering({}, { code: "00000" }).compareAndSet(7, "a", "b"));
+  });
+
+  it("counts a change only if a row was changed", async () => {
+    for (const expected of [undefined, "a"]) {
+      assert(await answering({ made: "1" }).compareAndSet(7, expected, "b"));
+      assert(!await answering({ made: "0" }).compareAndSet(7, expected, "b"));
+    }
   });
 
   it("believes no standby", async () => {
