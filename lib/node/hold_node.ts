@@ -148,7 +148,9 @@ async function holdShared(
     await checkGone(store, found, options);
     return await claim(onMachine, found, options);
   }
-  if (!await isOver(found.record.mark, store, options)) {
+  // The mark on record may be of a change that came late, to a store that had gone back meanwhile.
+  const mark = pool.isClosed ? found.record.mark : Math.min(pool.mark, found.record.mark);
+  if (!await isOver(mark, store, options)) {
     return tryToResume(pool, found, options) ?? await claim(onMachine, found, options);
   }
   const minTick = endOf(pool);
@@ -191,8 +193,10 @@ function tryToResume(
 
 /** The holder owns the ticks up to the pool's mark. A higher mark on record counts once this holder has written it. */
 function resumeWith(pool: NodePool, found: FoundRecord, options: HoldNodeOptions): NodeHold {
-  const { attempts } = pool;
-  const holder = ReservationHolder.resume(found, pool.mark, { ...options, attempts, aheadMs: LASTING_AHEAD_MS });
+  const { attempts, mark } = pool;
+  const ownsNothing = pool.firstUnusedTick >= mark;
+  const resumeOptions = { ...options, attempts, aheadMs: LASTING_AHEAD_MS };
+  const holder = ReservationHolder.resume(found, mark, resumeOptions, { ownsNothing });
   return { holder, pool, whyFromMark: undefined, whyNotLasting: undefined };
 }
 

@@ -236,14 +236,22 @@ export class ReservationHolder {
    * @param found The record of that holder, whose attempt `options.attempts` has.
    * @param mark The mark that the store has acknowledged to that holder.
    * @param options The node, and how to hold it. The name is that of the holder on record, whatever is given.
+   * @param ownership Whether that holder owned no tick yet, or no more: then a claim may still have to wait.
    * @returns The node's holder. It owns no ticks of its own until it renews.
    * @throws {LayoutMismatchError} If the record was written with another layout.
    */
-  static resume(found: FoundRecord, mark: number, options: HolderOptions): ReservationHolder {
+  static resume(
+    found: FoundRecord,
+    mark: number,
+    options: HolderOptions,
+    { ownsNothing = false }: { readonly ownsNothing?: boolean } = {},
+  ): ReservationHolder {
     const { record } = found;
     checkLayout(record, options);
     const info = { ...options.info, ...(record.info.since !== undefined && { since: record.info.since }) };
-    return new ReservationHolder({ ...options, info, name: parseHolder(record.holder).name }, mark, found);
+    const holder = new ReservationHolder({ ...options, info, name: parseHolder(record.holder).name }, mark, found);
+    holder.#isSettling = ownsNothing && holder.#storeClock !== undefined && !options.trustStore;
+    return holder;
   }
 
   /** The first tick that this holder owns. */
@@ -353,21 +361,21 @@ export class ReservationHolder {
   }
 
   /**
-   * Claims the node, and then finds out when it has got it: past all that others can have reserved by that time, it
-   * will begin.
+   * Claims the node, finds out when it has got it, and puts on record where it will begin: past all that others can
+   * have reserved by that time. Whoever claims the node later begins later still.
    */
   async #claimAndSettle(): Promise<void> {
     const { layout, monotonicClock } = this.#options;
-    const settle = () => this.#firstTick = Math.max(this.#firstTick, this.#storeTick(SETTLE_MS) + 1);
-    settle();
     await this.#claim(this.#firstTick);
-    await this.#storeClock?.measure().catch(async (error) => {
+    try {
+      await this.#storeClock?.measure();
+      this.#firstTick = Math.max(this.#firstTick, this.#storeTick(SETTLE_MS) + 1);
+      if (this.#firstTick > layout.maxTick) throw new OutOfTimeError(this.#firstTick, layout.maxTick);
+      await this.#claim(this.#firstTick);
+    } catch (error) {
       await this.release().catch(() => {}); // or else the next claim would watch this one
       throw error;
-    });
-    settle();
-    this.#mark = this.#firstTick;
-    if (this.#firstTick > layout.maxTick) throw new OutOfTimeError(this.#firstTick, layout.maxTick);
+    }
     this.#isSettling = true;
     this.#renewedMs = monotonicClock.now();
   }

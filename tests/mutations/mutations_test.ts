@@ -1172,10 +1172,10 @@ const MUTATIONS: Mutation[] = [
     killer: SHARED,
   },
   {
-    rule: "and past all that they can have reserved until it is made",
+    rule: "by the time at which it is made",
     file: HOLDER,
-    from: "    settle();\n    this.#mark = ",
-    to: "    this.#mark = ",
+    from: "    try {\n      await this.#storeClock?.measure();",
+    to: "    try {",
     killer: SHARED,
   },
   {
@@ -1191,6 +1191,13 @@ const MUTATIONS: Mutation[] = [
     from: "    this.#isSettling = true;\n",
     to: "",
     killer: HOLDS_SHARED,
+  },
+  {
+    rule: "and is on record before anybody else claims the node",
+    file: HOLDER,
+    from: "      await this.#claim(this.#firstTick);\n    } catch",
+    to: "      this.#mark = this.#firstTick;\n    } catch",
+    killer: SHARED,
   },
   {
     rule: "in a shared store, a mark is bounded by the store's time",
@@ -1282,6 +1289,20 @@ const MUTATIONS: Mutation[] = [
     file: HOLD,
     from: "return storeClock.now() + SKEW_MS >= epochMs + mark * tickMs;",
     to: "return false;",
+    killer: HOLDS_SHARED,
+  },
+  {
+    rule: "as the pool knows, whatever has come on record since",
+    file: HOLD,
+    from: "pool.isClosed ? found.record.mark : Math.min(pool.mark, found.record.mark);",
+    to: "found.record.mark;",
+    killer: HOLDS_SHARED,
+  },
+  {
+    rule: "and still waits if it owned nothing",
+    file: HOLD,
+    from: "const ownsNothing = pool.firstUnusedTick >= mark;",
+    to: "const ownsNothing = false;",
     killer: HOLDS_SHARED,
   },
   {

@@ -80,6 +80,17 @@ describe("holdNode, in a store that machines share", () => {
     assertEquals([late.pool.holder, late.holder.firstTick], ["a-3", world.tick() + SETTLE]);
   });
 
+  it("goes on waiting if the one before it has died while it waited", async () => {
+    await using world = await setUp();
+    const first = await world.hold(world.a);
+    world.pass(4000);
+    const next = await world.hold(world.a);
+    assertEquals([next.pool.holder, next.holder.settledAtMs], ["a-1", first.holder.settledAtMs]);
+    await next.holder.renew(-1);
+    assertEquals(next.holder.mark, first.holder.firstTick, "the store's time is not there yet");
+    await serve(world, next);
+  });
+
   it("goes on after a clean end in the same tick, while the reservation lasts", async () => {
     await using world = await setUp();
     const first = await world.hold(world.a);
@@ -118,6 +129,21 @@ describe("holdNode, in a store that machines share", () => {
       const again = await world.hold(world.a);
       assert(again.holder.firstTick >= b.holder.mark, `${again.holder.firstTick} is ${b.pool.holder}'s`);
     }
+  });
+
+  it("does not go on from a pool because of a renewal that comes late, to a store that has gone back", async () => {
+    await using world = await setUp();
+    const a = await world.hold(world.a);
+    await serve(world, a);
+    const before = await world.store.list();
+    const b = await world.hold(world.b);
+    await serve(world, b);
+    world.store.fates.push("late");
+    await assertRejects(() => a.holder.renew(-1));
+    await world.store.goBack(before);
+    assert(await world.store.arrive());
+    const again = await world.hold(world.a);
+    assert(again.holder.firstTick >= b.holder.mark, `${again.holder.firstTick} is ${b.pool.holder}'s`);
   });
 
   it("owns nothing that a machine has by then whose record came back, and whose pool goes on", async () => {

@@ -122,6 +122,23 @@ describe("a claim in a store that machines share", () => {
     }
   });
 
+  it("fails if another takes the node before it is on record where it begins", async () => {
+    const world = new World();
+    const a = world.machine("a");
+    let others: ReservationHolder | undefined;
+    const slow: ReservationStore = {
+      now: async () => {
+        if (await holderNameOf(world.store, 1) === "a") others = await world.machine("b").claim();
+        world.pass(10_000);
+        return await world.store.now();
+      },
+      read: (nodeId) => world.store.read(nodeId),
+      compareAndSet: (...change) => world.store.compareAndSet(...change),
+    };
+    await assertRejects(() => a.claim({ store: slow }), NodeHeldError);
+    assertEquals(await markOf(world.store, 1), others?.firstTick);
+  });
+
   it("begins at once if the store is trusted", async () => {
     const world = new World();
     const holder = await world.machine("a").claim({ trustStore: true });
@@ -148,7 +165,7 @@ describe("a claim in a store that machines share", () => {
     const world = new World();
     world.store.fates.push("after");
     const holder = await world.machine("a").claim();
-    assertEquals([await holderNameOf(world.store, 1), world.store.changes], ["a", 2]);
+    assertEquals([await holderNameOf(world.store, 1), world.store.changes], ["a", 3]);
     await world.passRenewing(SETTLE_MS + TICK_MS, holder);
     assert(holder.mark > holder.firstTick);
   });
@@ -435,7 +452,7 @@ describe("claimNode, in a store that machines share", () => {
         sleep: (ms) => Promise.resolve(world.pass(ms)),
       });
     await claim(world.machine("a"));
-    assertEquals(store.requests, 4, "list, time, claim, time");
+    assertEquals(store.requests, 5, "list, time, claim, time, and where it begins");
     await claim(world.machine("b"));
     store.requests = 0;
     const off = world.machine("off", 60_000);
