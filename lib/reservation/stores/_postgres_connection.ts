@@ -103,6 +103,11 @@ export class PostgresConnection {
     if (is_standby === true) throw new StoreError("it is a standby");
   }
 
+  /** Whether it can be used. */
+  get isSound(): boolean {
+    return this.#failure === undefined;
+  }
+
   /** Performs a statement, after those before it. */
   query(text: string, values: readonly (number | string)[]): Promise<PostgresResult> {
     const result = this.#last.then(() => this.#perform(text, values));

@@ -1,8 +1,11 @@
 import { messageOf } from "../../base/message_of.ts";
 import { StoreError } from "../errors.ts";
 
-/** A code of PostgreSQL's (https://www.postgresql.org/docs/current/errcodes-appendix.html). */
-const SQLSTATE = /^[0-9A-Z]{5}$/;
+/**
+ * A code of PostgreSQL's (https://www.postgresql.org/docs/current/errcodes-appendix.html). Each has a digit; EPIPE has
+ * none.
+ */
+const SQLSTATE = /^(?=.*[0-9])[0-9A-Z]{5}$/;
 
 /** What to do about an error. */
 interface Remedy {

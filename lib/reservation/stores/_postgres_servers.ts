@@ -73,7 +73,7 @@ export class PostgresServers {
     try {
       const connection = await opening;
       return await connection.query(text, values).catch((error) => {
-        if (isAnswer(error) && !MAY_SERVE_ELSEWHERE.test(codeOf(error))) throw error;
+        if (connection.isSound && isAnswer(error) && !MAY_SERVE_ELSEWHERE.test(codeOf(error))) throw error;
         connection.close();
         throw failureOf([[connection.address, error]]);
       });
