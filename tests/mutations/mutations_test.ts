@@ -103,6 +103,13 @@ const POSTGRES_MUTATIONS: Mutation[] = [
     killer: POSTGRES_STORES,
   },
   {
+    rule: "a warning of a commit in PostgreSQL is sent, whatever the session has",
+    file: STATEMENTS,
+    from: "set_config('client_min_messages', 'warning', true)",
+    to: "current_setting('client_min_messages')",
+    killer: POSTGRES_STORES,
+  },
+  {
     rule: "a change in PostgreSQL names the record that it replaces",
     file: STATEMENTS,
     from: "WHERE node_id = $1 AND record IN ($2, $3)",

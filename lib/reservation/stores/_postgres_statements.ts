@@ -22,8 +22,8 @@ const REVISION = "pg_current_wal_lsn() - '0/0'";
 /**
  * The statements of a store. Each is a transaction of its own, and can be repeated: it then finds its own change.
  *
- * What may not be lost is written with `synchronous_commit = on`, whatever the session has. The statement sets it for
- * its own transaction, and the commit reads it. The count reads the setting, so that the statement makes it.
+ * A change is written with `synchronous_commit = on`, and a warning of its commit is sent, whatever the session has:
+ * the statement sets both for its own transaction, which the commit is a part of.
  */
 export interface PostgresStatements {
   /** Makes the table; no parameters. */
@@ -66,9 +66,9 @@ export function postgresStatements(
   const change = (statement: string) => `
 WITH made AS (
     ${statement}
-    RETURNING set_config('synchronous_commit', 'on', true) AS setting
+    RETURNING set_config('synchronous_commit', 'on', true) || set_config('client_min_messages', 'warning', true) AS settings
   ),${state}
-SELECT state.*, (SELECT count(setting) FROM made) AS made FROM state`;
+SELECT state.*, (SELECT count(settings) FROM made) AS made FROM state`;
   return {
     createTable: `CREATE TABLE IF NOT EXISTS ${name} (node_id integer PRIMARY KEY, record text COLLATE "C" NOT NULL)`,
     read: `WITH${state}\nSELECT state.*, record FROM state LEFT JOIN ${name} ON node_id = $1`,

@@ -113,21 +113,25 @@ async function withStore(use: (store: PostgresServersStore, cluster: PostgresClu
     });
   });
 
-  it("waits for the standby with each change, whatever the user's sessions do", async () => {
+  it("waits for the standby with each change, and hears of it if that fails, whatever the user's sessions do", async () => {
     await withStore(async (store, { primary, url }, table) => {
       await store.read(7);
       await primary.sql("CREATE USER hasty SUPERUSER; ALTER USER hasty SET synchronous_commit = off");
+      await primary.sql("ALTER USER hasty SET client_min_messages = error");
       // This trigger fires as late as the commit.
       await primary.sql(`
-        CREATE TABLE setting (value text);
+        CREATE TABLE setting (value text, level text);
         CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
-          'BEGIN INSERT INTO setting VALUES (current_setting(''synchronous_commit'')); RETURN NULL; END';
+          'BEGIN
+            INSERT INTO setting VALUES (current_setting(''synchronous_commit''), current_setting(''client_min_messages''));
+            RETURN NULL;
+          END';
         CREATE CONSTRAINT TRIGGER note AFTER INSERT OR UPDATE ON ${table}
           DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION note()`);
       using hasty = await PostgresServersStore.fromUrl(`${url.replace("postgres@", "hasty@")}?table=${table}`);
       await hasty.compareAndSet(7, undefined, "a");
       await hasty.compareAndSet(7, "a", "b");
-      assertEquals(await primary.sql("SELECT value FROM setting"), "on\non");
+      assertEquals(await primary.sql("SELECT * FROM setting"), "on|warning\non|warning");
     });
   });
 
