@@ -18,8 +18,8 @@ const MAX_BUDGET = 10;
 
 /**
  * How often at most a server is taken for silent that has not responded for as long as the patience lasts, in ms. All
- * requests to it then go to the next server, beyond the budget. On a network that loses much, a lost datagram looks like
- * a silent server.
+ * requests to it then go to the next server, beyond the budget. On a network that loses much, a lost datagram looks
+ * like a silent server.
  */
 const SILENCE_INTERVAL_MS = 1000;
 
