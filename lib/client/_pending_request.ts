@@ -1,6 +1,6 @@
 import type { RangeResponse } from "../wire/response.ts";
 import type { Refusal } from "./_refusal.ts";
-import type { Server } from "./_server.ts";
+import type { Host, Server } from "./_server.ts";
 
 /** One array for all requests, since servers refuse few of them. */
 const NO_REFUSALS: readonly Refusal[] = [];
@@ -81,6 +81,12 @@ export class PendingRequest {
   /** The server that it was sent to last. */
   get lastServer(): Server | undefined {
     return this.servers[this.servers.length - 1];
+  }
+
+  /** The server that it was sent to, by its host and port; `undefined` if it was not sent there. */
+  serverAt(host: Host, port: number): Server | undefined {
+    for (const server of this.servers) if (server.host === host && server.port === port) return server;
+    return undefined;
   }
 
   /** Whether a server was asked in this round. */

@@ -212,7 +212,7 @@ export class RangeRequester {
     if (length < RANGE_BYTES) return false;
     const request = this.#pending.get(datagram.getUint32(8), datagram.getUint32(12));
     if (request === undefined || !request.isAsking) return false;
-    const server = request.servers.find((server) => server.host === host && server.port === port);
+    const server = request.serverAt(host, port);
     if (server === undefined) return false;
     const response = this.#read(datagram, length, request, server);
     if (response === undefined || response.granted > request.count) return false;

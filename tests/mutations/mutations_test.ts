@@ -1078,9 +1078,9 @@ const MUTATIONS: Mutation[] = [
   },
   {
     rule: "client: it comes from a port that was asked",
-    file: REQUESTER,
-    from: "server.host === host && server.port === port);",
-    to: "server.host === host);",
+    file: "lib/client/_pending_request.ts",
+    from: "if (server.host === host && server.port === port) return server;",
+    to: "if (server.host === host) return server;",
     killer: REQUESTERS,
   },
   ...["deno", "libc", "node"].map((kind) => ({
@@ -1096,9 +1096,9 @@ const MUTATIONS: Mutation[] = [
   })),
   {
     rule: "client: and from a server that was asked",
-    file: REQUESTER,
-    from: "server.host === host && server.port === port);",
-    to: "server.port === port);",
+    file: "lib/client/_pending_request.ts",
+    from: "if (server.host === host && server.port === port) return server;",
+    to: "if (server.port === port) return server;",
     killer: NEAREST,
   },
   {
