@@ -2,11 +2,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { EtcdReservationStore } from "../../etcd_store.ts";
-import { claimNode } from "../../lib/reservation/claim.ts";
-import { ReservationKeeper } from "../../lib/reservation/keeper.ts";
-import { DEFAULT_LAYOUT, IdLayout, type ReservationStore } from "../../mod.ts";
+import { DEFAULT_LAYOUT, IdLayout } from "../../mod.ts";
 import { EtcdCluster, hasEtcd } from "../../testing/etcd_cluster.ts";
 import { LossyProxy } from "../../testing/lossy_proxy.ts";
+import { claimAll, type Claims } from "./claim_all.ts";
 
 if (!hasEtcd) {
   console.warn("etcd and etcdctl are not installed (etcd-server, etcd-client): claims are not tested with it");
@@ -14,78 +13,6 @@ if (!hasEtcd) {
 
 /** The default layout, with 128 nodes. */
 const SMALL_LAYOUT = new IdLayout({ timeBits: 37, sequenceBits: 17, nodeBits: 7, tickMs: 1000, epochMs: 0 });
-
-/** How many machines claim, and which nodes. */
-interface Claims {
-  readonly count: number;
-  /**
-   * How many of them claim at a time, at most: this process does the work of all of them. If all do, they renew until
-   * each has a node. (If not, there must be a free node for each: nobody looks then whether holders are gone.)
-   */
-  readonly atOnce: number;
-  readonly layout: IdLayout;
-}
-
-/** A store that counts the calls of one machine. */
-class CountingStore implements ReservationStore {
-  readonly #store: EtcdReservationStore;
-  calls = 0;
-
-  constructor(store: EtcdReservationStore) {
-    this.#store = store;
-  }
-
-  read(nodeId: number): Promise<string | undefined> {
-    this.calls++;
-    return this.#store.read(nodeId);
-  }
-
-  compareAndSet(nodeId: number, expected: string | undefined, next: string): Promise<boolean> {
-    this.calls++;
-    return this.#store.compareAndSet(nodeId, expected, next);
-  }
-
-  list(): Promise<ReadonlyMap<number, string>> {
-    this.calls++;
-    return this.#store.list();
-  }
-
-  now(): Promise<number> {
-    this.calls++;
-    return this.#store.now();
-  }
-}
-
-/**
- * Claims any node for each of many machines, all of which then fall silent.
- *
- * @returns The nodes, how many calls a machine made in the median and at most, and the time until all had a node, in s.
- */
-async function claimAll(stores: readonly EtcdReservationStore[], { count, atOnce, layout }: Claims) {
-  const beganMs = performance.now();
-  let started = 0;
-  const claimed: { nodeId: number; calls: number }[] = [];
-  const keepers: ReservationKeeper[] = [];
-  const claim = async (i: number) => {
-    const store = new CountingStore(stores[i % stores.length]);
-    const holder = await claimNode({
-      ...{ store, nodeId: undefined, maxNodeId: layout.maxNodeId, layout, name: `machine-${i}` },
-      ...{ clock: Date, monotonicClock: performance },
-      sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-    });
-    claimed.push({ nodeId: holder.nodeId, calls: store.calls });
-    if (atOnce < count) return;
-    keepers.push(new ReservationKeeper(holder, { usedTick: () => -1, onMark: () => {}, onError: () => {} }));
-  };
-  const claimOneByOne = async () => {
-    while (started < count) await claim(started++);
-  };
-  await Promise.all(Array.from({ length: atOnce }, claimOneByOne));
-  await Promise.all(keepers.map((keeper) => keeper.stop()));
-  const calls = claimed.map(({ calls }) => calls).sort((a, b) => a - b);
-  const seconds = (performance.now() - beganMs) / 1000;
-  return { nodeIds: claimed.map(({ nodeId }) => nodeId), median: calls[count / 2], most: calls[count - 1], seconds };
-}
 
 (hasEtcd ? describe : describe.skip)("claims from etcd", () => {
   const table: Record<string, unknown>[] = [];
