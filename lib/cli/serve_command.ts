@@ -5,10 +5,12 @@ import { AllowList } from "../access/allow_list.ts";
 import type { ClockPolicy } from "../id/id_generator_options.ts";
 import { MAX_COUNT } from "../id/id_sequencer.ts";
 import { type LayoutName, LAYOUTS } from "../id/presets.ts";
+import { parseStoreUrl, type StoreUrl } from "../reservation/stores/store_url.ts";
 import { ServeError } from "../server/serve_error.ts";
 import type { ServeLog } from "../server/serve_log.ts";
-import type { Backend, ServeOptions } from "../server/serve_options.ts";
-import { type ServeSignals, supervise } from "../server/supervisor.ts";
+import type { Backend, NodeChoice, ServeOptions } from "../server/serve_options.ts";
+import type { ServeSignals } from "../server/serve_node.ts";
+import { supervise } from "../server/supervisor.ts";
 import { hasZone, parseIpAddress } from "../udp/ip_address.ts";
 import { clusterFlag, integerFlag, readFlags, UsageError, wordFlag } from "./flags.ts";
 
@@ -30,7 +32,11 @@ export const SERVE_HELP = `Hands out 64-bit ids that are never given out twice, 
 Usage: ${ownCommand("serve")} [flags]
 
   --node-id N       the node whose ids are handed out, 0 to 1023 (as far as the layout goes); default 0
-                    no two servers of one system may have the same
+                    no two servers may have the same, unless they share a store, which keeps it from coming twice
+                    auto     any node that nobody holds, rather the one that this machine had before; the default with
+                             a store that machines share
+                    ordinal  the number at the end of this host's name (as of a pod of a StatefulSet)
+  --node-id-base N  with --node-id ordinal, what to add to that number; default 0
   --host ADDRESS    the IPv4 or IPv6 address to bind; default 127.0.0.1, this machine only; may be given several
                     times, each with workers of its own
   --port N          the port, 0 to 65535; default 9999; 0 lets the system choose
@@ -44,12 +50,18 @@ Usage: ${ownCommand("serve")} [flags]
   --max-drift MS    hand out ids only while the system is sure that its clock is off by at most so many ms (Linux)
   --state DIR       the directory of what must not be forgotten: which ticks of which node are spoken for;
                     default ~/.global-id
+  --store STORE     the store of that, if it is not a database in the state directory:
+                    etcd://HOST:PORT,HOST:PORT/PREFIX (etcds:// for TLS; files: ?credentials=FILE&ca=FILE&cert=FILE&
+                    key=FILE), postgres://USER@HOST,HOST/DATABASE?credentials=FILE, or the path of a SQLite database
+  --trust-store     begin at once, where the last reservation of a store that machines share ends, and not some 14 s
+                    after the claim: for a store that nobody ever restores from a backup, or moves to a lagging standby
   --allow RANGE     let only these addresses in, such as 192.0.2.0/24 or 2001:db8::1; may be given several times
   --key-file FILE   answer only requests that are signed with the key in this file (see --key-file of the id command);
                     two lines are two keys, both accepted while the key is changed; SIGUSR2 reads the file again
                     make one: (umask 077; mkdir -p ~/.global-id; openssl rand -hex 32 > ~/.global-id/key)
-  --cluster NAME    the cluster that signed requests must be for; default global-id; clients name the same, and systems
-                    that share a key, but not their node ids, have a name each
+  --cluster NAME    the cluster that signed requests must be for; default: the prefix or the database of a store that
+                    machines share, else global-id; clients name the same, and systems that share a key, but not their
+                    node ids, have a name each
   --source-share P  let one address have at most P percent of the ids of a tick, 1 to 100
   --source-prefix N with --source-share, count the IPv6 addresses with the same first N bits as one, 32 to 64;
                     default ${DEFAULT_SOURCE_PREFIX}, what a subscriber commonly has
@@ -74,6 +86,8 @@ export function parseServeArgs(args: string[]): ServeCommand {
   const flags = readFlags(args, {
     string: [
       "node-id",
+      "node-id-base",
+      "store",
       "port",
       "workers",
       "backend",
@@ -88,16 +102,22 @@ export function parseServeArgs(args: string[]): ServeCommand {
       "max-count",
     ],
     list: ["host", "allow"],
-    boolean: ["replace", "help", "version"],
+    boolean: ["trust-store", "replace", "help", "version"],
   });
   if (flags.help) return { kind: "help" };
   if (flags.version) return { kind: "version" };
 
   const layout = wordFlag("layout", flags.layout, Object.keys(LAYOUTS) as LayoutName[]) ?? "default";
+  const { maxNodeId } = LAYOUTS[layout];
+  const store = flags.store === undefined ? undefined : storeFlag(flags.store);
+  const isShared = store !== undefined && store.kind !== "sqlite";
   return {
     kind: "serve",
     options: {
-      nodeId: integerFlag("node-id", flags["node-id"], { min: 0, max: LAYOUTS[layout].maxNodeId }) ?? 0,
+      node: nodeFlag(flags["node-id"], maxNodeId) ?? (isShared ? "auto" : 0),
+      nodeIdBase: integerFlag("node-id-base", flags["node-id-base"], { min: 0, max: maxNodeId }) ?? 0,
+      store: flags.store,
+      trustStore: flags["trust-store"],
       hostnames: flags.host.length === 0 ? ["127.0.0.1"] : [...new Set(flags.host.map(addressFlag))],
       port: integerFlag("port", flags.port, { min: 0, max: 65_535 }) ?? 9999,
       workers: integerFlag("workers", flags.workers, { min: 1, max: MAX_WORKERS }),
@@ -108,7 +128,7 @@ export function parseServeArgs(args: string[]): ServeCommand {
       stateDir: flags.state,
       allow: flags.allow.length === 0 ? undefined : rangesFlag(flags.allow),
       keyFile: flags["key-file"],
-      cluster: clusterFlag(flags.cluster),
+      cluster: clusterFlag(flags.cluster ?? store?.name),
       sourceShare: integerFlag("source-share", flags["source-share"], { min: 1, max: 100 }),
       sourcePrefix: integerFlag("source-prefix", flags["source-prefix"], { min: 32, max: 64 }) ?? DEFAULT_SOURCE_PREFIX,
       maxCount: integerFlag("max-count", flags["max-count"], { min: 1, max: MAX_COUNT }),
@@ -123,6 +143,22 @@ function addressFlag(text: string): string {
   throw new UsageError(
     `--host must be an IPv4 or IPv6 address, such as 127.0.0.1, 0.0.0.0 or ::1: got ${JSON.stringify(text)}`,
   );
+}
+
+function nodeFlag(text: string | undefined, maxNodeId: number): NodeChoice | undefined {
+  if (text === undefined || text === "auto" || text === "ordinal") return text;
+  if (/^[0-9]/.test(text)) return integerFlag("node-id", text, { min: 0, max: maxNodeId });
+  throw new UsageError(
+    `--node-id must be an integer from 0 to ${maxNodeId}, auto or ordinal: got ${JSON.stringify(text)}`,
+  );
+}
+
+function storeFlag(text: string): StoreUrl {
+  try {
+    return parseStoreUrl(text);
+  } catch (error) {
+    throw new UsageError(`--store: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 function rangesFlag(ranges: string[]): string[] {

@@ -46,6 +46,8 @@ export interface HoldNodeOptions extends Omit<HolderOptions, "aheadMs" | "minTic
   readonly boot: string | undefined;
   /** The path of the node's pool. */
   readonly poolPath: string;
+  /** The record whose holder the caller has found to be gone (see `findNodes`); `undefined`: none. */
+  readonly goneRecord?: FoundRecord | undefined;
 }
 
 /** A node that is held. */
@@ -129,11 +131,18 @@ export async function joinNode(options: HoldNodeOptions): Promise<NodeHold> {
   return hold;
 }
 
+/** Whether {@linkcode holdNode} would go on at once where a pool of this machine ends. */
+export async function isResumable(options: HoldNodeOptions): Promise<boolean> {
+  const found = await CheckedStore.of(options.store).read(options.nodeId);
+  using pool = findPool(found, options).pool;
+  return pool !== undefined;
+}
+
 async function tryToHold(options: HoldNodeOptions): Promise<NodeHold> {
   const store = CheckedStore.of(options.store);
   const found = await store.read(options.nodeId);
   const onMachine = findPool(found, options);
-  if (store.isShared && !options.trustStore) return await holdShared(store, onMachine, found, options);
+  if (store.isShared) return await holdShared(store, onMachine, found, options);
   return tryToResume(onMachine.pool, found, options) ?? await claim(onMachine, found, options);
 }
 
@@ -150,7 +159,7 @@ async function holdShared(
   }
   // The mark on record may be of a change that came late, to a store that had gone back meanwhile.
   const mark = pool.isClosed ? found.record.mark : Math.min(pool.mark, found.record.mark);
-  if (!await isOver(mark, store, options)) {
+  if (options.trustStore || !await isOver(mark, store, options)) {
     return tryToResume(pool, found, options) ?? await claim(onMachine, found, options);
   }
   const minTick = endOf(pool);
@@ -173,7 +182,8 @@ async function isOver(mark: number, store: CheckedStore, options: HoldNodeOption
  * @throws {NodeHeldError} If it is not.
  */
 async function checkGone(store: CheckedStore, found: FoundRecord | undefined, options: HoldNodeOptions): Promise<void> {
-  const { nodeId, layout, monotonicClock, sleep, signal } = options;
+  const { nodeId, layout, monotonicClock, sleep, signal, goneRecord } = options;
+  if (found !== undefined && found.text === goneRecord?.text) return;
   const isOfLayout = (text: string) => layout.isRecordedAs(text);
   const search = findNodes({ store, nodeIds: [nodeId], isOfLayout, monotonicClock, sleep, signal });
   const { value } = await search.next();

@@ -4,17 +4,17 @@ import { shellWord } from "../base/shell_word.ts";
 import { LAYOUTS } from "../id/presets.ts";
 import type { WorkerConfig } from "./control_channel.ts";
 import type { ServeLog } from "./serve_log.ts";
-import type { ServeOptions } from "./serve_options.ts";
+import type { NodeOptions } from "./serve_options.ts";
 
 /** Tells the operator what is being served, and how to try it. */
-export function announce(options: ServeOptions, configs: readonly WorkerConfig[], log: ServeLog): void {
+export function announce(options: NodeOptions, configs: readonly WorkerConfig[], log: ServeLog): void {
   log.info(describeService(options, configs));
   log.info(`try it: ${tryCommand(options, portsOf(configs))}`);
 }
 
 /** Describes what is being served, in a line. */
 export function describeService(
-  { nodeId, hostnames, layout }: ServeOptions,
+  { nodeId, hostnames, layout }: NodeOptions,
   configs: readonly WorkerConfig[],
 ): string {
   const ports = portsOf(configs);
@@ -38,7 +38,7 @@ function describeCpus(configs: readonly WorkerConfig[]): string {
 }
 
 /** A command line that asks this server for an id. */
-function tryCommand({ hostnames, keyFile, cluster }: ServeOptions, ports: number[]): string {
+function tryCommand({ hostnames, keyFile, cluster }: NodeOptions, ports: number[]): string {
   const isReachedByDefault = hostnames.some((hostname) => ["127.0.0.1", "0.0.0.0", "::"].includes(hostname));
   const flags = [
     ...(isReachedByDefault ? [] : ["--host", hostnames[0]]),

@@ -4,9 +4,10 @@ import { messageOf } from "../base/message_of.ts";
 import type { IdLayout } from "../id/layout.ts";
 import { LAYOUTS } from "../id/presets.ts";
 import { readBootId } from "../node/boot_id.ts";
-import { holdNode, type HoldNodeOptions, joinNode } from "../node/hold_node.ts";
+import { holdNode, type HoldNodeOptions, isResumable, joinNode } from "../node/hold_node.ts";
 import type { NodePool } from "../node/node_pool.ts";
 import { poolPathOf } from "../node/pool_path.ts";
+import type { FoundRecord } from "../reservation/checked_store.ts";
 import { claimNode as claimAnyNode } from "../reservation/claim.ts";
 import { type HolderOptions, ReservationHolder } from "../reservation/holder.ts";
 import type { HolderInfo } from "../reservation/reservation.ts";
@@ -16,7 +17,7 @@ import { fillRuntimeRandom, uniqueToken } from "../base/unique_token.ts";
 import type { WorkerShare } from "./control_channel.ts";
 import { ServeError } from "./serve_error.ts";
 import type { ServeLog } from "./serve_log.ts";
-import type { Backend, ServeOptions } from "./serve_options.ts";
+import type { Backend, NodeOptions } from "./serve_options.ts";
 
 /** The node of a server. */
 export interface ClaimedNode {
@@ -31,7 +32,7 @@ export interface ClaimedNode {
 /** What {@linkcode claimNode} works with. */
 export interface ClaimNodeOptions {
   /** The options of the server. */
-  readonly options: ServeOptions;
+  readonly options: NodeOptions;
   /** The kind of the workers' sockets. */
   readonly backend: Backend;
   /** Keeps the reservations. */
@@ -42,6 +43,8 @@ export interface ClaimNodeOptions {
   readonly signal?: AbortSignal | undefined;
   /** Who this server is, for those who look into the store. */
   readonly info?: HolderInfo;
+  /** See `HoldNodeOptions.goneRecord`. */
+  readonly goneRecord?: FoundRecord | undefined;
   /** See `HolderOptions.trustStore`. */
   readonly trustStore?: boolean;
   /** Receives the reasons if ids do not go on where the last ones ended, or the next server's will not. */
@@ -83,6 +86,11 @@ export async function joinRunningServer(claim: ClaimNodeOptions): Promise<Claime
   }
 }
 
+/** Whether a claim would go on at once where this machine's last ids of the node ended. */
+export async function goesOn(claim: ClaimNodeOptions): Promise<boolean> {
+  return claim.backend === "reuseport" && await isResumable(holdOptionsOf(claim));
+}
+
 /** Says where a worker's ids come from. */
 export function shareOf({ holder, pool }: ClaimedNode, workerCount: number): WorkerShare {
   if (pool !== undefined) return { kind: "pool", path: pool.path };
@@ -111,8 +119,9 @@ function logSettling(node: ClaimedNode, log: ServeLog): ClaimedNode {
 
 function holdOptionsOf(claim: ClaimNodeOptions): HoldNodeOptions {
   const poolPath = poolPathOf(claim.stateDir, claim.options.nodeId);
-  const { signal } = claim;
-  return { ...holderOptionsOf(claim), boot: readBootId(), poolPath, sleep: (ms) => sleep(ms, signal), signal };
+  const { signal, goneRecord } = claim;
+  const options = holderOptionsOf(claim);
+  return { ...options, boot: readBootId(), poolPath, sleep: (ms) => sleep(ms, signal), signal, goneRecord };
 }
 
 function holderOptionsOf(

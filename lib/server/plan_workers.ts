@@ -2,7 +2,7 @@ import type { AccessOptions } from "../access/guarded_responder.ts";
 import type { IdLayout } from "../id/layout.ts";
 import { LAYOUTS } from "../id/presets.ts";
 import type { WorkerConfig, WorkerShare } from "./control_channel.ts";
-import type { Backend, ServeOptions } from "./serve_options.ts";
+import type { Backend, NodeOptions } from "./serve_options.ts";
 
 /**
  * Into how many requests the ids of a tick are divided, at least, unless the options say otherwise. A request may have
@@ -13,7 +13,7 @@ const REQUESTS_PER_TICK = 16;
 /** The facts that {@linkcode planWorkers} combines. */
 export interface WorkerPlan {
   /** The options of the server. */
-  readonly options: ServeOptions;
+  readonly options: NodeOptions;
   /** The kind of the workers' sockets. */
   readonly backend: Backend;
   /** How many workers to run for each address. */

@@ -4,14 +4,14 @@ import { LAYOUTS } from "../id/presets.ts";
 import { ClockJumpError } from "../reservation/errors.ts";
 import { ClockDriftError } from "./clock_sync.ts";
 import type { ServeLog } from "./serve_log.ts";
-import type { ServeOptions } from "./serve_options.ts";
+import type { NodeOptions } from "./serve_options.ts";
 
 /** How much further ahead of the clock than a new mark a mark may be, in ms, before the clock counts as behind. */
 const TOLERANCE_MS = 5000;
 
 /** Tells the operator, in a line each, when the reservation runs into trouble, and when the trouble is over. */
 export class ReservationReport {
-  readonly #options: ServeOptions;
+  readonly #options: NodeOptions;
   readonly #log: ServeLog;
   #isBehind = false;
   /** What keeps the reservation from being renewed. */
@@ -23,7 +23,7 @@ export class ReservationReport {
    * @param options The options of the server.
    * @param log Receives the lines.
    */
-  constructor(options: ServeOptions, log: ServeLog) {
+  constructor(options: NodeOptions, log: ServeLog) {
     this.#options = options;
     this.#log = log;
   }

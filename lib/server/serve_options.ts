@@ -4,10 +4,22 @@ import type { LayoutName } from "../id/presets.ts";
 /** The kind of the workers' sockets: see `lib/udp/`. */
 export type Backend = "reuseport" | "listen-datagram";
 
+/**
+ * Which node a server takes: the one with this id; any that nobody holds (`auto`); or the one whose id is the number at
+ * the end of the host's name, plus `nodeIdBase` (`ordinal`).
+ */
+export type NodeChoice = number | "auto" | "ordinal";
+
 /** What a server is asked to do. The command line gives every option a value: see `lib/cli/serve_command.ts`. */
 export interface ServeOptions {
   /** The node whose ids the server hands out. */
-  nodeId: number;
+  node: NodeChoice;
+  /** The node id of the host whose name ends with 0, if the node is chosen by that number. */
+  nodeIdBase: number;
+  /** The URL of the store of reservations (see `openStore`); `undefined`: a file in the state directory. */
+  store: string | undefined;
+  /** Whether the store never goes back, although machines share it: see `HolderOptions.trustStore`. */
+  trustStore: boolean;
   /** The IP addresses to bind, one at least, each by workers of its own. */
   hostnames: readonly string[];
   /** The port; with the backend `listen-datagram`, the first worker's. 0: let the system choose. */
@@ -38,4 +50,10 @@ export interface ServeOptions {
   maxCount: number | undefined;
   /** Whether to take over from a running server of the node. */
   isReplacing: boolean;
+}
+
+/** The options of a server that has chosen its node. */
+export interface NodeOptions extends ServeOptions {
+  /** The node. */
+  nodeId: number;
 }

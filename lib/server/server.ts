@@ -19,7 +19,7 @@ import type { Fleet } from "./fleet.ts";
 import { ReservationReport } from "./reservation_report.ts";
 import { ServeError } from "./serve_error.ts";
 import type { ServeLog } from "./serve_log.ts";
-import type { ServeOptions } from "./serve_options.ts";
+import type { NodeOptions } from "./serve_options.ts";
 import { nameHolder } from "./state_dir.ts";
 
 /**
@@ -43,7 +43,7 @@ class TakenOverError extends GlobalIdError {
 /** The parts of a {@linkcode Server}. */
 export interface ServerParts {
   /** The options of the server. */
-  readonly options: ServeOptions;
+  readonly options: NodeOptions;
   /** The node whose ids are served. */
   readonly node: ClaimedNode;
   /** The workers, which have not started. */
@@ -57,7 +57,7 @@ export interface ServerParts {
  * any case {@linkcode end}.
  */
 export class Server {
-  readonly #options: ServeOptions;
+  readonly #options: NodeOptions;
   readonly #node: ClaimedNode;
   readonly #fleet: Fleet;
   readonly #log: ServeLog;

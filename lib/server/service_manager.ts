@@ -9,11 +9,10 @@ import type { ServeLog } from "./serve_log.ts";
  * the environment variable NOTIFY_SOCKET names; without that variable, all methods do nothing. A message that cannot be
  * sent changes nothing but the manager's knowledge.
  */
-export class ServiceManager implements Disposable {
+export class ServiceManager {
   readonly #log: ServeLog;
   readonly #env: typeof readEnv;
   readonly #socket: string | undefined;
-  #watchdog: ReturnType<typeof setInterval> | undefined;
   #hasWarned = false;
 
   /**
@@ -58,19 +57,18 @@ export class ServiceManager implements Disposable {
    * which the watchdog would end it.
    *
    * @param isWell Whether it is. As long as it is not, the watchdog hears nothing.
+   * @returns Ends that when it is disposed of.
    */
-  watch(isWell: () => Promise<boolean>): void {
+  watch(isWell: () => Promise<boolean>): Disposable {
+    const watch = new DisposableStack();
     const usec = Number(this.#env("WATCHDOG_USEC"));
     const isForAnother = ![undefined, String(Deno.pid)].includes(this.#env("WATCHDOG_PID"));
-    if (this.#socket === undefined || isForAnother || !(usec > 0)) return;
-    this.#watchdog = setInterval(async () => {
+    if (this.#socket === undefined || isForAnother || !(usec > 0)) return watch;
+    const timer = setInterval(async () => {
       if (await isWell()) this.#tell("WATCHDOG=1");
     }, usec / 2000);
-  }
-
-  /** Ends {@linkcode watch}. */
-  [Symbol.dispose](): void {
-    clearInterval(this.#watchdog);
+    watch.defer(() => clearInterval(timer));
+    return watch;
   }
 
   #tell(message: string): void {

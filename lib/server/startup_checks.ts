@@ -6,7 +6,7 @@ import { explainBindError } from "./bind_error.ts";
 import { checkDrift, ClockDriftError, type ClockSync, readClockSync } from "./clock_sync.ts";
 import { ServeError } from "./serve_error.ts";
 import type { ServeLog } from "./serve_log.ts";
-import type { Backend, ServeOptions } from "./serve_options.ts";
+import type { Backend, NodeOptions, ServeOptions } from "./serve_options.ts";
 
 /**
  * How long a starting server waits for workers of an earlier one, in ms. Workers notice within a tenth of a second that
@@ -139,7 +139,7 @@ export function checkPortIsFree({ hostnames, port }: ServeOptions): void {
  * @param lock The lock, which the running server holds.
  * @throws {ServeError} If the operator did not ask for a takeover, or the backend cannot share the port.
  */
-export async function checkTakeover(options: ServeOptions, backend: Backend, lock: NodeLock): Promise<void> {
+export async function checkTakeover(options: NodeOptions, backend: Backend, lock: NodeLock): Promise<void> {
   const { nodeId, isReplacing } = options;
   if (!isReplacing) {
     throw new ServeError(
@@ -152,7 +152,7 @@ export async function checkTakeover(options: ServeOptions, backend: Backend, loc
 
 /** Waits for the workers of an earlier server to end, which still have the port for a moment, and checks the port. */
 export async function awaitEarlierWorkers(
-  options: ServeOptions,
+  options: NodeOptions,
   backend: Backend,
   lock: NodeLock,
   log: ServeLog,

@@ -1,7 +1,6 @@
 import { readEnv } from "../base/read_env.ts";
 import { messageOf } from "../base/message_of.ts";
 import { lockPathsOf, NodeLock } from "../node/node_lock.ts";
-import { SqliteThreadStore } from "../reservation/stores/sqlite_thread_store.ts";
 import { checkOwnFiles, ensureOwnDirectory, ensureOwnFile } from "./own_directory.ts";
 import { ServeError } from "./serve_error.ts";
 import type { ServeLog } from "./serve_log.ts";
@@ -94,22 +93,22 @@ export async function nameHolder(lock: NodeLock, log: ServeLog): Promise<void> {
 }
 
 /**
- * Opens the store of reservations.
+ * Makes the file of a database, if it is not there, and checks that its files are this user's alone.
  *
- * @param stateDir The directory, from {@linkcode openStateDir}.
+ * @param path The database.
  * @param log Receives a line if other users could open its files until now.
- * @throws {ServeError} If the database cannot be opened, or its files are not this user's alone.
+ * @throws {ServeError} If they are not.
  */
-export async function openStore(stateDir: string, log: ServeLog): Promise<SqliteThreadStore> {
-  const path = `${stateDir}/reservations.sqlite`;
-  await explained(stateDir, async () => {
+export async function guardDatabase(path: string, log: ServeLog): Promise<void> {
+  await explained(path.slice(0, Math.max(path.lastIndexOf("/"), 0)) || ".", async () => {
     // SQLite gives its other files the mode of the first one, whatever the umask is.
     await checkOwnFiles([path, ...["wal", "shm", "journal"].map((name) => `${path}-${name}`)], log);
     await ensureOwnFile(path);
   });
-  try {
-    return await SqliteThreadStore.open(path);
-  } catch (error) {
-    throw new ServeError(messageOf(error), { cause: error });
-  }
+}
+
+/** The nodes whose locks are in the state directory: those that this machine has had. */
+export async function nodesIn(stateDir: string): Promise<number[]> {
+  const names = await Array.fromAsync(Deno.readDir(stateDir), ({ name }) => /^node-(0|[1-9][0-9]*)\.lock$/.exec(name));
+  return names.flatMap((match) => match === null ? [] : [Number(match[1])]).sort((a, b) => a - b);
 }

@@ -1,35 +1,23 @@
+import { readAccess } from "./access_checks.ts";
 import { allowedCpus } from "../placement/cpus.ts";
-import { readAccess, warnIfOpen } from "./access_checks.ts";
-import { announce, describeService } from "./announce.ts";
-import { claimNode, joinRunningServer, shareOf } from "./claim_node.ts";
-import { describeClock } from "./clock_sync.ts";
-import { warnIfUnconfined } from "./confine_worker.ts";
-import { Fleet } from "./fleet.ts";
-import { planWorkers } from "./plan_workers.ts";
+import { hostInfo, hostName } from "./host_info.ts";
+import { ordinalNode } from "./node_choice.ts";
+import { openStore } from "./open_store.ts";
 import type { ServeLog } from "./serve_log.ts";
+import { LostNodeError, serveNode, type ServerSetting, type ServeSignals } from "./serve_node.ts";
 import type { ServeOptions } from "./serve_options.ts";
-import { Server } from "./server.ts";
 import { ServiceManager } from "./service_manager.ts";
 import {
-  awaitEarlierWorkers,
   checkClock,
   checkPorts,
   checkRunPermission,
   checkSourceShare,
-  checkTakeover,
   chooseBackend,
   warnOfOtherAddress,
   warnOfWithheldVariables,
 } from "./startup_checks.ts";
-import { defaultStateDir, openLock, openStateDir, openStore, tryLock } from "./state_dir.ts";
-
-/** What the operator tells a running server. */
-export interface ServeSignals {
-  /** Aborts when the server is to stop. */
-  readonly stop: AbortSignal;
-  /** Registers the listener to call whenever the server is to replace its workers. */
-  onReload(listener: () => void): void;
-}
+import { defaultStateDir, openStateDir } from "./state_dir.ts";
+import { takeAnyNode, takeNode, type TakeOptions } from "./take_node.ts";
 
 /**
  * Serves a node until it is told to stop, or another server takes over: reserves ticks ahead of the clock, starts a
@@ -58,44 +46,46 @@ export async function supervise(
   const allWorkers = workerCount * options.hostnames.length;
   checkPorts(options, backend, workerCount);
   checkSourceShare(options, backend, allWorkers);
-  const access = await readAccess(options, allWorkers);
+  await readAccess(options, allWorkers);
   const clockSync = checkClock(options);
 
   const stateDir = await openStateDir(options.stateDir ?? defaultStateDir());
-  using lock = await openLock(stateDir, options.nodeId, log);
-  const isTakeover = !await tryLock(lock, log);
-  if (isTakeover) await checkTakeover(options, backend, lock);
-  else await awaitEarlierWorkers(options, backend, lock, log);
-  if (signals.stop.aborted) return;
-
-  await using store = await openStore(stateDir, log);
-  const claim = { options, backend, store, stateDir, log };
-  const node = isTakeover ? await joinRunningServer(claim) : await claimNode(claim);
-  const share = shareOf(node, allWorkers);
-  const configs = planWorkers({ options, backend, workerCount, cpus, share, access });
-  const fleet = new Fleet({ entryPoint, workersPath: lock.workersPath }, configs, log);
-  const server = new Server({ options, node, fleet, log });
-
-  using manager = new ServiceManager(log);
-  signals.stop.addEventListener("abort", () => {
-    manager.stopping();
-    server.endWorkers();
-  }, { once: true });
-  signals.onReload(() => manager.reloading(() => server.reload()));
+  await using store = await openStore(options.store, stateDir, log);
+  const manager = new ServiceManager(log);
+  signals.stop.addEventListener("abort", () => manager.stopping(), { once: true });
+  const info = hostInfo(options);
+  const take = { options, backend, store, stateDir, log, info, signal: signals.stop, trustStore: options.trustStore };
+  const setting = { entryPoint, signals, log, backend, workerCount, cpus, clockSync, manager };
   try {
-    if (signals.stop.aborted) await server.endWorkers(); // so that none is started
-    await (isTakeover ? server.takeOver(lock, signals.stop) : server.start());
-    if (!signals.stop.aborted && !server.isTakenOver) {
-      log.info(describeClock(clockSync));
-      warnIfOpen(options, log);
-      warnIfUnconfined(fleet, log);
-      announce(options, configs, log);
-      manager.ready(describeService(options, configs));
-      manager.watch(() => server.isServing());
-    }
-    await server.run();
-  } finally {
-    await server.end();
+    if (options.node === "auto") await serveAnyNode(take, setting);
+    else {await serveOneNode(
+        take,
+        options.node === "ordinal" ? ordinalNode(options, hostName()) : options.node,
+        setting,
+      );}
+  } catch (error) {
+    if (!signals.stop.aborted || error !== signals.stop.reason) throw error;
   }
-  if (server.isTakenOver) log.info("another server serves in place of this one");
+}
+
+async function serveOneNode(take: TakeOptions, nodeId: number, setting: ServerSetting): Promise<void> {
+  const taken = await takeNode(take, nodeId);
+  using _ = taken.lock;
+  await serveNode(taken, setting);
+}
+
+/** Serves one node after the other: another one whenever a holder on another machine has taken the last one. */
+async function serveAnyNode(take: TakeOptions, setting: ServerSetting): Promise<void> {
+  let { options } = take;
+  while (true) {
+    const taken = await takeAnyNode({ ...take, options });
+    using _ = taken.lock;
+    try {
+      return await serveNode(taken, setting);
+    } catch (error) {
+      if (!(error instanceof LostNodeError)) throw error;
+      setting.log.warn(`${error.message}; looking for another node`);
+      options = { ...options, port: error.port };
+    }
+  }
 }

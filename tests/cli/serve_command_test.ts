@@ -8,8 +8,18 @@ import { DEFAULTS } from "../server/serve_defaults.ts";
 describe("parseServeArgs", () => {
   const understood: [string[], Partial<ServeOptions>][] = [
     [[], {}],
-    [["--node-id", "1023"], { nodeId: 1023 }],
-    [["--layout", "sonyflake", "--node-id", "65535"], { layout: "sonyflake", nodeId: 65_535 }],
+    [["--node-id", "1023"], { node: 1023 }],
+    [["--node-id", "auto"], { node: "auto" }],
+    [["--node-id", "ordinal", "--node-id-base", "16"], { node: "ordinal", nodeIdBase: 16 }],
+    [["--store", "/x/r.sqlite"], { store: "/x/r.sqlite" }],
+    [["--store", "etcd://h/ids"], { store: "etcd://h/ids", node: "auto", cluster: "ids" }],
+    [["--store", "etcd://h", "--node-id", "3", "--trust-store"], { store: "etcd://h", node: 3, trustStore: true }],
+    [["--store", "postgres://u@h/orders", "--cluster", "c"], {
+      store: "postgres://u@h/orders",
+      node: "auto",
+      cluster: "c",
+    }],
+    [["--layout", "sonyflake", "--node-id", "65535"], { layout: "sonyflake", node: 65_535 }],
     [["--host", "::1", "--port", "0"], { hostnames: ["::1"], port: 0 }],
     [["--host", "::1", "--host=192.0.2.1", "--host", "::1"], { hostnames: ["::1", "192.0.2.1"] }],
     [["--workers", "3", "--backend", "listen-datagram"], { workers: 3, backend: "listen-datagram" }],
@@ -42,6 +52,9 @@ describe("parseServeArgs", () => {
     [["--source-prefix", "65"], "--source-prefix must be an integer from 32 to 64"],
     [["--node-id", "1024"], '--node-id must be an integer from 0 to 1023: got "1024"'],
     [["--node-id", "256", "--layout", "number"], '--node-id must be an integer from 0 to 255: got "256"'],
+    [["--node-id", "first"], '--node-id must be an integer from 0 to 1023, auto or ordinal: got "first"'],
+    [["--store", "redis://h"], "--store: a store is a path, sqlite:PATH, etcd://"],
+    [["--store", "etcd://u:p@h"], "--store: the URL of an etcd store must not have a password"],
     [["--cluster", "a b"], '--cluster must be 1 to 64 printable ASCII characters without spaces: got "a b"'],
     [["--port", "65536"], '--port must be an integer from 0 to 65535: got "65536"'],
     [["--workers", "0"], '--workers must be an integer from 1 to 1024: got "0"'],
@@ -54,7 +67,10 @@ describe("parseServeArgs", () => {
     ],
     [["--host", "localhost"], "--host must be an IPv4 or IPv6 address, such as 127.0.0.1, 0.0.0.0 or ::1: got"],
     [["--host", "fe80::1%eth0"], "--host must be an IPv4 or IPv6 address, such as 127.0.0.1, 0.0.0.0 or ::1: got"],
-    [["--verbose"], '"--verbose" is not a flag of this command: there are --node-id, --port, --workers, --backend'],
+    [
+      ["--verbose"],
+      '"--verbose" is not a flag of this command: there are --node-id, --node-id-base, --store, --port, --workers, --backend',
+    ],
   ];
   for (const [args, message] of refused) {
     it(`refuses: ${args.join(" ")}`, () => {

@@ -162,15 +162,17 @@ describe("holdNode, in a store that machines share", () => {
     await assertRejects(() => b.holder.renew(-1), NodeHeldError);
   });
 
-  it("takes no node from a machine that lives, and says who has it", async () => {
+  it("takes no node from a machine that lives, even if the store is trusted, and says who has it", async () => {
     await using world = await setUp();
     const { holder } = await world.hold(world.a, { info: { host: "db-1", address: "10.0.0.7:4000" } });
     const sleep = async (ms: number) => {
       world.pass(ms);
       await holder.renew(-1);
     };
-    const error = await assertRejects(() => world.hold(world.b, { sleep }), NodeHeldError);
-    assertMatch(error.message, /^node 7 is held by another .*\(db-1, at 10\.0\.0\.7:4000, since 1970-01-01T00:16:40/);
+    for (const trustStore of [false, true]) {
+      const error = await assertRejects(() => world.hold(world.b, { sleep, trustStore }), NodeHeldError);
+      assertMatch(error.message, /^node 7 is held by another .*\(db-1, at 10\.0\.0\.7:4000, since 1970-01-01T00:16:40/);
+    }
   });
 
   it("tries again if another machine changes the record while it watches", async () => {

@@ -2,12 +2,12 @@ import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { announce } from "../../lib/server/announce.ts";
 import { planWorkers } from "../../lib/server/plan_workers.ts";
-import type { ServeOptions } from "../../lib/server/serve_options.ts";
-import { DEFAULTS } from "./serve_defaults.ts";
+import type { NodeOptions } from "../../lib/server/serve_options.ts";
+import { NODE_DEFAULTS } from "./serve_defaults.ts";
 
 /** The lines about a server with these options. */
-function linesOf(options: Partial<ServeOptions>, workerCount: number, cpus: number[] | undefined): string[] {
-  const all = { ...DEFAULTS, ...options };
+function linesOf(options: Partial<NodeOptions>, workerCount: number, cpus: number[] | undefined): string[] {
+  const all = { ...NODE_DEFAULTS, ...options };
   const backend = all.backend ?? "reuseport";
   const lines: string[] = [];
   const note = (line: string) => lines.push(line);

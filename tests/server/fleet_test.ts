@@ -3,14 +3,14 @@ import { describe, it } from "@std/testing/bdd";
 import type { WorkerShare } from "../../lib/server/control_channel.ts";
 import { Fleet } from "../../lib/server/fleet.ts";
 import { planWorkers } from "../../lib/server/plan_workers.ts";
-import { DEFAULTS } from "./serve_defaults.ts";
+import { NODE_DEFAULTS } from "./serve_defaults.ts";
 
 const SUBNODE: WorkerShare = { kind: "subnode", workerCount: 2, reservation: { firstTick: 100, mark: 104 } };
 
 /** A fleet of two workers that have not been started. */
 function makeFleet(share: WorkerShare, entryPoint = ""): Fleet {
   const configs = planWorkers({
-    ...{ options: DEFAULTS, backend: "listen-datagram", workerCount: 2, cpus: undefined, share, access: {} },
+    ...{ options: NODE_DEFAULTS, backend: "listen-datagram", workerCount: 2, cpus: undefined, share, access: {} },
   });
   return new Fleet({ entryPoint, workersPath: "/dev/null" }, configs, { info: () => {}, warn: () => {} });
 }

@@ -1,10 +1,16 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { planWorkers, type WorkerPlan } from "../../lib/server/plan_workers.ts";
-import { DEFAULTS } from "./serve_defaults.ts";
+import { NODE_DEFAULTS } from "./serve_defaults.ts";
 
 const PLAN: WorkerPlan = {
-  ...{ options: DEFAULTS, backend: "reuseport", workerCount: 3, cpus: [4, 6], share: { kind: "pool", path: "/p" } },
+  ...{
+    options: NODE_DEFAULTS,
+    backend: "reuseport",
+    workerCount: 3,
+    cpus: [4, 6],
+    share: { kind: "pool", path: "/p" },
+  },
   access: {},
 };
 
@@ -26,12 +32,12 @@ describe("planWorkers", () => {
     const portsOf = (plan: WorkerPlan) => planWorkers(plan).map(({ port }) => port);
     assertEquals(portsOf(PLAN), [9999, 9999, 9999]);
     assertEquals(portsOf({ ...PLAN, backend: "listen-datagram" }), [9999, 10_000, 10_001]);
-    const options = { ...DEFAULTS, port: 0 };
+    const options = { ...NODE_DEFAULTS, port: 0 };
     assertEquals(portsOf({ ...PLAN, backend: "listen-datagram", options }), [0, 0, 0]);
   });
 
   it("gives every address workers of its own, with the same CPUs and ports", () => {
-    const options = { ...DEFAULTS, hostnames: ["127.0.0.1", "::1"] };
+    const options = { ...NODE_DEFAULTS, hostnames: ["127.0.0.1", "::1"] };
     const planned = planWorkers({ ...PLAN, options, workerCount: 2, backend: "listen-datagram" });
     assertEquals(planned.map(({ worker, hostname, port, cpu }) => [worker, hostname, port, cpu]), [
       [0, "127.0.0.1", 9999, 4],
@@ -47,8 +53,8 @@ describe("planWorkers", () => {
     assertEquals(maxCountOf(PLAN), 8192);
     assertEquals(maxCountOf({ ...PLAN, share }), 2730);
     assertEquals(maxCountOf({ ...PLAN, share: { ...share, workerCount: 100_000 } }), 1);
-    assertEquals(maxCountOf({ ...PLAN, options: { ...DEFAULTS, layout: "twitter" } }), 256);
-    assertEquals(maxCountOf({ ...PLAN, options: { ...DEFAULTS, maxCount: 5 }, share }), 5);
+    assertEquals(maxCountOf({ ...PLAN, options: { ...NODE_DEFAULTS, layout: "twitter" } }), 256);
+    assertEquals(maxCountOf({ ...PLAN, options: { ...NODE_DEFAULTS, maxCount: 5 }, share }), 5);
   });
 
   it("gives every worker a reservation of its own", () => {

@@ -1,8 +1,11 @@
-import type { ServeOptions } from "../../lib/server/serve_options.ts";
+import type { NodeOptions, ServeOptions } from "../../lib/server/serve_options.ts";
 
 /** The options of a server that is started without flags. */
 export const DEFAULTS: ServeOptions = {
-  nodeId: 0,
+  node: 0,
+  nodeIdBase: 0,
+  store: undefined,
+  trustStore: false,
   hostnames: ["127.0.0.1"],
   port: 9999,
   workers: undefined,
@@ -19,3 +22,6 @@ export const DEFAULTS: ServeOptions = {
   maxCount: undefined,
   isReplacing: false,
 };
+
+/** The options of that server once it has its node. */
+export const NODE_DEFAULTS: NodeOptions = { ...DEFAULTS, nodeId: 0 };

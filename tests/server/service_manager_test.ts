@@ -44,9 +44,8 @@ describe("ServiceManager", () => {
   it("tells the watchdog that this process is well, and nothing when it is not", async () => {
     const { socket, manager } = makeManager({ WATCHDOG_USEC: "20000", WATCHDOG_PID: String(Deno.pid) });
     await using _ = socket;
-    using watched = manager;
     let [isWell, asked] = [false, 0];
-    watched.watch(() => Promise.resolve(++asked > 0 && isWell));
+    using _watch = manager.watch(() => Promise.resolve(++asked > 0 && isWell));
     await until("it was asked three times", () => asked >= 3);
     assertEquals(socket.messages, []);
     isWell = true;

@@ -2,7 +2,8 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { openLibc } from "../../lib/libc/libc.ts";
 import { ServeError } from "../../lib/server/serve_error.ts";
-import { openLock, openStateDir, openStore } from "../../lib/server/state_dir.ts";
+import { openStore } from "../../lib/server/open_store.ts";
+import { openLock, openStateDir } from "../../lib/server/state_dir.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
 
 /** The user `nobody`, or any other than the one that runs the tests. */
@@ -27,7 +28,7 @@ async function openAll(path: string): Promise<string[]> {
   const log = { info: (line: string) => void lines.push(line), warn: (line: string) => void lines.push(line) };
   const stateDir = await openStateDir(path);
   using _lock = await openLock(stateDir, 7, log);
-  await using store = await openStore(stateDir, log);
+  await using store = await openStore(undefined, stateDir, log);
   await store.read(7);
   return lines;
 }

@@ -5,7 +5,7 @@ import { COUNT_WORDS } from "../../lib/node/pool_memory.ts";
 import { ChannelError, encodeMessage, type FromWorker, type WorkerConfig } from "../../lib/server/control_channel.ts";
 import { parseWorkerMessage, readWorkerMessages, WorkerRules } from "../../lib/server/worker_messages.ts";
 import { planWorkers } from "../../lib/server/plan_workers.ts";
-import { DEFAULTS } from "./serve_defaults.ts";
+import { NODE_DEFAULTS } from "./serve_defaults.ts";
 
 const TICK = fc.oneof(fc.integer({ min: -1 }), fc.maxSafeInteger().filter((tick) => tick >= -1));
 const COUNT = fc.maxSafeNat();
@@ -136,7 +136,7 @@ describe("WorkerRules", () => {
   /** A worker on port 9999 without a pool, which has the ticks from 100 to 103. */
   function configWith(changes: Partial<WorkerConfig> = {}): WorkerConfig {
     const [config] = planWorkers({
-      ...{ options: DEFAULTS, backend: "listen-datagram", workerCount: 1, cpus: undefined, access: {} },
+      ...{ options: NODE_DEFAULTS, backend: "listen-datagram", workerCount: 1, cpus: undefined, access: {} },
       share: { kind: "subnode", workerCount: 1, reservation: { firstTick: 100, mark: 104 } },
     });
     return { ...config, ...changes };

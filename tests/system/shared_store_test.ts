@@ -1,0 +1,89 @@
+/** Servers that share etcd, started by the flags that an operator gives. */
+import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { IdClient } from "../../client.ts";
+import { EtcdReservationStore } from "../../etcd_store.ts";
+import { DEFAULT_LAYOUT } from "../../mod.ts";
+import { encodeReservation } from "../../lib/reservation/reservation.ts";
+import { EtcdCluster, hasEtcd } from "../../testing/etcd_cluster.ts";
+import { hasPostgres, PostgresCluster } from "../../testing/postgres_cluster.ts";
+import { ServerProcess } from "../../testing/server_process.ts";
+
+if (!hasEtcd) console.warn("etcd and etcdctl are not installed (etcd-server, etcd-client): servers do not share it");
+
+/** The node that a server serves now: the last one that it has announced. */
+function nodeOf(server: ServerProcess): number {
+  const announced = [...server.printed.matchAll(/node ([0-9]+) on 127\.0\.0\.1/g)];
+  assert(announced.length > 0, server.printed);
+  return Number(announced[announced.length - 1][1]);
+}
+
+/** The nodes of some ids from a server. */
+async function nodesOfIds(port: number): Promise<Set<number>> {
+  using client = new IdClient({ port, timeoutMs: 20_000 });
+  const ids = await client.nextIds(100);
+  return new Set(ids.map((id) => DEFAULT_LAYOUT.unpack(id).nodeId));
+}
+
+(hasEtcd ? describe : describe.skip)("servers with --store etcd://…", () => {
+  it("take nodes by themselves, the same ones again, and others in place of those that they lose", async () => {
+    await using cluster = await EtcdCluster.start({ size: 1 });
+    const url = `etcd://${cluster.endpoints.map((endpoint) => endpoint.replace("http://", "")).join(",")}/ids`;
+    using store = await EtcdReservationStore.fromUrl(url);
+    const flags = ["--store", url, "--workers", "1", "--trust-store"];
+    await using first = await ServerProcess.start({ flags });
+    await using second = await ServerProcess.start({ flags });
+    assertNotEquals(nodeOf(first), nodeOf(second));
+    for (const server of [first, second]) {
+      assertEquals(await nodesOfIds(server.ports[0]), new Set([nodeOf(server)]));
+    }
+
+    // Killed and started again, it goes on where its pool ends.
+    const nodeId = nodeOf(first);
+    first.kill("SIGKILL");
+    await first.ended();
+    await using again = await ServerProcess.start({ flags, state: first.state });
+    assertEquals([nodeOf(again), again.printed.includes("reservation ends")], [nodeId, false]);
+
+    // Another holder writes the record: a machine that took this one for dead.
+    await seize(store, nodeId);
+    await again.says(/looking for another node\n[^]*node [0-9]+ on/);
+    assertNotEquals(nodeOf(again), nodeId);
+    assertNotEquals(nodeOf(again), nodeOf(second));
+    assertEquals(await nodesOfIds(again.ports[0]), new Set([nodeOf(again)]));
+  });
+
+  it("refuse a node of the operator's that another one holds, with its name and since when", async () => {
+    await using cluster = await EtcdCluster.start({ size: 1 });
+    const url = cluster.endpoints[0].replace("http://", "etcd://");
+    const flags = ["--store", url, "--workers", "1", "--trust-store", "--node-id", "7"];
+    await using holder = await ServerProcess.start({ flags, port: 0 });
+    assertEquals(nodeOf(holder), 7);
+    await using refused = await ServerProcess.spawn({ flags });
+    assertEquals((await refused.ended()).code, 1);
+    assertMatch(refused.printed, /held by another generator or server \(.+, version .+, since 20.+\)/);
+  });
+});
+
+(hasPostgres ? describe : describe.skip)("a server with --store postgres://…", () => {
+  it("takes a node by itself, and gives it back", async () => {
+    await using cluster = await PostgresCluster.start();
+    const flags = ["--store", cluster.url, "--workers", "1", "--trust-store"];
+    for (let round = 0; round < 2; round++) {
+      await using server = await ServerProcess.start({ flags });
+      assertEquals(await nodesOfIds(server.ports[0]), new Set([nodeOf(server)]));
+      assertEquals((await server.stop()).code, 0);
+    }
+  });
+});
+
+/** Takes a node from its holder. */
+async function seize(store: EtcdReservationStore, nodeId: number): Promise<void> {
+  while (true) {
+    const text = await store.read(nodeId);
+    assert(text !== undefined);
+    const record = JSON.parse(text);
+    const next = encodeReservation({ ...record, beat: record.beat + 1, holder: "another/attempt", info: {} });
+    if (await store.compareAndSet(nodeId, text, next)) return; // or else the holder was faster
+  }
+}
