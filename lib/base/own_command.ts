@@ -7,6 +7,7 @@ const ROOT = new URL("../../", import.meta.url);
 const COMMANDS = {
   serve: { module: "server.ts", entryPoint: "server", permissions: "-A" },
   id: { module: "id_command.ts", entryPoint: "id-command", permissions: "--unstable-net --allow-net" },
+  nodes: { module: "nodes_command.ts", entryPoint: "nodes-command", permissions: "-A" },
 } as const;
 
 /** The version of this package. */

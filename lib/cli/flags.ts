@@ -1,6 +1,7 @@
 import { checkCluster, DEFAULT_CLUSTER } from "../access/cluster.ts";
 import { GlobalIdError } from "../base/errors.ts";
 import { messageOf } from "../base/message_of.ts";
+import { parseStoreUrl, type StoreUrl } from "../reservation/stores/store_url.ts";
 import { parseArgs } from "@std/cli/parse-args";
 
 /** The command line was wrong; the message says what is allowed. */
@@ -93,5 +94,19 @@ export function clusterFlag(text: string | undefined): string {
     return checkCluster(text ?? DEFAULT_CLUSTER);
   } catch (error) {
     throw new UsageError(`--${messageOf(error)}`, { cause: error });
+  }
+}
+
+/**
+ * Reads the value of `--store`.
+ *
+ * @param text Its value.
+ * @throws {UsageError} If it names no store.
+ */
+export function storeFlag(text: string): StoreUrl {
+  try {
+    return parseStoreUrl(text);
+  } catch (error) {
+    throw new UsageError(`--store: ${messageOf(error)}`, { cause: error });
   }
 }

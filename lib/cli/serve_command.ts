@@ -5,14 +5,13 @@ import { AllowList } from "../access/allow_list.ts";
 import type { ClockPolicy } from "../id/id_generator_options.ts";
 import { MAX_COUNT } from "../id/id_sequencer.ts";
 import { type LayoutName, LAYOUTS } from "../id/presets.ts";
-import { parseStoreUrl, type StoreUrl } from "../reservation/stores/store_url.ts";
 import { ServeError } from "../server/serve_error.ts";
 import type { ServeLog } from "../server/serve_log.ts";
 import type { Backend, NodeChoice, ServeOptions } from "../server/serve_options.ts";
 import type { ServeSignals } from "../server/serve_node.ts";
 import { supervise } from "../server/supervisor.ts";
 import { hasZone, parseIpAddress } from "../udp/ip_address.ts";
-import { clusterFlag, integerFlag, readFlags, UsageError, wordFlag } from "./flags.ts";
+import { clusterFlag, integerFlag, readFlags, storeFlag, UsageError, wordFlag } from "./flags.ts";
 
 /** More than any machine has CPUs. */
 const MAX_WORKERS = 1024;
@@ -151,14 +150,6 @@ function nodeFlag(text: string | undefined, maxNodeId: number): NodeChoice | und
   throw new UsageError(
     `--node-id must be an integer from 0 to ${maxNodeId}, auto or ordinal: got ${JSON.stringify(text)}`,
   );
-}
-
-function storeFlag(text: string): StoreUrl {
-  try {
-    return parseStoreUrl(text);
-  } catch (error) {
-    throw new UsageError(`--store: ${messageOf(error)}`, { cause: error });
-  }
 }
 
 function rangesFlag(ranges: string[]): string[] {

@@ -40,5 +40,15 @@ describe("what the programs print", () => {
     assertEquals((await server.ended()).code, 1);
     assertMatch(server.printed, ONE_LINE);
     assertMatch(server.printed, ESCAPED);
+    for (const flags of [[], ["--json"]]) {
+      const { code, stdout } = await runDeno({
+        deno: ["run", "--quiet", "--no-prompt", "-P=nodes"],
+        program: "nodes_command.ts",
+        args: ["--state", state.path, ...flags],
+      });
+      assertEquals(code, 0);
+      assertMatch(stdout, flags.length > 0 ? /^[ -~]*\n$/ : /^([^\p{Cc}\u202e]*\n){3}$/u);
+      assertMatch(stdout, flags.length > 0 ? /\\u001b\[2J\\nglobal-id/ : ESCAPED);
+    }
   });
 });
