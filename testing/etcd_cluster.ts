@@ -12,10 +12,20 @@ export const hasEtcd: boolean = PROGRAMS.every((name) =>
   new Deno.Command("sh", { args: ["-c", `command -v ${name}`], stdout: "null" }).outputSync().success
 );
 
+/** Where a member runs. */
+export interface EtcdMachine {
+  /** The IPv4 address on which it serves. */
+  readonly address: string;
+  /** A command that runs it there, such as `ip netns exec NAME`. */
+  readonly runner: readonly string[];
+}
+
 /** How to start a cluster. */
 export interface EtcdClusterOptions {
   /** Default: 3. */
   readonly size?: number;
+  /** Where the members run. Default: all here, on the loopback address. */
+  readonly machines?: readonly EtcdMachine[];
   /** Further flags of etcd. */
   readonly flags?: readonly string[];
   /** The files by which the members serve TLS: the authority's certificate, and their own. */
@@ -39,14 +49,15 @@ export class EtcdCluster implements AsyncDisposable {
 
   /** Starts a cluster, and waits until all members serve. */
   static async start(options: EtcdClusterOptions = {}): Promise<EtcdCluster> {
-    const { size = 3, flags = [], certificates, client } = options;
+    const { machines, size = machines?.length ?? 3, flags = [], certificates, client } = options;
     const temp = await TempDir.make();
     const scheme = certificates === undefined ? "http" : "https";
     const ports = freePorts(2 * size);
-    const peerOf = (i: number) => `http://127.0.0.1:${ports[size + i]}`;
+    const addressOf = (i: number) => machines?.[i].address ?? "127.0.0.1";
+    const peerOf = (i: number) => `http://${addressOf(i)}:${ports[size + i]}`;
     const initialCluster = Array.from({ length: size }, (_, i) => `m${i}=${peerOf(i)}`).join(",");
     const members = Array.from({ length: size }, (_, i) => {
-      const endpoint = `${scheme}://127.0.0.1:${ports[i]}`;
+      const endpoint = `${scheme}://${addressOf(i)}:${ports[i]}`;
       const data = `${temp.path}/m${i}`;
       const identity = ["--name", `m${i}`, "--data-dir", data, "--initial-advertise-peer-urls", peerOf(i)];
       const cluster = ["--initial-cluster", initialCluster, "--initial-cluster-token", temp.path];
@@ -55,7 +66,8 @@ export class EtcdCluster implements AsyncDisposable {
         ? []
         : ["--cert-file", certificates.cert, "--key-file", certificates.key, "--trusted-ca-file", certificates.ca];
       const log = ["--logger", "zap", "--log-level", "error", "--advertise-client-urls", endpoint];
-      return new EtcdMember(endpoint, data, [...identity, ...cluster], [...served, ...tls, ...log, ...flags]);
+      const { runner = [] } = machines?.[i] ?? {};
+      return new EtcdMember(runner, endpoint, data, [...identity, ...cluster], [...served, ...tls, ...log, ...flags]);
     });
     const ctlTls = certificates === undefined ? [] : ["--cacert", certificates.ca];
     if (client !== undefined) ctlTls.push("--cert", client.cert, "--key", client.key);
@@ -154,10 +166,18 @@ export class EtcdMember {
   readonly data: string;
   /** The flags that say who it is, to etcd and to etcdctl. */
   readonly identity: readonly string[];
+  readonly #runner: readonly string[];
   readonly #flags: readonly string[];
   #child: Deno.ChildProcess | undefined;
 
-  constructor(endpoint: string, data: string, identity: readonly string[], flags: readonly string[]) {
+  constructor(
+    runner: readonly string[],
+    endpoint: string,
+    data: string,
+    identity: readonly string[],
+    flags: readonly string[],
+  ) {
+    this.#runner = runner;
     this.endpoint = endpoint;
     this.data = data;
     this.identity = identity;
@@ -166,8 +186,8 @@ export class EtcdMember {
 
   /** Starts the process, anew after a `kill`. */
   start(): void {
-    const args = [...this.identity, ...this.#flags];
-    this.#child = new Deno.Command("etcd", { args, stdin: "null", stdout: "null", stderr: "null" }).spawn();
+    const [program, ...args] = [...this.#runner, "etcd", ...this.identity, ...this.#flags];
+    this.#child = new Deno.Command(program, { args, stdin: "null", stdout: "null", stderr: "null" }).spawn();
   }
 
   /** Kills the process, and waits for its end. */
