@@ -59,7 +59,9 @@ describe("the package without a checkout", () => {
     assertMatch(printed, /try it: deno run .* jsr:@global-id\/global-id@.*\/id-command --port [0-9]+\n/);
     assertMatch(await asked ?? "", /(^|\n)[0-9]{20}\n$/);
     assertEquals((await within("the server ends", child.status)).code, 0);
-    assertMatch(await run(`${await documented("id_command.ts")} --help`, env, elsewhere), /\nUsage: deno run .* jsr:/);
+    for (const command of ["id_command.ts", "nodes_command.ts"]) {
+      assertMatch(await run(`${await documented(command)} --help`, env, elsewhere), /\nUsage: deno run .* jsr:/);
+    }
   });
 });
 
