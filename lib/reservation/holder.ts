@@ -163,7 +163,7 @@ export class ReservationHolder {
   /** The highest beat that this holder knows. */
   #beat: number;
   /** What this holder has replaced when it claimed the node. */
-  #replaced: Reservation | undefined;
+  #replaced: FoundRecord | undefined;
   #history: StoreHistory | undefined;
   #wasOff = false;
 
@@ -223,10 +223,11 @@ export class ReservationHolder {
     const firstTick = Math.max(found?.record.mark ?? nowTick + 1, minTick);
     const info = { ...options.info, since: new Date(clock.now()).toISOString() };
     const holder = new ReservationHolder({ ...options, info }, firstTick, found);
-    holder.#replaced = found?.record;
+    holder.#replaced = found;
     await holder.#checkClock();
     if (holder.#storeClock !== undefined && !isContinued && !trustStore) await holder.#claimAndSettle();
     else await holder.#claimAtOnce();
+    if (isContinued && !trustStore) await holder.#checkContinuity();
     return holder;
   }
 
@@ -380,6 +381,19 @@ export class ReservationHolder {
     this.#renewedMs = monotonicClock.now();
   }
 
+  /**
+   * Checks that the reservation that this holder continues was not over when it claimed the node, in a shared store.
+   *
+   * @throws {OvertakenError} If it was: another holder may have had the node meanwhile.
+   */
+  async #checkContinuity(): Promise<void> {
+    if (this.#storeClock === undefined) return;
+    await this.#storeClock.measure();
+    if (this.#storeTick(SKEW_MS) < (this.#replaced?.record.mark ?? 0)) return;
+    await this.release();
+    throw new OvertakenError(this.nodeId);
+  }
+
   /** Writes the claim. If the reply gets lost, looks for its own record, and writes once more. */
   async #claim(mark: number): Promise<void> {
     try {
@@ -486,7 +500,7 @@ export class ReservationHolder {
       this.#base(found);
       return;
     }
-    const what = this.#howItWentBack(found?.record, knownBeat);
+    const what = this.#howItWentBack(found, knownBeat);
     await this.#storeClock?.measure();
     if (this.#hasRunOut) {
       throw new NodeHeldError(
@@ -503,20 +517,19 @@ export class ReservationHolder {
    *
    * @throws {NodeHeldError} If another holder has taken the node, or may have.
    */
-  #howItWentBack(record: Reservation | undefined, knownBeat: number): string {
-    if (record === undefined) return `the record of node ${this.nodeId} is gone`;
+  #howItWentBack(found: FoundRecord | undefined, knownBeat: number): string {
+    if (found === undefined) return `the record of node ${this.nodeId} is gone`;
     const older = `the record of node ${this.nodeId} is older than it was`;
-    const { name } = parseHolder(record.holder);
-    if (name === this.#options.name && record.beat < knownBeat) return older;
-    const before = this.#replaced;
-    if (before === undefined || record.beat > before.beat) {
+    const { record, text } = found;
+    if (parseHolder(record.holder).name === this.#options.name && record.beat < knownBeat) return older;
+    if (text === this.#replaced?.text) return older;
+    if (record.beat > (this.#replaced?.record.beat ?? 0)) {
       const holder = describeHolder(record);
       throw new NodeHeldError(
         `node ${this.nodeId} was taken by another holder: there can be only one at a time (it is ${holder})`,
       );
     }
-    if (name === NOBODY || name === parseHolder(before.holder).name) return older;
-    // It is a holder from longer ago, or one that has claimed the node on top of such a record.
+    // It is from longer ago, or of a holder that goes on from such a record: its beats are low, too.
     throw new NodeHeldError(
       `${older}: the store has gone back, and ${describeHolder(record)}, which is on record, may have the node now`,
     );

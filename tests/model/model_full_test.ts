@@ -3,6 +3,7 @@ import { beforeAll, describe, it } from "@std/testing/bdd";
 import { TempDir } from "../../testing/temp_dir.ts";
 
 const MODEL = new URL("node.pml", import.meta.url).pathname;
+const SHARED = new URL("shared_store.pml", import.meta.url).pathname;
 
 /** As many runs of Spin at a time. */
 const PARALLEL = 2;
@@ -69,6 +70,41 @@ const RULES: { rule: string; options: string[]; claim: keyof typeof CLAIMS }[] =
   { rule: "IN_PLACE", options: ["-DHOLDERS=3", "-DTICKS=1", "-DPLACELESS"], claim: "unique" },
 ];
 
+const APART = /assertion violated .*first\[/;
+
+/** A store that machines share: with all rules in place, at least so many states. */
+const SHARED_CONFIGURATIONS: { name: string; options: string[]; states: number }[] = [
+  {
+    name: "requests that are late or lost",
+    options: ["-DLEAD=1", "-DTIME=4", "-DBEATS=4", "-DHOLDERS=2"],
+    states: 3_000_000,
+  },
+  {
+    name: "longer, with a store that answers at once",
+    options: ["-DPROMPT", "-DLEAD=1", "-DTIME=4", "-DBEATS=7", "-DHOLDERS=2"],
+    states: 3_000_000,
+  },
+];
+
+const LATE = ["-DTIME=4", "-DBEATS=5", "-DHOLDERS=2"];
+const LATE_AHEAD = ["-DLEAD=1", "-DTIME=4", "-DBEATS=4", "-DHOLDERS=2"];
+const LONGER = ["-DPROMPT", "-DLEAD=1", "-DTIME=4", "-DBEATS=7", "-DHOLDERS=2"];
+
+/** Every rule for such a store. Without it, two holders own a tick both. */
+const SHARED_RULES: { rule: string; options: string[] }[] = [
+  { rule: "SETTLE", options: LATE },
+  { rule: "AFTER", options: LATE },
+  { rule: "ON_RECORD", options: LATE_AHEAD },
+  { rule: "WAIT", options: LONGER },
+  { rule: "STILL_WAITS", options: LONGER },
+  { rule: "BOUND", options: LATE },
+  { rule: "OVER", options: LATE },
+  { rule: "NOT_OTHERS", options: LATE_AHEAD },
+  { rule: "POOL_LASTS", options: LATE },
+  { rule: "CLOSED_LASTS", options: ["-DPROMPT", "-DTIME=4", "-DBEATS=8", "-DHOLDERS=3"] },
+  { rule: "OWN_RELEASE", options: ["-DPROMPT", "-DBACKS=0", "-DTIME=4", "-DBEATS=10", "-DHOLDERS=3"] },
+];
+
 const missing = await Array.fromAsync(["spin", "cc"], async (tool) => await isThere(tool) ? [] : [tool]);
 
 if (missing.flat().length > 0) {
@@ -81,20 +117,24 @@ if (missing.flat().length > 0) {
 
     beforeAll(async () => {
       await using temp = await TempDir.make();
+      const thorough = (model: string) => ({ name, options }: { name: string; options: string[] }) => ({
+        ...{ model, name, options, effort: THOROUGH },
+      });
+      const without = (model: string) => ({ rule, options }: { rule: string; options: string[] }) => ({
+        ...{ model, name: rule, options: [...options, `-DWITHOUT=${rule}`], effort: BRIEF },
+      });
       // The longest first.
       const jobs = [
-        ...CONFIGURATIONS.toReversed().map(({ name, options }) => ({ name, options, effort: THOROUGH })),
-        ...RULES.map(({ rule, options }) => ({
-          name: rule,
-          options: [...options, `-DWITHOUT=${rule}`],
-          effort: BRIEF,
-        })),
+        ...SHARED_CONFIGURATIONS.map(thorough(SHARED)),
+        ...CONFIGURATIONS.toReversed().map(thorough(MODEL)),
+        ...SHARED_RULES.map(without(SHARED)),
+        ...RULES.map(without(MODEL)),
       ];
       await Promise.all(Array.from({ length: PARALLEL }, async () => {
         for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {
           const directory = `${temp.path}/${job.name.replaceAll(" ", "_")}`;
           await Deno.mkdir(directory);
-          outputs.set(job.name, await check(directory, job.options, job.effort));
+          outputs.set(job.name, await check(job.model, directory, job.options, job.effort));
         }
       }));
     });
@@ -122,20 +162,35 @@ if (missing.flat().length > 0) {
       });
     }
 
-    it("has no rule that is not tried", async () => {
-      const defined = [...(await Deno.readTextFile(MODEL)).matchAll(/^#define ([A-Z_]+) +\d+ +\/\*/gm)].map((
-        [, name],
-      ) => name);
-      const tried = RULES.map(({ rule }) => rule);
-      const bounds = ["TICKS", "FIRST", "HOLDERS", "NUMBERS", "FRESH"];
-      assertEquals(defined.filter((name) => ![...tried, ...bounds, "NODE_LOCK"].includes(name)), []);
-    });
+    for (const { name, states } of SHARED_CONFIGURATIONS) {
+      it(`keeps holders of a store that machines share apart: ${name}`, () => {
+        const output = outputs.get(name) ?? "";
+        assertMatch(output, /errors: 0\n/);
+        assert(!/max search depth|out of memory|memory limit|Interrupted|not completed/.test(output), output);
+        const [, stored] = output.match(/(\d+) states, stored/) ?? [];
+        assertGreater(Number(stored), states, output);
+      });
+    }
+
+    for (const { rule } of SHARED_RULES) {
+      it(`without ${rule}, gives two holders a tick both`, () => void assertMatch(outputs.get(rule) ?? "", APART));
+    }
+
+    for (const [model, rules] of [[MODEL, RULES], [SHARED, SHARED_RULES]] as const) {
+      it(`has no rule that is not tried: ${model.split("/").at(-1)}`, async () => {
+        const source = await Deno.readTextFile(model);
+        const defined = [...source.matchAll(/^#define ([A-Z_]+) +\d+ +\/\*/gm)].map(([, name]) => name);
+        const tried: string[] = rules.map(({ rule }) => rule);
+        const bounds = ["TICKS", "FIRST", "HOLDERS", "NUMBERS", "FRESH", "TIME", "BACKS", "BEATS", "LEAD"];
+        assertEquals(defined.filter((name) => ![...tried, ...bounds, "NODE_LOCK"].includes(name)), []);
+      });
+    }
   });
 }
 
 /** Makes a verifier of the model, runs it, and returns what it prints. */
-async function check(cwd: string, options: string[], [optimize, ...effort]: string[]): Promise<string> {
-  await run("spin", ["-a", ...options, MODEL], cwd);
+async function check(model: string, cwd: string, options: string[], [optimize, ...effort]: string[]): Promise<string> {
+  await run("spin", ["-a", ...options, model], cwd);
   // Safety only: claims are assertions and end states. Partial orders reduce nothing here, where all is shared.
   await run(
     "cc",

@@ -105,6 +105,20 @@ describe("holdNode, in a store that machines share", () => {
     assertEquals((await world.hold(world.a)).holder.firstTick, world.tick() + SETTLE);
   });
 
+  it("does not go on after a clean end if the claim takes longer than the reservation lasts", async () => {
+    await using world = await setUp();
+    const first = await world.hold(world.a);
+    await serve(world, first);
+    await end(first);
+    const reply = world.store.holdNextReply();
+    const holding = world.hold(world.a);
+    for (let turn = 0; turn < 50; turn++) await Promise.resolve();
+    world.pass(60_000);
+    reply.resolve();
+    const next = await holding;
+    assertEquals(next.holder.firstTick, world.tick() + SETTLE);
+  });
+
   it("goes on at once, whenever that is, if the store is trusted", async () => {
     await using world = await setUp();
     const first = await world.hold(world.a, { trustStore: true });
