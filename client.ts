@@ -15,5 +15,6 @@ export {
   type UnavailableReason,
 } from "./lib/client/errors.ts";
 export type { Endpoint } from "./lib/client/endpoint.ts";
+export { recordedServers } from "./lib/client/recorded_servers.ts";
 export type { Servers } from "./lib/client/find_servers.ts";
 export { type IdCallOptions, IdClient, type IdClientOptions } from "./lib/client/id_client.ts";

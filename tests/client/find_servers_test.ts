@@ -55,8 +55,14 @@ describe("findServers", () => {
   });
 
   it("refuses other texts", () => {
-    for (const text of ["dns:", "dns:a", "store:x", "a:1"]) assertThrows(() => findServers(text), TypeError);
-    assertThrows(() => findServers("a:1"), TypeError, 'servers must be a list, "dns:NAME:PORT", or a function');
+    for (const text of ["dns:", "dns:a", "store:x", "store:postgres://u@h/d", "a:1"]) {
+      assertThrows(() => findServers(text), TypeError);
+    }
+    assertThrows(
+      () => findServers("a:1"),
+      TypeError,
+      'servers must be a list, "dns:NAME:PORT", "store:etcd://…", or a function',
+    );
     assertThrows(() => findServers(5 as unknown as string), TypeError, "got 5");
   });
 });

@@ -1,10 +1,11 @@
 /** Servers that share etcd, started by the flags that an operator gives. */
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { IdClient } from "../../client.ts";
+import { IdClient, recordedServers } from "../../client.ts";
 import { EtcdReservationStore } from "../../etcd_store.ts";
 import { DEFAULT_LAYOUT } from "../../mod.ts";
 import { encodeReservation } from "../../lib/reservation/reservation.ts";
+import { freePorts } from "../../testing/free_ports.ts";
 import { EtcdCluster, hasEtcd } from "../../testing/etcd_cluster.ts";
 import { hasPostgres, PostgresCluster } from "../../testing/postgres_cluster.ts";
 import { ServerProcess } from "../../testing/server_process.ts";
@@ -51,6 +52,24 @@ async function nodesOfIds(port: number): Promise<Set<number>> {
     assertNotEquals(nodeOf(again), nodeId);
     assertNotEquals(nodeOf(again), nodeOf(second));
     assertEquals(await nodesOfIds(again.ports[0]), new Set([nodeOf(again)]));
+  });
+
+  it("are found by clients that look into the store, and not once they have ended", async () => {
+    await using cluster = await EtcdCluster.start({ size: 1 });
+    const url = cluster.endpoints[0].replace("http://", "etcd://");
+    using store = await EtcdReservationStore.fromUrl(url);
+    const [port, other] = freePorts(2);
+    const flags = ["--store", url, "--workers", "1", "--trust-store"];
+    await using first = await ServerProcess.start({ flags, port });
+    {
+      await using second = await ServerProcess.start({ flags, port: other });
+      assertEquals((await recordedServers(store)()).sort(), [`127.0.0.1:${port}`, `127.0.0.1:${other}`].sort());
+      await second.stop();
+    }
+    assertEquals(await recordedServers(store)(), [`127.0.0.1:${port}`]);
+    using client = new IdClient({ servers: `store:${url}`, timeoutMs: 20_000 });
+    const id = await client.nextId();
+    assertEquals(DEFAULT_LAYOUT.unpack(id).nodeId, nodeOf(first));
   });
 
   it("refuse a node of the operator's that another one holds, with its name and since when", async () => {
