@@ -67,7 +67,7 @@ describe("a worker that lies", () => {
   it("costs the supervisor no memory with a line that does not end", async () => {
     const before = memoryMiB();
     await isReplaced({ times: String(2 ** 28) }, "a line of more than 65536 characters");
-    assertLess(memoryMiB() - before, 64);
+    assertLess(memoryMiB() - before, 128); // of 256 MiB that the worker writes
   });
 
   it("does not move the mark, with --clock logical either", async () => {

@@ -62,7 +62,12 @@ describe("a server that cannot serve", () => {
       { flags: ["--backend", "listen-datagram", "--workers", "3"], port: 65_534 },
       /3 workers from port 65534 on would go past port 65535/,
     ],
-    ["a wrong flag", { flags: ["--node-id", "x"] }, /--node-id must be an integer from 0 to 1023: got "x"/, 2],
+    [
+      "a wrong flag",
+      { flags: ["--node-id", "x"] },
+      /--node-id must be an integer from 0 to 1023, auto or ordinal: got "x"/,
+      2,
+    ],
   ];
   for (const [what, options, message, code] of refused) {
     it(`says in one line what is wrong: ${what}`, async () => {
