@@ -75,26 +75,35 @@ class MachineServer implements AsyncDisposable {
 /** Three machines, with etcd and a server on each. */
 class Cluster implements AsyncDisposable {
   readonly network: MachineNetwork;
+  readonly etcd: EtcdCluster;
   readonly servers: MachineServer[] = [];
-  store = "";
-  readonly #stack = new AsyncDisposableStack();
+  readonly #stack: AsyncDisposableStack;
   readonly #rows: Record<string, string>[] = [];
 
-  private constructor(network: MachineNetwork) {
-    this.network = this.#stack.use(network);
+  private constructor(network: MachineNetwork, etcd: EtcdCluster, stack: AsyncDisposableStack) {
+    this.network = network;
+    this.etcd = etcd;
+    this.#stack = stack;
   }
 
   static async start(): Promise<Cluster> {
-    const cluster = new Cluster(await MachineNetwork.make(NAMES));
-    await using unlessStarted = new AsyncDisposableStack();
-    unlessStarted.use(cluster);
-    const { network } = cluster;
+    await using stack = new AsyncDisposableStack();
+    const network = stack.use(await MachineNetwork.make(NAMES));
     const machines = NAMES.map((name) => ({ address: network.addressOf(name), runner: network.runnerOf(name) }));
-    const etcd = cluster.#stack.use(await EtcdCluster.start({ machines }));
-    cluster.store = `etcd://${etcd.endpoints.map((endpoint) => new URL(endpoint).host).join(",")}/machines`;
-    await Promise.all(NAMES.map((name) => cluster.startServer(name)));
-    unlessStarted.move();
-    return cluster;
+    const etcd = stack.use(await EtcdCluster.start({ machines }));
+    const cluster = new Cluster(network, etcd, stack.move());
+    try {
+      await Promise.all(NAMES.map((name) => cluster.startServer(name)));
+      return cluster;
+    } catch (error) {
+      await cluster[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** The URL of the store. */
+  get store(): string {
+    return `etcd://${this.etcd.endpoints.map((endpoint) => new URL(endpoint).host).join(",")}/machines`;
   }
 
   async startServer(name: string, flags: string[] = []): Promise<MachineServer> {
@@ -157,9 +166,13 @@ class Cluster implements AsyncDisposable {
     const leastMs = Math.min(...servers.map(({ recorder }) => recorder.lastMs - beganMs));
     endedMs = Date.now();
     await network.connect(NAMES);
+    const healthy = cluster.etcd.healthy().then(() => Date.now());
     backMs = Math.max(...await Promise.all(servers.map(({ recorder }) => recorder.next()))) - endedMs;
-    cluster.note("all are cut off from each other for 20 s", { "goes on": leastMs, "back after": backMs });
+    const etcdMs = await healthy - endedMs;
+    const times = { "goes on": leastMs, "back after": backMs, "etcd is back after": etcdMs };
+    cluster.note("all are cut off from each other for 20 s", times);
     assert(leastMs >= 8000, `ids went on for ${leastMs} ms`);
+    assert(backMs < etcdMs + 1000, `ids were back ${backMs} ms after the fault, and etcd ${etcdMs} ms`);
 
     // The network is slow and lossy. The clients are on the servers' machines, so it is the store that suffers.
     beganMs = Date.now();
