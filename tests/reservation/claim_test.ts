@@ -351,10 +351,18 @@ describe("claimNode, of a node that is held", () => {
     }
   });
 
-  it("fails as the store does, if that goes on failing", async () => {
+  it("fails as the store does, if that goes on failing: after five looks, each after a longer wait", async () => {
     const nodes = new ManyNodes();
     await nodes.record([7], {});
-    const sleep = () => Promise.resolve(void (nodes.store.isOut = true));
+    const waits: number[] = [];
+    const sleep = (ms: number) => {
+      nodes.store.isOut = true;
+      return Promise.resolve(void waits.push(ms));
+    };
     await assertRejects(() => claimNode(nodes.options({ nodeId: 7, sleep })), Error, "out of reach");
+    assertEquals(waits.length, 5);
+    assertEquals(waits[0], 2000);
+    // Those who began at once are not to ask at once again.
+    waits.slice(1).forEach((ms, i) => assert(ms >= 2000 * 2 ** i && ms < 6000 * 2 ** i, `${ms} ms after ${i + 1}`));
   });
 });
