@@ -422,7 +422,7 @@ describe("IdClient, wrong arguments", () => {
     [{ port: [1, -1] }, "port must be an integer from 1 to 65535: got -1"],
     [{ servers: [] }, "servers must have at least one server: got none"],
     [{ servers: ["127.0.0.1"] }, 'a server must be "host:port", "[IPv6 address]:port" or { hostname, port }: got "127'],
-    [{ servers: "127.0.0.1:9999" }, 'servers must be a list, "dns:NAME:PORT", or a function'],
+    [{ servers: "127.0.0.1:9999" }, 'servers must be a list, "dns:NAME:PORT", "store:etcd://…", or a function'],
     [{ servers: ["127.0.0.1:9999"], port: 9999 }, "servers takes the place of hostname and port: leave these two out"],
     [{ prefetch: 0 }, "prefetch must be an integer from 1 to 4294967295: got 0"],
     [{ retransmitMs: 0 }, "retransmitMs must be an integer from 1 to 2147483647: got 0"],
