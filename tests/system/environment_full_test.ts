@@ -41,7 +41,7 @@ const ENVIRONMENTS: { what: string; environment: OddEnvironment; says: RegExp; i
       runner: NAMESPACE,
       script: 'mount -t tmpfs -o size=4k,mode=700 none "$STATE"; head -c 4096 /dev/zero > "$STATE/filler"',
     },
-    says: /no file names this process, .*No space left on device.*\n.* cannot be used: database or disk is full\n$/,
+    says: /^global-id: .* cannot be used: database or disk is full\n$/,
     isServing: false,
   },
   {
