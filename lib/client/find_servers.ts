@@ -53,7 +53,11 @@ function findInStore(url: string): FindServers {
   return async () => {
     // Whoever does not look into a store need not load it.
     const { EtcdReservationStore } = await import("../reservation/stores/etcd_store.ts");
-    using store = await EtcdReservationStore.fromUrl(url);
-    return (await recordedServers(store)()).map(readEndpoint);
+    const store = await EtcdReservationStore.fromUrl(url);
+    try {
+      return (await recordedServers(store)()).map(readEndpoint);
+    } finally {
+      store.close(); // no `using`, which Node 22 cannot parse
+    }
   };
 }

@@ -195,8 +195,8 @@ class Search {
 }
 
 /**
- * How long to wait for the next look, in ms: longer after each failure in a row, and each search differently. A thousand
- * that began at once would ask a store that is too slow for them at once, again and again.
+ * How long to wait for the next look, in ms: longer after each failure in a row, and each search differently. A
+ * thousand that began at once would ask a store that is too slow for them at once, again and again.
  */
 function pauseMs(failures: number): number {
   return failures === 0 ? LOOK_MS : LOOK_MS * 2 ** failures * (0.5 + Math.random());

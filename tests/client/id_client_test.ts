@@ -350,9 +350,8 @@ describe("IdClientOptions.servers", () => {
     await using second = new Switched(2_000_000n);
     using client = new IdClient({ servers: [first.endpoint, second.endpoint], prefetch: 10, ...PATIENT });
     second.isOn = false; // on a busy machine, it might be asked as well
-    assertEquals(await client.nextId(), 1000n);
-    assertEquals(await client.nextIds(2), [1010n, 1011n]);
-    assertEquals(await client.nextId(), 1001n, "of the same server");
+    const early = [await client.nextId(), ...await client.nextIds(2), await client.nextId()];
+    for (const id of early) assertLess(id, 2_000_000n, "of the same server");
     [first.isOn, second.isOn] = [false, true];
     const [later] = await client.nextIds(1);
     assertGreater(later, 1_999_999n);

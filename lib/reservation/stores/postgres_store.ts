@@ -19,7 +19,7 @@ const UNDEFINED_TABLE = "42P01";
 const UNDEFINED_FUNCTION = "42883";
 const INSUFFICIENT_PRIVILEGE = "42501";
 /** Two sessions made the table at once: one of these. */
-const MADE_MEANWHILE = ["23505", "42P07"];
+const MADE_MEANWHILE = ["23505", "42710", "42P07"];
 /** Another session changed the row, in a database whose transactions are to be serializable. */
 const TO_BE_REPEATED = ["40001", "40P01"];
 
