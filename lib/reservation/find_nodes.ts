@@ -92,7 +92,8 @@ class Search {
   async *gone(): AsyncGenerator<FoundNode, void, undefined> {
     let watched = this.#held();
     for (let looks = 0, failures = 0; looks < LOOKS && watched.size > 0;) {
-      await this.#options.sleep(pauseMs(failures));
+      // Longer after each failure in a row: a thousand that watch at once may be too many for the store.
+      await this.#options.sleep(LOOK_MS * 2 ** failures);
       if (!await this.#lookInTime(++failures)) continue;
       // After a failure, the watch begins anew.
       looks = failures > 1 ? 0 : looks + 1;
@@ -192,14 +193,6 @@ class Search {
   #unchanged(watched: Map<number, string>): Map<number, string> {
     return new Map([...watched].filter(([nodeId, text]) => recordOf(this.#records.get(nodeId))?.text === text));
   }
-}
-
-/**
- * How long to wait for the next look, in ms: longer after each failure in a row, and each search differently. A
- * thousand that began at once would ask a store that is too slow for them at once, again and again.
- */
-function pauseMs(failures: number): number {
-  return failures === 0 ? LOOK_MS : LOOK_MS * 2 ** failures * (0.5 + Math.random());
 }
 
 function recordOf(found: FoundRecord | StoreError | undefined): FoundRecord | undefined {
