@@ -1,3 +1,5 @@
+import { GlobalIdError } from "../base/errors.ts";
+import { ServeError } from "./serve_error.ts";
 import { readAccess } from "./access_checks.ts";
 import { allowedCpus } from "../placement/cpus.ts";
 import { hostInfo, hostName } from "./host_info.ts";
@@ -58,17 +60,27 @@ export async function supervise(
   const setting = { entryPoint, signals, log, backend, workerCount, cpus, clockSync, manager };
   try {
     if (options.node === "auto") await serveAnyNode(take, setting);
-    else {await serveOneNode(
-        take,
-        options.node === "ordinal" ? ordinalNode(options, hostName()) : options.node,
-        setting,
-      );}
+    else await serveOneNode(take, setting);
   } catch (error) {
-    if (!signals.stop.aborted || error !== signals.stop.reason) throw error;
+    if (!isStop(error, signals.stop)) throw explained(error);
   }
 }
 
-async function serveOneNode(take: TakeOptions, nodeId: number, setting: ServerSetting): Promise<void> {
+/** Whether an error says only that the operator stopped the server while it waited for a node. */
+function isStop(error: unknown, stop: AbortSignal): boolean {
+  return stop.aborted && (error === stop.reason || error instanceof ServeError && error.cause === stop.reason);
+}
+
+/** What the store or a claim says is for the operator, who gets the message and no stack. */
+function explained(error: unknown): unknown {
+  return error instanceof GlobalIdError && !(error instanceof ServeError)
+    ? new ServeError(error.message, { cause: error })
+    : error;
+}
+
+async function serveOneNode(take: TakeOptions, setting: ServerSetting): Promise<void> {
+  const { options } = take;
+  const nodeId = typeof options.node === "number" ? options.node : ordinalNode(options, hostName());
   const taken = await takeNode(take, nodeId);
   using _ = taken.lock;
   await serveNode(taken, setting);

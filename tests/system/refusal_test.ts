@@ -63,6 +63,11 @@ describe("a server that cannot serve", () => {
       /3 workers from port 65534 on would go past port 65535/,
     ],
     [
+      "a store that is not there",
+      { flags: ["--store", "etcd://127.0.0.1:2/x"] },
+      /^global-id: etcd at http:\/\/127\.0\.0\.1:2 did not answer .*without \(etcd:\/\/\)$/,
+    ],
+    [
       "a wrong flag",
       { flags: ["--node-id", "x"] },
       /--node-id must be an integer from 0 to 1023, auto or ordinal: got "x"/,
