@@ -83,7 +83,7 @@ export async function serveNode({ options, lock, node, isTakeover }: TakenNode, 
   signals.onReload(() => manager.reloading(() => server.reload()));
   try {
     if (signals.stop.aborted) await server.endWorkers(); // so that none is started
-    await (isTakeover ? server.takeOver(lock, signals.stop) : server.start());
+    await (isTakeover ? server.takeOver(lock, signals.stop) : server.start(signals.stop));
     if (!signals.stop.aborted && !server.isTakenOver) {
       log.info(describeClock(clockSync));
       warnIfOpen(options, log);

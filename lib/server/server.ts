@@ -1,6 +1,7 @@
 import { type AccessCounts, createAccessCounts } from "../access/access_counts.ts";
 import { GlobalIdError } from "../base/errors.ts";
 import { messageOf } from "../base/message_of.ts";
+import { sleep } from "../base/sleep.ts";
 import { LAYOUTS } from "../id/presets.ts";
 import type { NodeLock } from "../node/node_lock.ts";
 import type { NodePool } from "../node/node_pool.ts";
@@ -33,6 +34,15 @@ const ATTACK_INTERVAL_MS = 1000;
 
 /** How long the workers have to answer, in ms: a busy worker reads its messages every 12 ms. */
 const ANSWER_TIMEOUT_MS = 2000;
+
+/**
+ * How far off the first ids are at most where nothing is wrong, in ms, rounded up: another server of a shared store may
+ * have reserved ticks for 10 s, beside the skew of clocks, and a pool that is gone had reserved 15 s.
+ */
+const FAR_OFF_MS = 30_000;
+
+/** How often to look whether the tick has been reserved that has come, in ms. */
+const LOOK_MS = 20;
 
 /** Another server has taken over, and owns the node's pool now. */
 class TakenOverError extends GlobalIdError {
@@ -84,13 +94,17 @@ export class Server {
   }
 
   /**
-   * Starts to renew the reservation, and the workers.
+   * Starts to renew the reservation, and the workers, and waits until they have ids.
    *
-   * @throws {ServeError} If a worker cannot be started.
+   * @param stop Aborts when this server is to stop.
+   * @throws {ServeError} If a worker cannot be started, or another holder claims the node.
    */
-  async start(): Promise<void> {
+  async start(stop: AbortSignal): Promise<void> {
     this.#keeper = this.#keepReservation();
     await this.#fleet.start();
+    const over = new AbortController();
+    const ended = this.#over().finally(() => over.abort());
+    await Promise.race([ended, this.#awaitIds(AbortSignal.any([stop, over.signal]))]);
   }
 
   /**
@@ -243,6 +257,24 @@ export class Server {
     }, LOCK_TIMEOUT_MS);
     if (await lock.acquire(AbortSignal.any([stop, over.signal]))) await nameHolder(lock, this.#log);
     clearTimeout(timer);
+  }
+
+  /**
+   * Waits until there are ids. They are far off only if the clock is behind: then the log has said so, and the server
+   * counts as started.
+   *
+   * @param giveUp Ends the wait.
+   */
+  async #awaitIds(giveUp: AbortSignal): Promise<void> {
+    const { layout, clockPolicy } = this.#options;
+    const { epochMs, tickMs } = LAYOUTS[layout];
+    const { holder, pool } = this.#node;
+    const tick = pool?.firstUnusedTick ?? holder.firstTick;
+    while (!giveUp.aborted) {
+      const waitMs = clockPolicy === "logical" ? 0 : epochMs + tick * tickMs - Date.now();
+      if (waitMs > FAR_OFF_MS || waitMs <= 0 && holder.mark > tick) return;
+      await sleep(Math.max(waitMs, LOOK_MS), giveUp).catch(() => {});
+    }
   }
 
   /** Settles when all workers have ended, or another server has taken over. */

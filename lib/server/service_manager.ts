@@ -13,6 +13,7 @@ export class ServiceManager {
   readonly #log: ServeLog;
   readonly #env: typeof readEnv;
   readonly #socket: string | undefined;
+  #isReady = false;
   #hasWarned = false;
 
   /**
@@ -33,6 +34,7 @@ export class ServiceManager {
    * @param status What it serves, in a line.
    */
   ready(status: string): void {
+    this.#isReady = true;
     this.#tell(`READY=1\nSTATUS=${status}`);
   }
 
@@ -42,11 +44,12 @@ export class ServiceManager {
   }
 
   /**
-   * Says that this process reloads, then that it has done so.
+   * Says that this process reloads, then that it has done so; nothing if it does not serve yet.
    *
    * @param reload The reload. It must not fail.
    */
   async reloading(reload: () => Promise<void>): Promise<void> {
+    if (!this.#isReady) return await reload();
     if (this.#socket !== undefined) this.#tell(`RELOADING=1\nMONOTONIC_USEC=${monotonicUsec()}`);
     await reload();
     this.#tell("READY=1");

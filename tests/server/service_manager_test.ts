@@ -41,6 +41,16 @@ describe("ServiceManager", () => {
     assert(before <= usec && usec <= monotonicUsec());
   });
 
+  it("tells of no reload before this process is ready", async () => {
+    const { socket, manager } = makeManager();
+    await using _ = socket;
+    let isReloaded = false;
+    await manager.reloading(async () => void (isReloaded = await true));
+    manager.stopping();
+    await socket.says(/STOPPING/);
+    assertEquals([isReloaded, ...socket.messages], [true, "STOPPING=1"]);
+  });
+
   it("tells the watchdog that this process is well, and nothing when it is not", async () => {
     const { socket, manager } = makeManager({ WATCHDOG_USEC: "20000", WATCHDOG_PID: String(Deno.pid) });
     await using _ = socket;

@@ -39,7 +39,7 @@ class Source implements Disposable {
     return range;
   }
 
-  /** Asks until ids are granted: a server that was just started has none yet. */
+  /** Asks until ids are granted: those of a tick may all be taken. */
   async granted(count: number): Promise<RangeResponse> {
     while (true) {
       const response = await this.ask(count);

@@ -1,10 +1,12 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { IdClient } from "../../client.ts";
 import { WIDE_LAYOUT } from "../../mod.ts";
 import { ConnectedSocket } from "../../lib/udp/connected_socket.ts";
 import { writeBasicRequest } from "../../lib/wire/request.ts";
+import { readBasicResponse } from "../../lib/wire/response.ts";
 import { ServerProcess } from "../../testing/server_process.ts";
+import { TempDir } from "../../testing/temp_dir.ts";
 import { within } from "../../testing/within.ts";
 import { ReceivedIds } from "./load.ts";
 
@@ -12,6 +14,18 @@ const TWO_WORKERS = ["--workers", "2", "--layout", "wide"];
 
 /** Which of two workers an id of the wide layout is from, if each has a subnode. */
 const workerOf = (id: bigint) => WIDE_LAYOUT.unpack(id).sequence % 2;
+
+/** Asks a server once, and waits for the answer: the id, or `undefined` if there is none, or no answer for 30 s. */
+function askOnce(hostname: string, port: number): bigint | undefined {
+  const socket = new ConnectedSocket(hostname, port, 500);
+  let id: bigint | undefined;
+  socket.add(writeBasicRequest(socket.slot));
+  socket.send();
+  let looks = 60;
+  while (looks-- > 0 && socket.receive((response, length) => id = readBasicResponse(response, length)) === 0);
+  socket.close();
+  return id;
+}
 
 describe("a server's backends", () => {
   it("listen-datagram: a port for every worker, and a client that asks them all", async () => {
@@ -46,15 +60,20 @@ describe("a server's backends", () => {
     await using server = await ServerProcess.start({ flags: [...TWO_WORKERS, "--host", "0.0.0.0"] });
     assertEquals(server.printed.match(/another address/), null);
     for (const hostname of ["127.0.0.1", "127.0.0.2", "127.7.7.7"]) {
-      const socket = new ConnectedSocket(hostname, server.ports[0], 500); // hears nothing from another address
-      socket.add(writeBasicRequest(socket.slot));
-      socket.send();
-      assertEquals(socket.receive(() => {}), 1);
-      socket.close();
+      assert(askOnce(hostname, server.ports[0]) !== undefined); // it hears nothing from another address
     }
   });
 
   for (const backend of ["reuseport", "listen-datagram"]) {
+    it(`${backend}: has ids as soon as it says that it serves, and after a kill, too`, async () => {
+      await using state = await TempDir.make();
+      for (let round = 0; round < 2; round++) {
+        await using server = await ServerProcess.start({ state, flags: ["--workers", "1", "--backend", backend] });
+        assert(askOnce("127.0.0.1", server.ports[0]) !== undefined);
+        server.kill("SIGKILL");
+      }
+    });
+
     it(`${backend}: serves several addresses`, async () => {
       const hostnames = ["127.0.0.2", "127.0.0.3", "::1"];
       const flags = ["--workers", "1", "--layout", "wide", "--backend", backend];

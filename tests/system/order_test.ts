@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertGreaterOrEqual } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { IdClient } from "../../client.ts";
 import { ConnectedSocket } from "../../lib/udp/connected_socket.ts";
 import { writeBasicRequest } from "../../lib/wire/request.ts";
 import { readBasicResponse } from "../../lib/wire/response.ts";
@@ -17,14 +16,6 @@ const REQUESTS = 1_000_000;
 
 /** So many ids a tick that a tick has some left whenever it is asked. */
 const FLAGS = ["--workers", "2", "--layout", "dense"];
-
-/** Starts a server, and waits until it has ids. */
-async function startServer(): Promise<ServerProcess> {
-  const server = await ServerProcess.start({ flags: FLAGS });
-  using client = new IdClient({ port: server.ports[0] });
-  await client.nextId();
-  return server;
-}
 
 /** Asks once, and waits for the id: for up to 30 s, where others use the CPUs too. */
 function ask(socket: ConnectedSocket): bigint {
@@ -62,7 +53,7 @@ async function takeTurns(sockets: [ConnectedSocket, ConnectedSocket]): Promise<n
 
 describe("the ids of two workers are in order", () => {
   it(`for two clients on two CPUs who take turns, ${TURNS} times`, async () => {
-    await using server = await startServer();
+    await using server = await ServerProcess.start({ flags: FLAGS });
     const open = () => new ConnectedSocket("127.0.0.1", server.ports[0], 900);
     const [one, another] = [open(), open()];
     assertEquals(await takeTurns([one, another]), 0, "ids that are not above the one before");
@@ -71,14 +62,14 @@ describe("the ids of two workers are in order", () => {
   });
 
   it(`for one client that moves between two CPUs, ${TURNS} times`, async () => {
-    await using server = await startServer();
+    await using server = await ServerProcess.start({ flags: FLAGS });
     const socket = new ConnectedSocket("127.0.0.1", server.ports[0], 900);
     assertEquals(await takeTurns([socket, socket]), 0, "ids that are not above the one before");
     socket.close();
   });
 
   it(`for ${REQUESTS} requests of several clients on two CPUs at full load, in batches by chance (seed 1)`, async () => {
-    await using server = await startServer();
+    await using server = await ServerProcess.start({ flags: FLAGS });
     await using load = await RecordedLoad.flood(server.ports[0], {
       socketsEach: 3,
       requestsEach: REQUESTS / 2,

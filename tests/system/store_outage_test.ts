@@ -111,8 +111,8 @@ async function servesThrough(begin: (state: TempDir) => Promise<Outage>): Promis
   await using state = await TempDir.make();
   await using server = await ServerProcess.start({ flags: FLAGS, state });
   using asker = new Asker(server);
-  let firstTick = -1;
-  await until("it has ids", async () => (firstTick = await asker.tick() ?? -1) >= 0);
+  const firstTick = await asker.tick();
+  assert(firstTick !== undefined, "an id at once");
   let lastTick = firstTick;
   await using outage = await begin(state);
   const mark = outage.saidOf === undefined ? Infinity : readMark(state);

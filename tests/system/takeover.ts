@@ -1,5 +1,4 @@
 import { assertEquals, assertGreater } from "@std/assert";
-import { IdClient } from "../../client.ts";
 import { cpuTicks, ServerProcess, type ServerProcessOptions } from "../../testing/server_process.ts";
 import { until } from "../../testing/within.ts";
 import { isFull } from "../settings.ts";
@@ -12,7 +11,7 @@ export const TIMES = isFull ? 20 : 6;
 export const FLAGS = ["--workers", "2", "--layout", "wide"];
 
 /** From 16 sockets, as fast as they can. Where others use the CPUs too, an answer may take seconds. */
-export const LOAD = { socketsEach: 8, patienceMs: 5000, pauseMs: 0 };
+const LOAD = { socketsEach: 8, patienceMs: 5000, pauseMs: 0 };
 
 /** The same, but so that there is time for servers that are started over and over, two at once. */
 export const LESS_LOAD = { ...LOAD, pauseMs: 1 };
@@ -20,12 +19,9 @@ export const LESS_LOAD = { ...LOAD, pauseMs: 1 };
 /** The same, where some requests stay unanswered, which the test has to wait for. */
 export const LOSSY_LOAD = { ...LOAD, patienceMs: 1000 };
 
-/** Starts a server, and waits until it has ids. */
+/** Starts a server, and waits until it serves. */
 export async function startServer(options: ServerProcessOptions = {}): Promise<ServerProcess> {
-  const server = await ServerProcess.start({ flags: FLAGS, ...options });
-  using client = new IdClient({ port: server.ports[0] });
-  await client.nextId();
-  return server;
+  return await ServerProcess.start({ flags: FLAGS, ...options });
 }
 
 /** Starts a server that is to take the place of another one. */
