@@ -4,11 +4,10 @@
  */
 import { assert, assertEquals, assertMatch, assertNotMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import type { IDeployment } from "kubernetes-models/apps/v1";
-import { parse } from "yaml";
 import { EtcdCluster, hasEtcd } from "../../testing/etcd_cluster.ts";
 import { freePorts } from "../../testing/free_ports.ts";
 import { until } from "../../testing/within.ts";
+import { podOf, validateFile } from "../deploy/kubernetes_objects.ts";
 import { Container, Image, Pod, whyNoPods } from "./pod.ts";
 
 const whyNot = hasEtcd ? await whyNoPods() : "etcd and etcdctl are not installed (etcd-server, etcd-client)";
@@ -16,20 +15,13 @@ if (whyNot !== undefined) console.warn(`the pods of deploy/kubernetes are not te
 
 const ENV = { POD_IP: "127.0.0.1", HOSTNAME: "global-id-0" };
 
-/** The server's container in deployment.yaml. */
-function serverOf() {
-  const yaml = Deno.readTextFileSync(new URL("../../deploy/kubernetes/deployment.yaml", import.meta.url));
-  const server = (parse(yaml) as IDeployment).spec?.template.spec?.containers[0];
-  assert(server?.args && server.readinessProbe?.exec?.command);
-  return { args: server.args, probe: server.readinessProbe.exec.command };
-}
-
 (whyNot === undefined ? describe : describe.skip)("a pod of deploy/kubernetes", () => {
   it("goes on where a container that was killed ended, is ready when there are ids, and ends in good order", async () => {
     await using etcd = await EtcdCluster.start({ size: 1 });
     await using image = await Image.build();
     const [port] = freePorts(1);
-    const { args, probe } = serverOf();
+    const { server: { args, readinessProbe } } = podOf((await validateFile("deployment.yaml")).objects, "Deployment");
+    const probe = readinessProbe.exec.command;
     const flags = args.map((arg) =>
       arg.replace("$(POD_IP)", ENV.POD_IP).replace("9999", `${port}`)
         .replace(/^--store=.*$/, `--store=etcd://${new URL(etcd.endpoints[0]).host}/pods`)
@@ -49,8 +41,7 @@ function serverOf() {
     {
       await using pod = await Pod.make(image);
       await using first = start(pod);
-      await first.says(/try it/);
-      assertMatch(first.printed, /node \d+ has ids from/);
+      await first.says(/node \d+ has ids from/);
       assert(!await isReady(pod), "a claim that settles has no ids yet");
       await until("the pod is ready", () => isReady(pod));
 
