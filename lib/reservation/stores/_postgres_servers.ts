@@ -8,7 +8,10 @@ import type { PostgresQuery, PostgresResult } from "./postgres_store.ts";
 /** For how long a statement is repeated while each server fails at once, in ms: whoever waits is to learn why. */
 const FAILING_MS = 1500;
 
-/** For how long a statement is repeated while a server is silent, in ms: less than a store waits, which says less. */
+/** How often it is tried at least, however long that takes: where replies get lost, a machine may be slow as well. */
+const MIN_TRIES = 10;
+
+/** For how long it is repeated while a server is silent, or slow, in ms: less than a store waits, which says less. */
 const SILENT_MS = 8000;
 
 /** The pauses before a statement is repeated, in ms: the first and the longest one. Each is twice the one before. */
@@ -49,12 +52,14 @@ export class PostgresServers {
    */
   readonly query: PostgresQuery = async (text, values) => {
     const beganMs = performance.now();
-    for (let pauseMs = FIRST_PAUSE_MS;; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
+    let pauseMs = FIRST_PAUSE_MS;
+    for (let tries = 1;; tries++, pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
       try {
         return await this.#tryOnce(text, values);
       } catch (error) {
         if (!(error instanceof UnservedError)) throw error;
-        if (performance.now() - beganMs >= (error.isSilent ? SILENT_MS : FAILING_MS)) throw error;
+        const limitMs = error.isSilent || tries < MIN_TRIES ? SILENT_MS : FAILING_MS;
+        if (performance.now() - beganMs >= limitMs) throw error;
         // At random, so that not all nodes come back at once.
         await sleep(pauseMs * (0.5 + Math.random() / 2));
       }
