@@ -1,4 +1,5 @@
 import { GlobalIdError } from "../base/errors.ts";
+import { sleep } from "../base/sleep.ts";
 import { ServeError } from "./serve_error.ts";
 import { readAccess } from "./access_checks.ts";
 import { allowedCpus } from "../placement/cpus.ts";
@@ -19,7 +20,10 @@ import {
   warnOfWithheldVariables,
 } from "./startup_checks.ts";
 import { defaultStateDir, openStateDir } from "./state_dir.ts";
-import { takeAnyNode, takeNode, type TakeOptions } from "./take_node.ts";
+import { takeAnyNode, type TakenNode, takeNode, type TakeOptions } from "./take_node.ts";
+
+/** How long a server that has lost its node waits before it looks for another one again, in ms. */
+const RETRY_MS = 1000;
 
 /**
  * Serves a node until it is told to stop, or another server takes over: reserves ticks ahead of the clock, starts a
@@ -89,15 +93,32 @@ async function serveOneNode(take: TakeOptions, setting: ServerSetting): Promise<
 /** Serves one node after the other: another one whenever a holder on another machine has taken the last one. */
 async function serveAnyNode(take: TakeOptions, setting: ServerSetting): Promise<void> {
   let { options } = take;
+  let takeNext = takeAnyNode;
   while (true) {
-    const taken = await takeAnyNode({ ...take, options });
+    const taken = await takeNext({ ...take, options });
     using _ = taken.lock;
     try {
       return await serveNode(taken, setting);
     } catch (error) {
       if (!(error instanceof LostNodeError)) throw error;
       setting.log.warn(`${error.message}; looking for another node`);
-      options = { ...options, port: error.port };
+      options = { ...options, port: error.port, isReplacing: false };
+      takeNext = takeAnother;
     }
+  }
+}
+
+/** Takes another node than the one that was lost, as soon as there is one: a server that served goes on trying. */
+async function takeAnother(take: TakeOptions): Promise<TakenNode> {
+  let hasWarned = false;
+  while (true) {
+    try {
+      return await takeAnyNode(take);
+    } catch (error) {
+      if (take.signal.aborted || !(error instanceof GlobalIdError)) throw error;
+      if (!hasWarned) take.log.warn(`no node can be had: ${error.message}; trying again until one can`);
+      hasWarned = true;
+    }
+    await sleep(RETRY_MS, take.signal);
   }
 }

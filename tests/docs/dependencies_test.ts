@@ -6,7 +6,9 @@ const read = (path: string) => Deno.readTextFileSync(new URL(path, ROOT));
 
 /** Every package that is imported, with its version. */
 function imported(): Set<string> {
-  const configs = ["deno.json", "bench/deno.json", "tests/deploy/validator/deno.json"].map((path) => JSON.parse(read(path)));
+  const configs = ["deno.json", "bench/deno.json", "tests/deploy/validator/deno.json"].map((path) =>
+    JSON.parse(read(path))
+  );
   const specifiers = configs.flatMap(({ imports }) => Object.values<string>(imports));
   const inLinks = [...Deno.readDirSync(new URL("links/", ROOT))].filter(({ isDirectory }) => isDirectory)
     .flatMap(({ name }) => [...Deno.readDirSync(new URL(`links/${name}/`, ROOT))].map((file) => `${name}/${file.name}`))

@@ -5,6 +5,7 @@ import { IdClient, recordedServers } from "../../client.ts";
 import { EtcdReservationStore } from "../../etcd_store.ts";
 import { DEFAULT_LAYOUT } from "../../mod.ts";
 import { encodeReservation } from "../../lib/reservation/reservation.ts";
+import { CuttingProxy } from "../../testing/cutting_proxy.ts";
 import { freePorts } from "../../testing/free_ports.ts";
 import { EtcdCluster, hasEtcd } from "../../testing/etcd_cluster.ts";
 import { hasPostgres, PostgresCluster } from "../../testing/postgres_cluster.ts";
@@ -52,6 +53,33 @@ async function nodesOfIds(port: number): Promise<Set<number>> {
     assertNotEquals(nodeOf(again), nodeId);
     assertNotEquals(nodeOf(again), nodeOf(second));
     assertEquals(await nodesOfIds(again.ports[0]), new Set([nodeOf(again)]));
+  });
+
+  it("go on looking for another node while the store is away, until they are stopped", async () => {
+    await using cluster = await EtcdCluster.start({ size: 1 });
+    const [endpoint] = cluster.endpoints;
+    // The server reads its own record, and hears so that its node is gone; it gets no list of the records.
+    let isAway = false;
+    const isLost = (reply: string) => isAway && /"count":"[23]"/.test(reply);
+    await using proxy = new CuttingProxy(Number(new URL(endpoint).port), isLost);
+    using store = await EtcdReservationStore.fromUrl(endpoint.replace("http://", "etcd://"));
+    const flags = ["--store", `etcd://${proxy.host}`, "--workers", "1", "--trust-store"];
+    await using server = await ServerProcess.start({ flags });
+    const lost = nodeOf(server);
+    assert(await store.compareAndSet((lost + 1) % 1024, undefined, await store.read(lost) ?? ""));
+    isAway = true;
+    await seize(store, lost);
+    await server.says(/looking for another node\n.*no node can be had: .+; trying again until one can\n/);
+    isAway = false;
+    await server.says(/trying again until one can\n[^]*node [0-9]+ on/);
+    assertNotEquals(nodeOf(server), lost);
+    assertEquals(await nodesOfIds(server.ports[0]), new Set([nodeOf(server)]));
+
+    isAway = true;
+    await seize(store, nodeOf(server));
+    await server.says(/trying again[^]*trying again until one can\n/);
+    assertEquals((await server.stop()).code, 0);
+    assertMatch(server.printed, /trying again until one can\n$/, "it ends without a word");
   });
 
   it("are found by clients that look into the store, and not once they have ended", async () => {
