@@ -40,6 +40,25 @@ export function readFlags<S extends string, B extends string, L extends string =
   return flags as { [K in S]?: string } & { [K in B]: boolean } & { [K in L]: string[] };
 }
 
+/**
+ * Refuses a flag that changes nothing without another one: whoever gives it expects that it does.
+ *
+ * @param name The flag, without its dashes.
+ * @param value Its value; `undefined` or `false`: it was not given.
+ * @param other The other flag, with its dashes.
+ * @param hasOther Whether that one was given.
+ * @throws {UsageError} If the flag was given, and the other one was not.
+ */
+export function checkPartner(
+  name: string,
+  value: string | boolean | undefined,
+  other: string,
+  hasOther: boolean,
+): void {
+  if (value === undefined || value === false || hasOther) return;
+  throw new UsageError(`--${name} says nothing without ${other}: give both, or leave it out`);
+}
+
 /** The integers that a flag may have, both bounds included. */
 export interface IntegerBounds {
   /** The lowest value allowed. */

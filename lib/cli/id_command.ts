@@ -3,11 +3,13 @@ import { GlobalIdError } from "../base/errors.ts";
 import { messageOf } from "../base/message_of.ts";
 import { ownCommand, VERSION } from "../base/own_command.ts";
 import { printable } from "../base/printable.ts";
-import { IdClient } from "../client/id_client.ts";
+import { readEndpoint } from "../client/endpoint.ts";
+import { findServers } from "../client/find_servers.ts";
+import { IdClient, type IdClientOptions } from "../client/id_client.ts";
 import { checkId, type IdLayout } from "../id/layout.ts";
 import { type LayoutName, LAYOUTS } from "../id/presets.ts";
 import { formatId, type IdForm, parseId } from "../id/text.ts";
-import { clusterFlag, integerFlag, readFlags, UsageError, wordFlag } from "./flags.ts";
+import { checkPartner, clusterFlag, integerFlag, readFlags, UsageError, wordFlag } from "./flags.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -23,6 +25,8 @@ Usage: ${ownCommand("id")} [flags]
 
   --host HOST       the server's address or name; default 127.0.0.1
   --port N[,N...]   its port, or the ports of its workers if each has one; default 9999
+  --servers LIST    several servers instead, of which one that does not answer is left out: HOST:PORT[,HOST:PORT...];
+                    or dns:NAME:PORT, all addresses of a name; or store:etcd://..., those on record there
   --count N         how many ids; default 1
   --form NAME       how ids are written: ${FORMS.join(", ")}; default decimal
   --key-file FILE   sign the requests with the key in this file (the first, if it has two), for a server that was
@@ -57,10 +61,8 @@ export interface IdReading {
 export interface PrintCommand {
   /** Tells this command from the others. */
   readonly kind: "print";
-  /** The server's address or name. */
-  readonly hostname: string;
-  /** The server's ports. */
-  readonly ports: readonly number[];
+  /** Where the server is, or the servers are. */
+  readonly from: Pick<IdClientOptions, "hostname" | "port" | "servers">;
   /** How many ids. */
   readonly count: number;
   /** The text form of the ids. */
@@ -79,7 +81,7 @@ export interface PrintCommand {
  */
 export function parseIdArgs(args: string[]): IdCommand {
   const flags = readFlags(args, {
-    string: ["host", "port", "count", "form", "inspect", "at", "layout", "key-file", "cluster"],
+    string: ["host", "port", "servers", "count", "form", "inspect", "at", "layout", "key-file", "cluster"],
     boolean: ["help", "version"],
   });
   if (flags.help) return { kind: "help" };
@@ -90,15 +92,35 @@ export function parseIdArgs(args: string[]): IdCommand {
     return { kind: "inspect", readings: readingsOf(flags.inspect, form, LAYOUTS[layout]), layout };
   }
   if (flags.at !== undefined) return { kind: "at", ...idsAt(flags.at, LAYOUTS[layout]), form: form ?? "decimal" };
+  checkPartner("cluster", flags.cluster, "--key-file", flags["key-file"] !== undefined);
+  if (flags.servers !== undefined && (flags.host ?? flags.port) !== undefined) {
+    throw new UsageError("--servers takes the place of --host and --port: leave these two out");
+  }
   return {
     kind: "print",
-    hostname: flags.host ?? "127.0.0.1",
-    ports: (flags.port ?? "9999").split(",").map((port) => integerFlag("port", port, { min: 1, max: 65_535 })),
+    from: flags.servers === undefined ? serverFlags(flags.host, flags.port) : serversFlag(flags.servers),
     count: integerFlag("count", flags.count, { min: 1, max: 1_000_000_000 }) ?? 1,
     form: form ?? "decimal",
     keyFile: flags["key-file"],
     cluster: clusterFlag(flags.cluster),
   };
+}
+
+function serverFlags(host = "127.0.0.1", ports = "9999"): PrintCommand["from"] {
+  const port = ports.split(",").map((port) => integerFlag("port", port, { min: 1, max: 65_535 }));
+  return { hostname: host, port };
+}
+
+function serversFlag(text: string): PrintCommand["from"] {
+  try {
+    if (/^(dns|store):/.test(text)) {
+      findServers(text);
+      return { servers: text };
+    }
+    return { servers: text.split(",").map(readEndpoint) };
+  } catch (error) {
+    throw new UsageError(`--servers: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 /** The ids of a layout that a text stands for: one a form, unless forms give the same. There is one at least. */
@@ -212,9 +234,9 @@ export async function runIdCommand(args: string[]): Promise<number> {
   }
 }
 
-async function printIds({ hostname, ports, count, form, keyFile, cluster }: PrintCommand): Promise<void> {
+async function printIds({ from, count, form, keyFile, cluster }: PrintCommand): Promise<void> {
   const key = keyFile === undefined ? {} : { key: await readKey(keyFile) };
-  using client = new IdClient({ hostname, port: ports, cluster, ...key });
+  using client = new IdClient({ ...from, cluster, ...key });
   for (let left = count; left > 0; left -= CHUNK) {
     const ids = await client.nextIds(Math.min(left, CHUNK));
     console.log(ids.map((id) => formatId(id, form)).join("\n"));

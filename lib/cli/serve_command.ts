@@ -11,7 +11,7 @@ import type { Backend, NodeChoice, ServeOptions } from "../server/serve_options.
 import type { ServeSignals } from "../server/serve_node.ts";
 import { supervise } from "../server/supervisor.ts";
 import { hasZone, parseIpAddress } from "../udp/ip_address.ts";
-import { clusterFlag, integerFlag, readFlags, storeFlag, UsageError, wordFlag } from "./flags.ts";
+import { checkPartner, clusterFlag, integerFlag, readFlags, storeFlag, UsageError, wordFlag } from "./flags.ts";
 
 /** More than any machine has CPUs. */
 const MAX_WORKERS = 1024;
@@ -110,6 +110,10 @@ export function parseServeArgs(args: string[]): ServeCommand {
   const { maxNodeId } = LAYOUTS[layout];
   const store = flags.store === undefined ? undefined : storeFlag(flags.store);
   const isShared = store !== undefined && store.kind !== "sqlite";
+  checkPartner("cluster", flags.cluster, "--key-file", flags["key-file"] !== undefined);
+  checkPartner("source-prefix", flags["source-prefix"], "--source-share", flags["source-share"] !== undefined);
+  checkPartner("node-id-base", flags["node-id-base"], "--node-id ordinal", flags["node-id"] === "ordinal");
+  checkPartner("trust-store", flags["trust-store"], "--store, of a store that machines share", isShared);
   return {
     kind: "serve",
     options: {

@@ -22,8 +22,7 @@ describe("parseIdArgs", () => {
   it("asks the local server for one id, unless told otherwise", () => {
     assertEquals(parseIdArgs([]), {
       kind: "print",
-      hostname: "127.0.0.1",
-      ports: [9999],
+      from: { hostname: "127.0.0.1", port: [9999] },
       count: 1,
       form: "decimal",
       keyFile: undefined,
@@ -31,8 +30,7 @@ describe("parseIdArgs", () => {
     });
     assertEquals(parseIdArgs("--host h --port 1,2 --count 10 --form hex --key-file k --cluster c".split(" ")), {
       kind: "print",
-      hostname: "h",
-      ports: [1, 2],
+      from: { hostname: "h", port: [1, 2] },
       count: 10,
       form: "hex",
       keyFile: "k",
@@ -41,6 +39,19 @@ describe("parseIdArgs", () => {
     assertEquals(parseIdArgs(["--help"]), { kind: "help" });
     assertEquals(parseIdArgs(["--version"]), { kind: "version" });
   });
+
+  const servers: [string, object][] = [
+    ["h:1,[::1]:2", [{ hostname: "h", port: 1 }, { hostname: "::1", port: 2 }]],
+    ["dns:h:1", "dns:h:1"],
+    ["store:etcd://h:1,i:2/ids", "store:etcd://h:1,i:2/ids"],
+  ].map(([text, servers]) => [text as string, { servers }]);
+  for (const [text, from] of servers) {
+    it(`reads where several servers are: ${text}`, () => {
+      const command = parseIdArgs(["--servers", text]);
+      assert(command.kind === "print");
+      assertEquals(command.from, from);
+    });
+  }
 
   it("reads an id to inspect in every form, told by its width", () => {
     for (const id of [0n, 29210240083821568n, 2n ** 64n - 1n]) {
@@ -111,6 +122,12 @@ describe("parseIdArgs", () => {
     [["--at", "2030-05-01T12:00:00"], "--at must be a day"],
     [["--at", "1 May 2030"], 'such as 2030-05-01T12:00:00Z: got "1 May 2030"'],
     [["--at", "2019-12-31"], "--at: "],
+    [["--servers", "h"], '--servers: a server must be "host:port"'],
+    [["--servers", "h:1,i:0"], '--servers: the port in "i:0" must be'],
+    [["--servers", "dns:h"], '--servers: a server must be "host:port"'],
+    [["--servers", "store:/x"], '--servers: servers can be "store:etcd://…"'],
+    [["--servers", "h:1", "--port", "2"], "--servers takes the place of --host and --port"],
+    [["--cluster", "c"], "--cluster says nothing without --key-file"],
     [["extra"], '"extra" is not a flag of this command'],
   ];
   for (const [args, message] of refused) {

@@ -3,6 +3,7 @@ import { describe, it } from "@std/testing/bdd";
 import { IdClient } from "../../client.ts";
 import { DEFAULT_LAYOUT } from "../../mod.ts";
 import { runDeno } from "../../testing/deno_process.ts";
+import { freePorts } from "../../testing/free_ports.ts";
 import { ServerProcess } from "../../testing/server_process.ts";
 import { ReceivedIds } from "./load.ts";
 
@@ -28,6 +29,9 @@ describe("a server and a client", () => {
     assertEquals(lines.length, 3);
     const inspected = await id("--inspect", lines[2]);
     assertMatch(inspected.stdout, /node id +5 /);
+    const [silent] = freePorts(1);
+    const found = await id("--servers", `127.0.0.1:${silent},127.0.0.1:${server.ports[0]}`, "--count", 20_000);
+    assertEquals(new Set(found.stdout.trim().split("\n")).size, 20_000, found.stderr);
     await server.stop();
     const refused = await id("--port", server.ports[0]);
     assertEquals(refused.code, 1);
