@@ -1,7 +1,8 @@
 import { abortable } from "../base/abortable.ts";
 import { NodeHeldError, OvertakenError } from "./errors.ts";
 import { findNodes } from "./find_nodes.ts";
-import { type HolderOptions, ReservationHolder } from "./holder.ts";
+import { ReservationHolder } from "./holder.ts";
+import type { HolderOptions } from "./holder_options.ts";
 import { CheckedStore, type FoundRecord } from "./checked_store.ts";
 import { describeHolder } from "./reservation.ts";
 

@@ -1,94 +1,15 @@
-import { ClockError, type GlobalIdError, OutOfTimeError } from "../base/errors.ts";
-import { type FillRandom, uniqueToken } from "../base/unique_token.ts";
-import { type AttemptLog, MemoryAttemptLog } from "./attempt_log.ts";
-import { ClockJumpError, LayoutMismatchError, NodeHeldError, OvertakenError, StoreWentBackError } from "./errors.ts";
-import { formatHolder, NOBODY, parseHolder } from "./holder_on_record.ts";
-import { type OwnRead, readOwn } from "./read_own.ts";
+import { OutOfTimeError } from "../base/errors.ts";
+import type { AttemptLog } from "./attempt_log.ts";
 import { CheckedStore, type FoundRecord } from "./checked_store.ts";
-import { describeHolder, type HolderInfo, type Reservation } from "./reservation.ts";
+import { ClockJumpError, LayoutMismatchError, OvertakenError } from "./errors.ts";
+import { NOBODY, parseHolder } from "./holder_on_record.ts";
+import type { HolderOptions } from "./holder_options.ts";
+import { type FirstRecord, OwnRecord } from "./own_record.ts";
+import type { Reservation } from "./reservation.ts";
 import { LEAD_MS, SETTLE_MS, SHARED_RENEW_MS, SKEW_MS } from "./shared_store.ts";
-import type { ReservationStore, StoreHistory } from "./store.ts";
 import { StoreClock } from "./store_clock.ts";
-
-/** The part of a layout that a reservation depends on. */
-export interface TickScale {
-  /** Length of a tick in ms. */
-  readonly tickMs: number;
-  /** When tick 0 begins, in ms since the Unix epoch. */
-  readonly epochMs: number;
-  /** The last tick. */
-  readonly maxTick: number;
-  /** The layout as it is put on record. */
-  readonly key: string;
-  /** Whether what is on record means this layout. */
-  isRecordedAs(text: string): boolean;
-}
-
-/** Options for {@linkcode ReservationHolder}. */
-export interface HolderOptions {
-  /** Where reservations are kept. */
-  readonly store: ReservationStore;
-  /** The node to hold. */
-  readonly nodeId: number;
-  /** The layout in whose ticks the holder reserves. */
-  readonly layout: TickScale;
-  /** Tells the time, in ms since the Unix epoch. */
-  readonly clock: { now(): number };
-  /** A clock that never steps, to time the store with, in ms; its zero may be anywhere. */
-  readonly monotonicClock: { now(): number };
-  /** A name that no other holder ever has, without a slash. */
-  readonly name: string;
-  /**
-   * Where the holder notes its attempts to write the record.
-   *
-   * @default {new MemoryAttemptLog()}
-   */
-  readonly attempts?: AttemptLog;
-  /**
-   * Where the random bytes of an attempt come from: see `uniqueToken`.
-   *
-   * @default {crypto.getRandomValues}
-   */
-  readonly fillRandom?: FillRandom;
-  /**
-   * Who the holder is, for people.
-   *
-   * @default {{}}
-   */
-  readonly info?: HolderInfo;
-  /**
-   * Whether a claim reserves ticks past the mark although the clock is behind the mark (the policy `logical`).
-   *
-   * @default {false}
-   */
-  readonly isBehindAllowed?: boolean;
-  /**
-   * How far ahead of the clock the holder reserves, in ms. In a store that machines share, it is `LEAD_MS` for all.
-   *
-   * @default {AHEAD_MS}
-   */
-  readonly aheadMs?: number;
-  /**
-   * Whether a claim trusts a store that machines share never to go back, and begins at once. Then ids come twice if the
-   * store is restored from a backup, or fails over to a server that lagged.
-   *
-   * @default {false}
-   */
-  readonly trustStore?: boolean;
-  /**
-   * Told what concerns the operator, and does not keep the holder from its work.
-   *
-   * @default {() => {}}
-   */
-  readonly warn?: (warning: GlobalIdError) => void;
-  /**
-   * The first tick that a claim may reserve: all ticks before it are known to be spoken for, even if the store has
-   * forgotten that.
-   *
-   * @default {0}
-   */
-  readonly minTick?: number;
-}
+import { StoreWatch } from "./store_watch.ts";
+import { markWithin, tickAt } from "./tick_scale.ts";
 
 /**
  * How far ahead of the clock a holder reserves, in ms. Ids go on for so long while the store is out of reach. A new
@@ -120,17 +41,7 @@ const SHARED_RETRY_MS = 500;
 
 /**
  * Holds a node: owns the ticks from `firstTick` to before `mark`. This holder has written all of them to the record,
- * and nobody else has.
- *
- * Every change of the record names the record that it replaces. So once another holder has changed the record, all
- * changes of this holder fail, and its mark stays where it is; the ticks below the mark stay its own. If the reply to a
- * change got lost, the holder learns of that change with its next one: it finds an attempt on record that it has noted.
- *
- * A copy of this process's memory has this holder's name, but notes attempts of its own. So one of the two changes the
- * record first, and the other loses the node.
- *
- * A mark counts once the store has acknowledged its write to this holder. One that was only read may be forgotten by a
- * store that goes back: its own write may never have been acknowledged.
+ * and nobody else has: see {@linkcode OwnRecord}.
  *
  * In a store that machines share, a holder bounds its mark by the store's time (see `shared_store.ts`), and one that
  * cannot show that it continues the record owns nothing until the store's time has reached its first tick. So a record
@@ -142,10 +53,10 @@ export class ReservationHolder {
   readonly nodeId: number;
 
   readonly #options: HolderOptions;
-  readonly #store: CheckedStore;
+  readonly #record: OwnRecord;
   /** The store's time, if machines share the store. */
   readonly #storeClock: StoreClock | undefined;
-  #attempts: AttemptLog;
+  readonly #watch: StoreWatch;
   /**
    * When the last renewal succeeded, on the monotonic clock, in ms; `undefined` before the first one of a holder that
    * goes on for another.
@@ -154,31 +65,18 @@ export class ReservationHolder {
   /** How long the slowest change of late took, in ms. */
   #slowestMs = 0;
   #firstTick: number;
-  /** The first tick that this holder does not own: below it, all is its own from the first tick on. */
-  #mark: number;
   /** Whether it owns nothing until the store's time has reached its first tick. */
   #isSettling = false;
-  /** The record as this holder last read or wrote it: the one that its next change replaces. */
-  #found: FoundRecord | undefined;
-  /** The highest beat that this holder knows. */
-  #beat: number;
-  /** What this holder has replaced when it claimed the node. */
-  #replaced: FoundRecord | undefined;
-  #history: StoreHistory | undefined;
-  #wasOff = false;
 
-  private constructor(options: HolderOptions, firstTick: number, found: FoundRecord | undefined) {
-    const { nodeId, clock, monotonicClock } = options;
+  private constructor(options: HolderOptions, first: FirstRecord) {
+    const { nodeId, clock, monotonicClock, warn = () => {} } = options;
     const store = CheckedStore.of(options.store);
     this.nodeId = nodeId;
     this.#options = options;
-    this.#store = store;
     this.#storeClock = store.isShared ? new StoreClock({ store, clock, monotonicClock }) : undefined;
-    this.#attempts = options.attempts ?? new MemoryAttemptLog();
-    this.#firstTick = firstTick;
-    this.#mark = firstTick;
-    this.#found = found;
-    this.#beat = found?.record.beat ?? 0;
+    this.#record = new OwnRecord({ ...options, store, isOver: (mark) => this.#isOver(mark) }, first);
+    this.#watch = new StoreWatch(store, this.#storeClock, warn);
+    this.#firstTick = first.mark;
   }
 
   /**
@@ -222,8 +120,7 @@ export class ReservationHolder {
     // With nothing on record, a generator without a store may have used part of the clock's tick.
     const firstTick = Math.max(found?.record.mark ?? nowTick + 1, minTick);
     const info = { ...options.info, since: new Date(clock.now()).toISOString() };
-    const holder = new ReservationHolder({ ...options, info }, firstTick, found);
-    holder.#replaced = found;
+    const holder = new ReservationHolder({ ...options, info }, { found, replaced: found, mark: firstTick });
     await holder.#checkClock();
     if (holder.#storeClock !== undefined && !isContinued && !trustStore) await holder.#claimAndSettle();
     else await holder.#claimAtOnce();
@@ -250,7 +147,7 @@ export class ReservationHolder {
     const { record } = found;
     checkLayout(record, options);
     const info = { ...options.info, ...(record.info.since !== undefined && { since: record.info.since }) };
-    const holder = new ReservationHolder({ ...options, info, name: parseHolder(record.holder).name }, mark, found);
+    const holder = new ReservationHolder({ ...options, info, name: parseHolder(record.holder).name }, { found, mark });
     holder.#isSettling = ownsNothing && holder.#storeClock !== undefined && !options.trustStore;
     return holder;
   }
@@ -262,17 +159,17 @@ export class ReservationHolder {
 
   /** The attempt by which this holder wrote the record. */
   get attempt(): string {
-    return parseHolder(this.#found?.record.holder ?? "").attempt;
+    return this.#record.attempt;
   }
 
   /** From now on, notes attempts in this log, which has the attempt on record already. No change must be under way. */
   noteIn(attempts: AttemptLog): void {
-    this.#attempts = attempts;
+    this.#record.noteIn(attempts);
   }
 
   /** The first tick that this holder does not own. */
   get mark(): number {
-    return this.#mark;
+    return this.#record.mark;
   }
 
   /** How far ahead of the clock it reserves now, in ms. */
@@ -320,19 +217,18 @@ export class ReservationHolder {
     const beganMs = monotonicClock.now();
     const wantedNow = () => {
       const lastTick = Math.max(tickAt(clock.now(), layout), Math.min(usedTick, this.mark - 1));
-      return within(lastTick + this.#aheadTicks, layout);
+      return markWithin(lastTick + this.#aheadTicks, layout);
     };
     if (this.#storeClock !== undefined) await this.#updateStoreClock(wantedNow());
     const wanted = this.#bounded(wantedNow());
     const mark = Math.min(wanted, this.mark + this.#followedTicks(beganMs));
     try {
-      await this.#change((before) => Math.max(mark, before));
+      await this.#record.change((before) => Math.max(mark, before));
     } finally {
       this.#slowestMs = Math.max(this.#slowestMs * SLOWNESS_DECAY, monotonicClock.now() - beganMs);
     }
     this.#renewedMs = beganMs;
-    this.#warnOfSkew();
-    this.#warnOfHistory();
+    this.#watch.look();
     const jumpMs = (wanted - Math.max(mark, this.mark)) * layout.tickMs;
     if (jumpMs > 0) throw new ClockJumpError(jumpMs, Math.ceil(jumpMs / JUMP_MS) * RENEW_MS);
   }
@@ -349,15 +245,15 @@ export class ReservationHolder {
    */
   async release(firstUnusedTick: number = Infinity): Promise<void> {
     const isLowered = this.#storeClock === undefined || this.#options.trustStore;
-    await this.#change((before) => isLowered ? Math.min(before, firstUnusedTick) : before, NOBODY);
+    await this.#record.change((before) => isLowered ? Math.min(before, firstUnusedTick) : before, NOBODY);
   }
 
   /** Claims the node, and owns ticks from the first one on. */
   async #claimAtOnce(): Promise<void> {
     const { layout, clock, monotonicClock, isBehindAllowed = false } = this.#options;
     const beganTick = Math.max(tickAt(clock.now(), layout), isBehindAllowed ? this.#firstTick : 0);
-    const wanted = this.#bounded(within(beganTick + this.#aheadTicks, layout));
-    await this.#claim(Math.max(this.#firstTick, wanted));
+    const wanted = this.#bounded(markWithin(beganTick + this.#aheadTicks, layout));
+    await this.#record.claim(Math.max(this.#firstTick, wanted));
     this.#renewedMs = monotonicClock.now();
   }
 
@@ -367,12 +263,12 @@ export class ReservationHolder {
    */
   async #claimAndSettle(): Promise<void> {
     const { layout, monotonicClock } = this.#options;
-    await this.#claim(this.#firstTick);
+    await this.#record.claim(this.#firstTick);
     try {
       await this.#storeClock?.measure();
       this.#firstTick = Math.max(this.#firstTick, this.#storeTick(SETTLE_MS) + 1);
       if (this.#firstTick > layout.maxTick) throw new OutOfTimeError(this.#firstTick, layout.maxTick);
-      await this.#claim(this.#firstTick);
+      await this.#record.claim(this.#firstTick);
     } catch (error) {
       await this.release().catch(() => {}); // or else the next claim would watch this one
       throw error;
@@ -389,21 +285,8 @@ export class ReservationHolder {
   async #checkContinuity(): Promise<void> {
     if (this.#storeClock === undefined) return;
     await this.#storeClock.measure();
-    if (this.#storeTick(SKEW_MS) < (this.#replaced?.record.mark ?? 0)) return;
+    if (this.#storeTick(SKEW_MS) < this.#record.replacedMark) return;
     await this.release();
-    throw new OvertakenError(this.nodeId);
-  }
-
-  /** Writes the claim. If the reply gets lost, looks for its own record, and writes once more. */
-  async #claim(mark: number): Promise<void> {
-    try {
-      if (await this.#tryToChange(() => mark)) return;
-    } catch (error) {
-      const { found, isOwn } = await this.#readOwn().catch(() => ({ found: undefined, isOwn: false }));
-      if (!isOwn || found === undefined) throw error;
-      this.#base(found);
-      if (await this.#tryToChange((before) => Math.max(mark, before))) return;
-    }
     throw new OvertakenError(this.nodeId);
   }
 
@@ -439,6 +322,13 @@ export class ReservationHolder {
     return Math.min(Math.max(0, Math.floor((nowMs + afterMs - epochMs) / tickMs)), maxTick + 1);
   }
 
+  /** Whether others may own ticks in a shared store from a mark on by now, if the store has gone back. */
+  async #isOver(mark: number): Promise<boolean> {
+    if (this.#storeClock === undefined) return false;
+    await this.#storeClock.measure();
+    return this.#storeTick(SKEW_MS) >= mark;
+  }
+
   /** By how many ticks a renewal follows the clock at most. The store's own time needs no such bound. */
   #followedTicks(nowMs: number): number {
     if (this.#renewedMs === undefined || this.#storeClock?.isStores) return Infinity;
@@ -450,158 +340,8 @@ export class ReservationHolder {
     const leadMs = this.#storeClock === undefined ? Math.min(aheadMs + 2 * this.#slowestMs, AHEAD_LIMIT_MS) : LEAD_MS;
     return Math.ceil(leadMs / layout.tickMs) + 1;
   }
-
-  /**
-   * Replaces the record. If the store had made an earlier change of this holder without a reply, replaces that one.
-   *
-   * @param markOf Makes the next mark from the present one.
-   * @param name Who has the node then.
-   */
-  async #change(markOf: (before: number) => number, name?: typeof NOBODY): Promise<void> {
-    if (this.#attempts.isFull) {
-      await this.#lookAgain();
-      this.#attempts.keepOnly(this.attempt);
-    }
-    if (await this.#tryToChange(markOf, name)) return;
-    await this.#lookAgain();
-    await this.#tryToChange(markOf, name);
-  }
-
-  /** Replaces the record if it is as this holder knows it, and returns whether it was. */
-  async #tryToChange(markOf: (before: number) => number, name: string = this.#options.name): Promise<boolean> {
-    const { nodeId, fillRandom, layout, info = {} } = this.#options;
-    const expected = this.#found;
-    const attempt = uniqueToken(fillRandom);
-    const next: Reservation = {
-      mark: markOf(Math.max(this.#mark, expected?.record.mark ?? 0)),
-      beat: this.#beat + 1,
-      holder: formatHolder({ name, attempt }),
-      layout: layout.key,
-      info: name === NOBODY ? {} : info,
-    };
-    this.#attempts.note(attempt);
-    const made = await this.#store.compareAndSet(nodeId, expected, next);
-    if (made === undefined) {
-      this.#attempts.forget(attempt);
-      return false;
-    }
-    this.#attempts.settle(attempt);
-    this.#adopt(made);
-    this.#mark = Math.max(this.#mark, next.mark);
-    return true;
-  }
-
-  /** Finds out why a change was refused, and what the next one has to replace. */
-  async #lookAgain(): Promise<void> {
-    const knownBeat = this.#beat;
-    const { found, isOwn } = await this.#readOwn();
-    if (isOwn && found !== undefined && found.record.beat >= knownBeat) {
-      this.#attempts.settle(parseHolder(found.record.holder).attempt);
-      this.#base(found);
-      return;
-    }
-    const what = this.#howItWentBack(found, knownBeat);
-    await this.#storeClock?.measure();
-    if (this.#hasRunOut) {
-      throw new NodeHeldError(
-        `${what}: the store has gone back, and this holder's reservation is over, so another may have had the node ` +
-          "meanwhile: start anew",
-      );
-    }
-    this.#found = found;
-    this.#options.warn?.(new StoreWentBackError(`${what}: the store has gone back; this holder writes it again`));
-  }
-
-  /**
-   * Tells in which way the store has gone back, as a record shows that is not this holder's latest.
-   *
-   * @throws {NodeHeldError} If another holder has taken the node, or may have.
-   */
-  #howItWentBack(found: FoundRecord | undefined, knownBeat: number): string {
-    if (found === undefined) return `the record of node ${this.nodeId} is gone`;
-    const older = `the record of node ${this.nodeId} is older than it was`;
-    const { record, text } = found;
-    if (parseHolder(record.holder).name === this.#options.name && record.beat < knownBeat) return older;
-    if (text === this.#replaced?.text) return older;
-    if (record.beat > (this.#replaced?.record.beat ?? 0)) {
-      const holder = describeHolder(record);
-      throw new NodeHeldError(
-        `node ${this.nodeId} was taken by another holder: there can be only one at a time (it is ${holder})`,
-      );
-    }
-    // It is from longer ago, or of a holder that goes on from such a record: its beats are low, too.
-    throw new NodeHeldError(
-      `${older}: the store has gone back, and ${describeHolder(record)}, which is on record, may have the node now`,
-    );
-  }
-
-  /** Whether others may own ticks in a shared store beyond this holder's mark by now, if the store has gone back. */
-  get #hasRunOut(): boolean {
-    return this.#storeClock !== undefined && this.#storeTick(SKEW_MS) >= this.#mark;
-  }
-
-  #readOwn(): Promise<OwnRead> {
-    return readOwn(this.#store, this.nodeId, (record) => this.#isOwn(record));
-  }
-
-  #warnOfSkew(): void {
-    const isOff = this.#storeClock?.isOff ?? false;
-    if (isOff && !this.#wasOff && this.#storeClock !== undefined) this.#options.warn?.(this.#storeClock.skewError);
-    this.#wasOff = isOff;
-  }
-
-  #warnOfHistory(): void {
-    const before = this.#history;
-    const now = this.#history = this.#store.history;
-    if (before === undefined || now === undefined) return;
-    if (now.id !== before.id) {
-      this.#warnWentBack(`the reservation store is of the history ${now.id} now, and was of ${before.id}`);
-    } else if (now.revision < before.revision) {
-      this.#warnWentBack(`the reservation store is at the revision ${now.revision}, and was at ${before.revision}`);
-    }
-  }
-
-  #warnWentBack(what: string): void {
-    this.#options.warn?.(
-      new StoreWentBackError(
-        `${what}: it was restored, or has failed over; no id comes twice, and this holder goes on`,
-      ),
-    );
-  }
-
-  #isOwn(record: Reservation): boolean {
-    const { name, attempt } = parseHolder(record.holder);
-    return name === this.#options.name && this.#attempts.has(attempt);
-  }
-
-  /** Notes what was written, unless the reply that says so was slower than that to a later change. */
-  #adopt(made: FoundRecord): void {
-    if (made.record.beat > this.#beat) this.#base(made);
-  }
-
-  /** Has the next change replace this record. */
-  #base(found: FoundRecord): void {
-    this.#found = found;
-    this.#beat = Math.max(this.#beat, found.record.beat);
-  }
 }
 
 function checkLayout(found: Reservation, { nodeId, layout }: HolderOptions): void {
   if (!layout.isRecordedAs(found.layout)) throw new LayoutMismatchError(nodeId, found.layout, layout.key);
-}
-
-/**
- * The tick of a time; the first one for a time before it. A time past the last one is nothing to reserve for: a clock
- * that is put right could never use the node again.
- */
-function tickAt(nowMs: number, { epochMs, tickMs, maxTick }: TickScale): number {
-  if (!Number.isFinite(nowMs)) throw new ClockError(NaN, 0, tickMs);
-  const tick = Math.floor((nowMs - epochMs) / tickMs);
-  if (tick > maxTick) throw new OutOfTimeError(tick, maxTick);
-  return Math.max(0, tick);
-}
-
-/** A mark no further than past the layout's last tick. */
-function within(mark: number, { maxTick }: TickScale): number {
-  return Math.min(mark, maxTick + 1);
 }

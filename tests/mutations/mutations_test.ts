@@ -43,6 +43,8 @@ const KEY_ACCESS = "lib/access/check_key_access.ts";
 const KEYS_ACCESS = "tests/access/check_key_access_test.ts";
 
 const HOLDER = "lib/reservation/holder.ts";
+const OWN_RECORD = "lib/reservation/own_record.ts";
+const TICK_SCALE = "lib/reservation/tick_scale.ts";
 const HOLDERS = "tests/reservation/holder_test.ts";
 const SHARED = "tests/reservation/shared_store_test.ts";
 const HOLDS_SHARED = "tests/node/hold_shared_node_test.ts";
@@ -651,8 +653,8 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "a new holder never lowers the mark",
     file: HOLDER,
-    from: "await this.#claim(Math.max(this.#firstTick, wanted));",
-    to: "await this.#claim(wanted);",
+    from: "await this.#record.claim(Math.max(this.#firstTick, wanted));",
+    to: "await this.#record.claim(wanted);",
     killer: PROPERTIES,
   },
   {
@@ -665,41 +667,41 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "a renewal never lowers the mark",
     file: HOLDER,
-    from: "await this.#change((before) => Math.max(mark, before));",
-    to: "await this.#change(() => mark);",
+    from: "await this.#record.change((before) => Math.max(mark, before));",
+    to: "await this.#record.change(() => mark);",
     killer: HOLDERS,
   },
   {
     rule: "a late reply does not lower the mark",
-    file: HOLDER,
+    file: OWN_RECORD,
     from: "this.#mark = Math.max(this.#mark, next.mark);",
     to: "this.#mark = next.mark;",
     killer: HOLDERS,
   },
   {
     rule: "what is on record belongs to the holder that is named there",
-    file: HOLDER,
+    file: OWN_RECORD,
     from: "return name === this.#options.name && this.#attempts.has(attempt);",
     to: "return name !== '' && attempt !== '';",
     killer: PROPERTIES,
   },
   {
     rule: "a mark counts only once it has been written",
-    file: HOLDER,
-    from: "    const made = await this.#store.compareAndSet(nodeId, expected, next);",
-    to: "    this.#mark = next.mark;\n    const made = await this.#store.compareAndSet(nodeId, expected, next);",
+    file: OWN_RECORD,
+    from: "    const made = await store.compareAndSet(nodeId, expected, next);",
+    to: "    this.#mark = next.mark;\n    const made = await store.compareAndSet(nodeId, expected, next);",
     killer: PROPERTIES,
   },
   {
     rule: "an attempt that this memory has not noted is a copy's",
-    file: HOLDER,
+    file: OWN_RECORD,
     from: "name === this.#options.name && this.#attempts.has(attempt)",
     to: "name === this.#options.name",
     killer: HOLDERS,
   },
   {
     rule: "an attempt that the store refused is not this holder's, if it is on record all the same",
-    file: HOLDER,
+    file: OWN_RECORD,
     from: "this.#attempts.forget(attempt);",
     to: "",
     killer: HOLDERS,
@@ -727,7 +729,7 @@ const MUTATIONS: Mutation[] = [
   },
   {
     rule: "nothing is reserved for a clock past the layout's last tick",
-    file: HOLDER,
+    file: TICK_SCALE,
     from: "if (tick > maxTick) throw new OutOfTimeError(tick, maxTick);",
     to: "",
     killer: HOLDERS,
@@ -762,7 +764,7 @@ const MUTATIONS: Mutation[] = [
   },
   {
     rule: "it gives the node back, too",
-    file: HOLDER,
+    file: OWN_RECORD,
     from: "holder: formatHolder({ name, attempt }),",
     to: "holder: formatHolder({ name: this.#options.name, attempt }),",
     killer: HOLDERS,
@@ -1202,8 +1204,8 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "and is on record before anybody else claims the node",
     file: HOLDER,
-    from: "      await this.#claim(this.#firstTick);\n    } catch",
-    to: "      this.#mark = this.#firstTick;\n    } catch",
+    from: "      await this.#record.claim(this.#firstTick);\n    } catch",
+    to: "    } catch",
     killer: SHARED,
   },
   {
@@ -1222,7 +1224,7 @@ const MUTATIONS: Mutation[] = [
   },
   {
     rule: "a mark that was only read does not count",
-    file: HOLDER,
+    file: OWN_RECORD,
     from: "    this.#found = found;\n    this.#beat = Math.max(",
     to:
       "    this.#found = found;\n    this.#mark = Math.max(this.#mark, found.record.mark);\n    this.#beat = Math.max(",
@@ -1230,56 +1232,56 @@ const MUTATIONS: Mutation[] = [
   },
   {
     rule: "a record is not written again once others may have had the node",
-    file: HOLDER,
-    from: "    if (this.#hasRunOut) {",
-    to: "    if (this.#hasRunOut === null) {",
+    file: OWN_RECORD,
+    from: "if (await this.#options.isOver(this.#mark)) {",
+    to: "if (await this.#options.isOver(this.#mark) === null) {",
     killer: SHARED,
   },
   {
     rule: "which the store is asked for, since the monotonic clock may have stood still",
     file: HOLDER,
-    from: "    await this.#storeClock?.measure();\n    if (this.#hasRunOut) {",
-    to: "    if (this.#hasRunOut) {",
+    from: "    await this.#storeClock.measure();\n    return this.#storeTick(SKEW_MS) >= mark;",
+    to: "    return this.#storeTick(SKEW_MS) >= mark;",
     killer: SHARED,
   },
   {
     rule: "nor over that of another holder, though it is older",
-    file: HOLDER,
+    file: OWN_RECORD,
     from: "if (text === this.#replaced?.text) return older;",
     to: "if (record.beat <= (this.#replaced?.record.beat ?? 0)) return older;",
     killer: SHARED,
   },
   {
     rule: "nor over that of an earlier holder who has renewed since",
-    file: HOLDER,
+    file: OWN_RECORD,
     from: "if (record.beat > (this.#replaced?.record.beat ?? 0)) {",
     to: "if (this.#replaced === undefined) {",
     killer: SHARED,
   },
   {
     rule: "a record that is older than it was is not another's",
-    file: HOLDER,
+    file: OWN_RECORD,
     from: "if (parseHolder(record.holder).name === this.#options.name && record.beat < knownBeat) return older;",
     to: "",
     killer: SHARED,
   },
   {
     rule: "a record by this name that is not older is a copy's",
-    file: HOLDER,
+    file: OWN_RECORD,
     from: "parseHolder(record.holder).name === this.#options.name && record.beat < knownBeat",
     to: "parseHolder(record.holder).name === this.#options.name",
     killer: HOLDERS,
   },
   {
     rule: "a claim whose reply gets lost knows its own record",
-    file: HOLDER,
+    file: OWN_RECORD,
     from: "if (!isOwn || found === undefined) throw error;",
     to: "if (isOwn || found === undefined) throw error;",
     killer: HOLDERS,
   },
   {
     rule: "and counts only what it then writes",
-    file: HOLDER,
+    file: OWN_RECORD,
     from: "if (await this.#tryToChange((before) => Math.max(mark, before))) return;",
     to: "return;",
     killer: HOLDERS,

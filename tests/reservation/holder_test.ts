@@ -10,7 +10,8 @@ import {
   type ReservationStore,
 } from "../../mod.ts";
 import type { FoundRecord } from "../../lib/reservation/checked_store.ts";
-import { AHEAD_MS, type HolderOptions, ReservationHolder } from "../../lib/reservation/holder.ts";
+import { AHEAD_MS, ReservationHolder } from "../../lib/reservation/holder.ts";
+import type { HolderOptions } from "../../lib/reservation/holder_options.ts";
 import { HandClock } from "../id/hand_clock.ts";
 import { type Fate, FlakyStore } from "./flaky_store.ts";
 import { MemoryAttemptLog } from "../../lib/reservation/attempt_log.ts";

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { claimNode } from "../../lib/reservation/claim.ts";
-import { type HolderOptions, ReservationHolder } from "../../lib/reservation/holder.ts";
+import { ReservationHolder } from "../../lib/reservation/holder.ts";
+import type { HolderOptions } from "../../lib/reservation/holder_options.ts";
 import { LEAD_MS, SETTLE_MS, SHARED_RENEW_MS, SKEW_MS } from "../../lib/reservation/shared_store.ts";
 import {
   ClockSkewError,
