@@ -120,12 +120,18 @@ const FLAGS = ["--workers", "2", "--layout", "twitter"];
 const DEADLINE_MS = 30_000;
 
 const BACKENDS = [
-  { backend: "reuseport", datagramsEach: isFull ? 300_000 : 100_000, maxGrowthKib: 4096 },
-  { backend: "listen-datagram", datagramsEach: isFull ? 120_000 : 40_000, maxGrowthKib: 49_152 },
+  { backend: "reuseport", datagramsEach: isFull ? 300_000 : 100_000 },
+  { backend: "listen-datagram", datagramsEach: isFull ? 120_000 : 40_000 },
 ];
 
+/** Workers that keep something of each datagram grow in every round; what is only collected late has an end. */
+const MAX_ROUNDS = 10;
+
+/** How much the workers may grow in a round, on average, in KiB: 100 bytes for each of 40,000 datagrams, or fewer. */
+const MAX_GROWTH_KIB = 4096;
+
 describe("a server that anybody sends anything to", () => {
-  for (const { backend, datagramsEach, maxGrowthKib } of BACKENDS) {
+  for (const { backend, datagramsEach } of BACKENDS) {
     it(`${backend}: answers right, keeps nothing, and good clients get their ids (seeds ${SEED}, ${SEED + 1})`, async () => {
       await using server = await ServerProcess.start({ flags: [...FLAGS, "--backend", backend] });
       const workers = await server.workerPids();
@@ -139,9 +145,13 @@ describe("a server that anybody sends anything to", () => {
 
       // The first half has the workers' memory grow to what they need.
       await Promise.all([fuzzing.more(datagramsEach / 2), ids.more(5000), good.more(100)]);
-      const middleKib = await residentKib(workers);
-      await Promise.all([fuzzing.more(datagramsEach / 2), ids.more(5000), good.more(100)]);
-      assertLess(await residentKib(workers) - middleKib, maxGrowthKib, "KiB that the workers have grown by");
+      const beforeKib = await residentKib(workers);
+      let growthKib = Infinity;
+      for (let round = 1; round <= MAX_ROUNDS && growthKib >= MAX_GROWTH_KIB; round++) {
+        await Promise.all([fuzzing.more(datagramsEach / 2), ids.more(5000), good.more(100)]);
+        growthKib = (await residentKib(workers) - beforeKib) / round;
+      }
+      assertLess(growthKib, MAX_GROWTH_KIB, "KiB that the workers have grown by in each round");
 
       await fuzzing.stop();
       await Promise.all([ids.more(1000), good.more(10)]);
