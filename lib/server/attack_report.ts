@@ -66,14 +66,19 @@ export class AttackReport {
     }
     counts.forEach((count, i) => attack.counts[i] += count);
     if (perSecond >= QUIET_PER_SECOND) attack.loudMs = nowMs;
-    else if (nowMs - attack.loudMs >= QUIET_MS) this.end();
+    else if (nowMs - attack.loudMs >= QUIET_MS) this.end(totals);
   }
 
-  /** Tells that an attack is over, if there is one. */
-  end(): void {
+  /**
+   * Tells that an attack is over, if there is one.
+   *
+   * @param totals The counts of all workers, which may have gone on since the last update.
+   */
+  end(totals: AccessCounts): void {
     if (this.#attack === undefined) return;
     const { beganMs, loudMs, counts } = this.#attack;
     this.#attack = undefined;
+    turnedAway(this.#totals, totals).forEach((count, i) => counts[i] += count);
     this.#log.info(`in ${secondsOf(loudMs - beganMs)}, datagrams were turned away: ${describe(counts)}`);
   }
 

@@ -133,7 +133,7 @@ export class Server {
     using helpers = new DisposableStack();
     for (const hostname of this.#options.hostnames) helpers.use(startPlacer(this.#fleet, hostname));
     const attacks = new AttackReport(this.#log, this.#counts, performance.now());
-    helpers.defer(() => attacks.end());
+    helpers.defer(() => attacks.end(this.#counts));
     const timer = setInterval(() => attacks.update(this.#counts, performance.now()), ATTACK_INTERVAL_MS);
     helpers.defer(() => clearInterval(timer));
     await this.#over();

@@ -97,14 +97,15 @@ describe("AttackReport", () => {
   });
 
   it("says at the end that it was one, if it still goes on", () => {
-    const { report, lines, pass } = setUp();
-    report.end();
+    const { report, lines, totals, pass } = setUp();
+    report.end(totals);
     pass(3, { refused: 1000 });
-    report.end();
-    report.end();
+    totals[COUNT.refused] += 5; // since the last update
+    report.end(totals);
+    report.end(totals);
     assertEquals(
       lines[1],
-      "info: in 3 s, datagrams were turned away: 3,000 from addresses that are not allowed",
+      "info: in 3 s, datagrams were turned away: 3,005 from addresses that are not allowed",
     );
     assertEquals(lines.length, 2);
   });
