@@ -24,7 +24,7 @@ const PORT = 9999;
 /** For how long a fault lasts, in ms: longer than any reservation does. */
 const FAULT_MS = 20_000;
 
-/** How far ahead a node is reserved at least, in ms, just before a fault: a renewal reserves 10 s, 1.8 s after another. */
+/** How far ahead a node is reserved before a fault, in ms, at least: by 10 s, and up to 1.8 s later again. */
 const RENEWED_MS = 8500;
 
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
