@@ -120,18 +120,17 @@ const FLAGS = ["--workers", "2", "--layout", "twitter"];
 const DEADLINE_MS = 30_000;
 
 const BACKENDS = [
-  { backend: "reuseport", datagramsEach: isFull ? 300_000 : 100_000 },
-  { backend: "listen-datagram", datagramsEach: isFull ? 120_000 : 40_000 },
+  // A worker of reuseport makes no garbage. One of listen-datagram does, which V8 collects late: its growth ends.
+  // A worker that keeps something of each datagram grows in every round.
+  { backend: "reuseport", datagramsEach: isFull ? 300_000 : 100_000, maxRounds: 1 },
+  { backend: "listen-datagram", datagramsEach: isFull ? 120_000 : 40_000, maxRounds: 10 },
 ];
-
-/** Workers that keep something of each datagram grow in every round; what is only collected late has an end. */
-const MAX_ROUNDS = 10;
 
 /** How much the workers may grow in a round, on average, in KiB: 100 bytes for each of 40,000 datagrams, or fewer. */
 const MAX_GROWTH_KIB = 4096;
 
 describe("a server that anybody sends anything to", () => {
-  for (const { backend, datagramsEach } of BACKENDS) {
+  for (const { backend, datagramsEach, maxRounds } of BACKENDS) {
     it(`${backend}: answers right, keeps nothing, and good clients get their ids (seeds ${SEED}, ${SEED + 1})`, async () => {
       await using server = await ServerProcess.start({ flags: [...FLAGS, "--backend", backend] });
       const workers = await server.workerPids();
@@ -147,7 +146,7 @@ describe("a server that anybody sends anything to", () => {
       await Promise.all([fuzzing.more(datagramsEach / 2), ids.more(5000), good.more(100)]);
       const beforeKib = await residentKib(workers);
       let growthKib = Infinity;
-      for (let round = 1; round <= MAX_ROUNDS && growthKib >= MAX_GROWTH_KIB; round++) {
+      for (let round = 1; round <= maxRounds && growthKib >= MAX_GROWTH_KIB; round++) {
         await Promise.all([fuzzing.more(datagramsEach / 2), ids.more(5000), good.more(100)]);
         growthKib = (await residentKib(workers) - beforeKib) / round;
       }
