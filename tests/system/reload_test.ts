@@ -6,12 +6,12 @@ import { TempDir } from "../../testing/temp_dir.ts";
 import { until, within } from "../../testing/within.ts";
 import { keyOf } from "../access/keys.ts";
 import { RecordedLoad } from "./recorded_load.ts";
-import { assertNothingLost, FLAGS, LESS_LOAD, spawnNext, startServer, TIMES } from "./takeover.ts";
+import { assertNothingLost, FLAGS, LOAD, spawnNext, startServer, TIMES } from "./takeover.ts";
 
 describe("a server that is reloaded", () => {
   it(`loses no request under load from 16 sockets, ${TIMES} times`, async () => {
     await using server = await startServer();
-    await using load = await RecordedLoad.ask(server.ports[0], LESS_LOAD);
+    await using load = await RecordedLoad.ask(server.ports[0], LOAD);
     await load.more(100);
     for (let time = 1; time <= TIMES; time++) {
       const before = await server.workerPids();

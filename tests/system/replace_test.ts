@@ -9,8 +9,7 @@ import {
   assertNothingLost,
   firstWorkerWorks,
   FLAGS,
-  LESS_LOAD,
-  LOSSY_LOAD,
+  LOAD,
   ownWorkers,
   spawnNext,
   startServer,
@@ -78,7 +77,7 @@ describe("a server that is replaced", () => {
     let server = await startServer({ state });
     await using end = new AsyncDisposableStack();
     end.defer(async () => void await server.stop());
-    await using load = await RecordedLoad.ask(server.ports[0], LESS_LOAD);
+    await using load = await RecordedLoad.ask(server.ports[0], LOAD);
     await load.more(100);
     for (let time = 0; time < TIMES; time++) {
       const flags = ["--layout", "wide", "--workers", String(1 + time % 3)];
@@ -99,7 +98,7 @@ describe("a server that is replaced", () => {
     const { state, ports: [port] } = server;
     const workers = await server.workerPids();
     using other = new OtherPort();
-    await using load = await RecordedLoad.ask(port, LESS_LOAD);
+    await using load = await RecordedLoad.ask(port, LOAD);
     const failing: [RegExp, ServerProcessOptions][] = [
       [/cannot be replaced: the pool is of layout v1 time=34 .*, and this is layout v1 time=37 /, { flags: [] }],
       [/--replace needs the backend reuseport/, { flags: [...FLAGS, "--backend", "listen-datagram"] }],
@@ -160,7 +159,7 @@ describe("a server that is replaced", () => {
 
   it("goes on when the next one is killed half-way", async () => {
     await using server = await startServer();
-    await using load = await RecordedLoad.ask(server.ports[0], LOSSY_LOAD);
+    await using load = await RecordedLoad.ask(server.ports[0], LOAD);
     const workers = await server.workerPids();
     // As soon as its first worker is there, and while that one gets a part of the requests.
     for (const isReady of [ownWorkers, firstWorkerWorks]) {
@@ -179,7 +178,7 @@ describe("a server that is replaced", () => {
     assertEquals(records.repeated, 0);
     assertEquals(records.refused, 0);
     // What the worker of the second one had in its queue when that was killed.
-    assertLessOrEqual(records.unanswered, 2 * LOSSY_LOAD.socketsEach);
+    assertLessOrEqual(records.unanswered, 2 * LOAD.socketsEach);
     assertEquals(await server.workerPids(), workers);
     await using next = await spawnNext(server);
     await next.says(/try it/);
@@ -201,7 +200,7 @@ describe("a server that is replaced", () => {
 
   it("may be killed meanwhile: the next one goes on in its place", async () => {
     await using server = await startServer();
-    await using load = await RecordedLoad.ask(server.ports[0], LOSSY_LOAD);
+    await using load = await RecordedLoad.ask(server.ports[0], LOAD);
     await load.more(100);
     const workers = await server.workerPids();
     await using next = await spawnNext(server);
@@ -216,7 +215,7 @@ describe("a server that is replaced", () => {
     assertEquals(records.outOfOrder, 0);
     assertEquals(records.repeated, 0);
     assertEquals(records.refused, 0);
-    assertLessOrEqual(records.unanswered, 2 * LOSSY_LOAD.socketsEach);
+    assertLessOrEqual(records.unanswered, 2 * LOAD.socketsEach);
   });
 
   it("must have a pool that others can find; if there is none, the next one just starts", async () => {

@@ -52,7 +52,7 @@ describe("a server whose store fails", () => {
     using client = impatient(server);
     await servesAgain(client);
 
-    const blocker = new DatabaseSync(path);
+    const blocker = new DatabaseSync(path, { timeout: 30_000 }); // the server may be writing
     blocker.exec("BEGIN IMMEDIATE");
     await server.says(
       /ticks cannot be reserved: the reservation store did not answer within 2000 ms; ids are there until 20.*Z, and again when the store is back/,

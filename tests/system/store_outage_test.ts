@@ -17,9 +17,9 @@ const INTERVAL_MS = 5;
 
 const FLAGS = ["--workers", "2"];
 
-/** Locks a database until its stdin ends. */
+/** Locks a database until its stdin ends. Its server may be writing: the lock is waited for. */
 const LOCKER = `import { DatabaseSync } from "node:sqlite";
-  const database = new DatabaseSync(Deno.args[0]);
+  const database = new DatabaseSync(Deno.args[0], { timeout: 30_000 });
   database.exec("BEGIN IMMEDIATE");
   console.log("locked");
   for await (const _ of Deno.stdin.readable);
@@ -47,9 +47,12 @@ async function lockStore({ path }: TempDir, { isStopped = false } = {}): Promise
     stdin: "piped",
     stdout: "piped",
   }).spawn();
+  let hasLock = false;
   for await (const _ of child.stdout) {
-    break; // it has said that it has it
+    hasLock = true;
+    break;
   }
+  assert(hasLock, "it has said that it has the lock");
   if (isStopped) child.kill("SIGSTOP");
   return {
     saidOf: LOCKED,
