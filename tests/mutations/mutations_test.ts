@@ -80,7 +80,15 @@ const STATE_DIRS = "tests/server/state_dir_test.ts";
 /** What the tests named here need. */
 const COPIED = [
   ...["deno.json", "deno.lock", "mod.ts", "lib", "links"],
-  ...["tests/id", "tests/reservation", "tests/node", "tests/shrinking.ts", "tests/wrong_errno.ts", "testing"],
+  ...[
+    "tests/id",
+    "tests/reservation",
+    "tests/node",
+    "tests/any_character.ts",
+    "tests/shrinking.ts",
+    "tests/wrong_errno.ts",
+    "testing",
+  ],
   ...["tests/access", "tests/wire", "tests/udp", "tests/settings.ts", "docs"],
   ...["client.ts", "tests/client", "tests/held_time.ts", "server.ts", "tests/server", "tests/system"],
 ];

@@ -5,6 +5,7 @@ import { COUNT_WORDS } from "../../lib/node/pool_memory.ts";
 import { ChannelError, encodeMessage, type FromWorker, type WorkerConfig } from "../../lib/server/control_channel.ts";
 import { parseWorkerMessage, readWorkerMessages, WorkerRules } from "../../lib/server/worker_messages.ts";
 import { planWorkers } from "../../lib/server/plan_workers.ts";
+import { ANY_CHARACTER } from "../any_character.ts";
 import { NODE_DEFAULTS } from "./serve_defaults.ts";
 
 const TICK = fc.oneof(fc.integer({ min: -1 }), fc.maxSafeInteger().filter((tick) => tick >= -1));
@@ -21,7 +22,7 @@ const MESSAGE: fc.Arbitrary<FromWorker> = fc.oneof(
   fc.constant({ type: "pong" as const }),
   fc.record({ type: fc.constant("report" as const), usedTick: TICK, traffic: TRAFFIC, counts: COUNTS }),
   fc.record({ type: fc.constant("ended" as const), usedTick: TICK }),
-  fc.record({ type: fc.constant("failed" as const), message: fc.string({ unit: "binary", maxLength: 1000 }) }),
+  fc.record({ type: fc.constant("failed" as const), message: fc.string({ unit: ANY_CHARACTER, maxLength: 1000 }) }),
 );
 
 function lineOf(message: FromWorker): string {
@@ -49,7 +50,11 @@ describe("parseWorkerMessage", () => {
   });
 
   it("reads nothing else, whatever the line is, and throws no other error", () => {
-    const line = fc.oneof(fc.string({ unit: "binary" }), fc.json(), fc.constantFrom("", "null", "[]", "1", '"hello"'));
+    const line = fc.oneof(
+      fc.string({ unit: ANY_CHARACTER }),
+      fc.json(),
+      fc.constantFrom("", "null", "[]", "1", '"hello"'),
+    );
     fc.assert(fc.property(line, (line) => assertEquals(parsed(line), undefined)));
   });
 

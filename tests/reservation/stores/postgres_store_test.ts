@@ -24,6 +24,84 @@ async function withStore(use: (store: PostgresServersStore, cluster: PostgresClu
   await use(store, cluster, table);
 }
 
+describe("PostgresReservationStore", () => {
+  const row = { is_standby: false, history: null, revision: null, record: "a", made: "1" };
+  const storeOf = (query: PostgresQuery) => new PostgresReservationStore({ query });
+  const answering = (fields: object, ...notices: PostgresNotice[]) =>
+    storeOf(() => Promise.resolve({ rows: [{ ...row, ...fields }], notices }));
+
+  it("does not count a change that comes with a warning", async () => {
+    const message = "canceling wait for synchronous replication due to user request";
+    for (const warning of [{ code: "01000", message }, { message }]) {
+      const store = answering({}, { code: "00000", message: "for your information" }, warning);
+      for (const expected of [undefined, "a"]) {
+        await assertRejects(
+          () => store.compareAndSet(7, expected, "b"),
+          StoreError,
+          `PostgreSQL may lose the change of node 7 with a fail-over: ${message}`,
+        );
+      }
+    }
+    assert(await answering({}, { code: "00000" }).compareAndSet(7, "a", "b"));
+  });
+
+  it("counts a change only if a row was changed", async () => {
+    for (const expected of [undefined, "a"]) {
+      assert(await answering({ made: "1" }).compareAndSet(7, expected, "b"));
+      assert(!await answering({ made: "0" }).compareAndSet(7, expected, "b"));
+    }
+  });
+
+  it("believes no standby", async () => {
+    const store = answering({ is_standby: true });
+    for (const call of [() => store.read(7), () => store.list()]) {
+      await assertRejects(call, StoreError, "is a standby, whose records may be old: name the primary");
+    }
+  });
+
+  it("keeps the history of the statement that was sent last, whichever answer comes first", async () => {
+    const answers: PromiseWithResolvers<PostgresResult>[] = [];
+    const store = storeOf(() => {
+      answers.push(Promise.withResolvers());
+      return answers[answers.length - 1].promise;
+    });
+    const reads = [store.read(7)];
+    // Until the clock has moved on.
+    for (const askedMs = performance.now(); performance.now() === askedMs;);
+    reads.push(store.read(7));
+    answers[1].resolve({ rows: [{ ...row, history: "1/1", revision: "5" }], notices: [] });
+    await reads[1];
+    answers[0].resolve({ rows: [{ ...row, history: "1/1", revision: "4" }], notices: [] });
+    await reads[0];
+    assertEquals(store.history, { id: "1/1", revision: 5 });
+  });
+
+  it("refuses a query function that hands over no notices, or no rows", async () => {
+    for (const result of [undefined, { rows: [row] }, { rows: [], notices: [] }, [row]]) {
+      const store = storeOf(() => Promise.resolve(result as unknown as PostgresResult));
+      await assertRejects(() => store.read(7), StoreError, "must return { rows, notices }");
+    }
+  });
+
+  it("names what the driver says, as the cause", async () => {
+    const error = Object.assign(new Error("no room"), { code: "53100" });
+    const store = storeOf(() => Promise.reject(error));
+    const { cause } = await assertRejects(
+      () => store.read(7),
+      StoreError,
+      "PostgreSQL refuses: no room; make room on the server's disk",
+    );
+    assertEquals(cause, error);
+  });
+
+  it("refuses a name of a table that needs escapes", () => {
+    for (const table of ["", "a.b.c", 'a"b', "a b", "1a", ".a", "a.", "é", "a".repeat(64)]) {
+      const query: PostgresQuery = () => Promise.reject(new Error());
+      assertThrows(() => new PostgresReservationStore({ query, table }), SyntaxError, "must be NAME or SCHEMA.NAME");
+    }
+  });
+});
+
 (hasPostgres ? describe : describe.skip)("PostgresReservationStore, with PostgreSQL", () => {
   beforeAll(async () => {
     cluster = await PostgresCluster.start();
@@ -193,83 +271,5 @@ async function withStore(use: (store: PostgresServersStore, cluster: PostgresClu
       store[Symbol.dispose]();
       await assertRejects(() => store.read(7), StoreError, "the PostgreSQL store is closed");
     });
-  });
-});
-
-describe("PostgresReservationStore", () => {
-  const row = { is_standby: false, history: null, revision: null, record: "a", made: "1" };
-  const storeOf = (query: PostgresQuery) => new PostgresReservationStore({ query });
-  const answering = (fields: object, ...notices: PostgresNotice[]) =>
-    storeOf(() => Promise.resolve({ rows: [{ ...row, ...fields }], notices }));
-
-  it("does not count a change that comes with a warning", async () => {
-    const message = "canceling wait for synchronous replication due to user request";
-    for (const warning of [{ code: "01000", message }, { message }]) {
-      const store = answering({}, { code: "00000", message: "for your information" }, warning);
-      for (const expected of [undefined, "a"]) {
-        await assertRejects(
-          () => store.compareAndSet(7, expected, "b"),
-          StoreError,
-          `PostgreSQL may lose the change of node 7 with a fail-over: ${message}`,
-        );
-      }
-    }
-    assert(await answering({}, { code: "00000" }).compareAndSet(7, "a", "b"));
-  });
-
-  it("counts a change only if a row was changed", async () => {
-    for (const expected of [undefined, "a"]) {
-      assert(await answering({ made: "1" }).compareAndSet(7, expected, "b"));
-      assert(!await answering({ made: "0" }).compareAndSet(7, expected, "b"));
-    }
-  });
-
-  it("believes no standby", async () => {
-    const store = answering({ is_standby: true });
-    for (const call of [() => store.read(7), () => store.list()]) {
-      await assertRejects(call, StoreError, "is a standby, whose records may be old: name the primary");
-    }
-  });
-
-  it("keeps the history of the statement that was sent last, whichever answer comes first", async () => {
-    const answers: PromiseWithResolvers<PostgresResult>[] = [];
-    const store = storeOf(() => {
-      answers.push(Promise.withResolvers());
-      return answers[answers.length - 1].promise;
-    });
-    const reads = [store.read(7)];
-    // Until the clock has moved on.
-    for (const askedMs = performance.now(); performance.now() === askedMs;);
-    reads.push(store.read(7));
-    answers[1].resolve({ rows: [{ ...row, history: "1/1", revision: "5" }], notices: [] });
-    await reads[1];
-    answers[0].resolve({ rows: [{ ...row, history: "1/1", revision: "4" }], notices: [] });
-    await reads[0];
-    assertEquals(store.history, { id: "1/1", revision: 5 });
-  });
-
-  it("refuses a query function that hands over no notices, or no rows", async () => {
-    for (const result of [undefined, { rows: [row] }, { rows: [], notices: [] }, [row]]) {
-      const store = storeOf(() => Promise.resolve(result as unknown as PostgresResult));
-      await assertRejects(() => store.read(7), StoreError, "must return { rows, notices }");
-    }
-  });
-
-  it("names what the driver says, as the cause", async () => {
-    const error = Object.assign(new Error("no room"), { code: "53100" });
-    const store = storeOf(() => Promise.reject(error));
-    const { cause } = await assertRejects(
-      () => store.read(7),
-      StoreError,
-      "PostgreSQL refuses: no room; make room on the server's disk",
-    );
-    assertEquals(cause, error);
-  });
-
-  it("refuses a name of a table that needs escapes", () => {
-    for (const table of ["", "a.b.c", 'a"b', "a b", "1a", ".a", "a.", "é", "a".repeat(64)]) {
-      const query: PostgresQuery = () => Promise.reject(new Error());
-      assertThrows(() => new PostgresReservationStore({ query, table }), SyntaxError, "must be NAME or SCHEMA.NAME");
-    }
   });
 });
