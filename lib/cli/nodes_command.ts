@@ -33,8 +33,8 @@ Usage: ${ownCommand("nodes")} [flags]
   --version        print the version
 
 A node is alive if its record has changed while it was watched, as it does every one or two seconds; silent if it is
-held, and has not; free if it was given back. Those that are not listed were never held. Its holder reserves ticks ahead
-of the clock: a silent one was last alive some 10 s before the time of its mark.`;
+held, and has not; free if it was given back. Those that are not listed were never held. "Last written" is when its
+holder last wrote the record, by the holder's own clock.`;
 
 /** The command that a command line stands for. */
 export type NodesCommand = { kind: "help" } | { kind: "version" } | ListCommand | FreeCommand;
@@ -146,13 +146,14 @@ function warn(line: string): void {
 export function formatNodes(nodes: readonly NodeStatus[]): string {
   const rows = nodes.map(({ nodeId, state, found }) => {
     if (state === "unreadable") return [String(nodeId), state, found.message];
-    const { mark, info, layout } = found.record;
+    const { mark, writtenMs, info, layout } = found.record;
     const { host = "-", address = "-", version = "-", since = "-" } = info;
-    return [String(nodeId), state, markTime(found.record) ?? `tick ${mark}`, layoutName(layout), since, host, address]
-      .concat(version);
+    const [written, until] = [timeOf(writtenMs) ?? "-", markTime(found.record) ?? `tick ${mark}`];
+    return [String(nodeId), state, written, until, layoutName(layout), since, host, address, version];
   });
-  const head = ["node", "state", "reserved until", "layout", "held since", "host", "address", "version"];
-  return [...(rows.length > 0 ? tableOf([head, ...rows]) : []), countsOf(nodes)].join("\n");
+  const head = ["node", "state", "last written", "reserved until", "layout", "held since"];
+  return [...(rows.length > 0 ? tableOf([[...head, "host", "address", "version"], ...rows]) : []), countsOf(nodes)]
+    .join("\n");
 }
 
 /**
@@ -163,8 +164,9 @@ export function formatNodes(nodes: readonly NodeStatus[]): string {
 export function formatJson(nodes: readonly NodeStatus[]): string {
   const rows = nodes.map(({ nodeId, state, found }) => {
     if (state === "unreadable") return { nodeId, state, error: found.message };
-    const { mark, beat, layout, info } = found.record;
-    return { nodeId, state, mark, markTime: markTime(found.record), beat, layout, info };
+    const { mark, writtenMs, beat, layout, info } = found.record;
+    const times = { markTime: markTime(found.record), writtenTime: timeOf(writtenMs) };
+    return { nodeId, state, mark, ...times, beat, layout, info };
   });
   return JSON.stringify(rows).replaceAll(
     /[^ -~]/g,
@@ -191,7 +193,12 @@ function countsOf(nodes: readonly NodeStatus[]): string {
 /** The time at which all that is reserved is over; `undefined` in a layout that is no preset, or past all dates. */
 function markTime({ mark, layout }: Reservation): string | undefined {
   const preset = presetOf(layout)?.[1];
-  const time = new Date(preset === undefined ? NaN : preset.epochMs + mark * preset.tickMs);
+  return preset && timeOf(preset.epochMs + mark * preset.tickMs);
+}
+
+/** A time as people read it; `undefined` if there is none, or past all dates. */
+function timeOf(ms: number = NaN): string | undefined {
+  const time = new Date(ms);
   return Number.isNaN(time.getTime()) ? undefined : time.toISOString();
 }
 

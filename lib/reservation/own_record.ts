@@ -9,7 +9,7 @@ import { describeHolder, type Reservation } from "./reservation.ts";
 
 /** What an {@linkcode OwnRecord} works with. */
 export interface OwnRecordOptions
-  extends Pick<HolderOptions, "nodeId" | "layout" | "name" | "attempts" | "fillRandom" | "info" | "warn"> {
+  extends Pick<HolderOptions, "nodeId" | "layout" | "clock" | "name" | "attempts" | "fillRandom" | "info" | "warn"> {
   /** Where the record is kept. */
   readonly store: CheckedStore;
   /** Whether others may own ticks from this mark on by now, if the store has gone back. */
@@ -124,13 +124,14 @@ export class OwnRecord {
 
   /** Replaces the record if it is as this holder knows it, and returns whether it was. */
   async #tryToChange(markOf: (before: number) => number, name: string = this.#options.name): Promise<boolean> {
-    const { store, nodeId, fillRandom, layout, info = {} } = this.#options;
+    const { store, nodeId, fillRandom, layout, clock, info = {} } = this.#options;
     const expected = this.#found;
     const attempt = uniqueToken(fillRandom);
     const next: Reservation = {
       mark: markOf(Math.max(this.#mark, expected?.record.mark ?? 0)),
       beat: this.#beat + 1,
       holder: formatHolder({ name, attempt }),
+      writtenMs: Math.floor(clock.now()),
       layout: layout.key,
       info: name === NOBODY ? {} : info,
     };

@@ -15,6 +15,11 @@ export interface Reservation {
    * only once. `NAME` is empty once the node was given back: `/ATTEMPT`.
    */
   readonly holder: string;
+  /**
+   * When the holder wrote the record, by its own clock, in ms since the Unix epoch: its last sign of life, for people.
+   * Nothing is decided by it. Releases before this one write none.
+   */
+  readonly writtenMs?: number;
   /** The key of the layout that the ticks are counted in (`IdLayout.key`): a mark means nothing in another layout. */
   readonly layout: string;
   /** Who the holder is. */
@@ -38,6 +43,9 @@ export interface HolderInfo {
 /** The longest text of a {@linkcode HolderInfo}, in characters. */
 export const MAX_INFO_LENGTH = 200;
 
+/** The last time of a `Date`, in ms since the Unix epoch. */
+const MAX_DATE_MS = 8.64e15;
+
 /** The longest record that is read, in characters. One of this release has at most about 1,500. */
 const MAX_RECORD_LENGTH = 16_384;
 
@@ -49,10 +57,12 @@ const INFO_KEYS = ["host", "address", "version", "since"] as const;
 /**
  * Writes a record as a store keeps it: JSON, with the fields always in this order, and no spaces.
  *
- *     {"mark":217633249,"beat":7,"holder":"NAME/ATTEMPT","layout":"v1 time=37 …","info":{"host":"db-1"}}
+ *     {"mark":217633249,"beat":7,"holder":"NAME/ATTEMPT","writtenMs":1795744849000,"layout":"v1 time=37 …","info":{}}
+ *
+ * What changes with every write comes first: PostgreSQL logs only what lies between the first and the last change.
  */
-export function encodeReservation({ mark, beat, holder, layout, info }: Reservation): string {
-  return JSON.stringify({ mark, beat, holder, layout, info: checkedInfo(info) });
+export function encodeReservation({ mark, beat, holder, writtenMs, layout, info }: Reservation): string {
+  return JSON.stringify({ mark, beat, holder, writtenMs, layout, info: checkedInfo(info) });
 }
 
 /**
@@ -63,10 +73,11 @@ export function encodeReservation({ mark, beat, holder, layout, info }: Reservat
  */
 export function decodeReservation(text: string): Reservation {
   const fields = parseObject(text);
-  const { mark, beat, holder, layout, info } = fields;
+  const { mark, beat, holder, writtenMs, layout, info } = fields;
   return {
     ...{ mark: integer("mark", mark), beat: integer("beat", beat) },
-    ...{ holder: string("holder", holder), layout: string("layout", layout), info: checkedInfo(info) },
+    ...{ holder: string("holder", holder), ...(isDate(writtenMs) && { writtenMs }) },
+    ...{ layout: string("layout", layout), info: checkedInfo(info) },
   };
 }
 
@@ -89,6 +100,10 @@ function integer(name: string, value: unknown): number {
   throw new StoreError(
     `a record must have an integer from 0 to ${Number.MAX_SAFE_INTEGER} as ${name}: got ${describe(value)}`,
   );
+}
+
+function isDate(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Math.abs(value as number) <= MAX_DATE_MS;
 }
 
 function string(name: string, value: unknown): string {

@@ -7,10 +7,15 @@ import { DEFAULT_LAYOUT, NUMBER_LAYOUT, StoreError } from "../../mod.ts";
 import { foundRecord } from "../reservation/record_of.ts";
 
 const info = { host: "db-1", address: "10.0.0.1:9999", version: "1.2.3", since: "2026-11-26T01:02:03.000Z" };
+const written = "2026-11-26T02:59:50.000Z";
 const mark = (Date.parse("2026-11-26T03:00:00Z") - DEFAULT_LAYOUT.epochMs) / DEFAULT_LAYOUT.tickMs;
 
 const NODES: NodeStatus[] = [
-  { nodeId: 0, state: "alive", found: foundRecord({ mark, layout: DEFAULT_LAYOUT.key, info }) },
+  {
+    nodeId: 0,
+    state: "alive",
+    found: foundRecord({ mark, layout: DEFAULT_LAYOUT.key, info, writtenMs: Date.parse(written) }),
+  },
   { nodeId: 7, state: "free", found: foundRecord({ mark: 5, beat: 2, layout: NUMBER_LAYOUT.key }) },
   { nodeId: 30, state: "silent", found: foundRecord({ mark: 5, layout: "v2 of something else".repeat(9) }) },
   { nodeId: 1023, state: "unreadable", found: new StoreError("a record must be JSON") },
@@ -60,14 +65,15 @@ describe("parseNodesArgs", () => {
 describe("formatNodes", () => {
   it("writes a line a node, with the mark as a time where the layout is a preset, and how many there are", () => {
     assertEquals(formatNodes(NODES).split("\n"), [
-      "node  state       reserved until            layout" + " ".repeat(76) + "held since" + " ".repeat(16) +
-      "host  address        version",
-      "0     alive       2026-11-26T03:00:00.000Z  default" + " ".repeat(75) +
+      "node  state       last written" + " ".repeat(14) + "reserved until            layout" + " ".repeat(76) +
+      "held since" + " ".repeat(16) + "host  address        version",
+      `0     alive       ${written}  2026-11-26T03:00:00.000Z  default` + " ".repeat(75) +
       "2026-11-26T01:02:03.000Z  db-1  10.0.0.1:9999  1.2.3",
-      "7     free        2020-01-01T00:00:05.000Z  number" + " ".repeat(76) + "-" + " ".repeat(25) +
+      "7     free        -" + " ".repeat(25) + "2020-01-01T00:00:05.000Z  number" + " ".repeat(76) + "-" +
+      " ".repeat(25) +
       "-     -              -",
-      `30    silent      tick 5                    ${"v2 of something else".repeat(4)}  -` + " ".repeat(25) +
-      "-     -              -",
+      "30    silent      -" + " ".repeat(25) + `tick 5                    ${"v2 of something else".repeat(4)}  -` +
+      " ".repeat(25) + "-     -              -",
       "1023  unreadable  a record must be JSON",
       "on record: 1 alive, 1 silent, 1 free, 1 unreadable",
     ]);
@@ -86,6 +92,7 @@ describe("formatJson", () => {
         state: "alive",
         mark,
         markTime: "2026-11-26T03:00:00.000Z",
+        writtenTime: written,
         beat: 0,
         layout: DEFAULT_LAYOUT.key,
         info,

@@ -188,6 +188,18 @@ describe("ReservationHolder.renew", () => {
     assertEquals([holder.mark, store.changes], [103 + AHEAD, 4]);
   });
 
+  it("puts on record when it wrote it, by its clock, also as it gives the node back", async () => {
+    const { clock, store, options } = setUp();
+    const holder = await ReservationHolder.claim(options("a"));
+    assertEquals((await recordOf(store, 1)).writtenMs, clock.ms);
+    clock.ms += 1500.25;
+    await holder.renew(0);
+    assertEquals((await recordOf(store, 1)).writtenMs, Math.floor(clock.ms));
+    clock.ms += 5;
+    await holder.release();
+    assertEquals((await recordOf(store, 1)).writtenMs, Math.floor(clock.ms));
+  });
+
   it("keeps its mark when the node is taken, and can move it no more", async () => {
     const { clock, options } = setUp();
     const first = await ReservationHolder.claim(options("a"));

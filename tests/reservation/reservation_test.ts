@@ -33,6 +33,7 @@ describe("encodeReservation", () => {
       TEXT,
     );
     assertEquals(encodeReservation({ ...RECORD, info: {} }), `${TEXT.slice(0, TEXT.indexOf('{"host"'))}{}}`);
+    assertEquals(encodeReservation({ ...RECORD, writtenMs: 5 }), TEXT.replace(',"layout"', ',"writtenMs":5,"layout"'));
   });
 
   it("bounds what is there for people", () => {
@@ -100,6 +101,12 @@ describe("decodeReservation", () => {
   for (const [what, [json, message]] of Object.entries(wrong)) {
     it(`refuses ${what}, and says so`, () => void assertThrows(() => decodeReservation(json), StoreError, message));
   }
+
+  it("has no time of the write where there is none that a clock can show", () => {
+    const timeOf = (json: string) => decodeReservation(TEXT.replace(',"layout"', `,"writtenMs":${json},"layout"`));
+    assertEquals(timeOf("5"), { ...RECORD, writtenMs: 5 });
+    for (const json of ["null", '"5"', "5.5", "1e300", "8640000000000001"]) assertEquals(timeOf(json), RECORD, json);
+  });
 
   it("refuses any text that is no record with a StoreError", () => {
     const anyText = fc.oneof(fc.string({ unit: ANY_CHARACTER }), fc.json());

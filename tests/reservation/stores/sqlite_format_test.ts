@@ -55,7 +55,7 @@ describe("the file of the SQLite store", () => {
     assertEquals(query(path, "PRAGMA journal_mode"), [{ journal_mode: "wal" }]);
     const [{ node_id, record }] = query(path, "SELECT node_id, record FROM reservation");
     const { beat, holder, ...rest } = JSON.parse(`${record}`);
-    assertEquals([node_id, rest], [7, { mark: 1001, layout: KEY, info: {} }]);
+    assertEquals([node_id, rest], [7, { mark: 1001, writtenMs: clock.now(), layout: KEY, info: {} }]);
     assertMatch(holder, /^\/[0-9a-f]{32}$/);
     assert(beat >= 2);
     assertEquals(query(path, "SELECT name, type, \"notnull\", pk FROM pragma_table_info('reservation')"), [
@@ -81,7 +81,7 @@ describe("the file of the SQLite store", () => {
       assertEquals(query(path, "PRAGMA user_version"), [{ user_version: 2 }]);
       assertEquals(query(path, "SELECT name FROM sqlite_schema"), [{ name: "reservation" }]);
       const [{ record }] = query(path, "SELECT record FROM reservation WHERE node_id = 7");
-      assertMatch(`${record}`, /^\{"mark":2000,"beat":\d+,"holder":"\/[0-9a-f]{32}","layout":"v1 /);
+      assertMatch(`${record}`, /^\{"mark":2000,"beat":\d+,"holder":"\/[0-9a-f]{32}","writtenMs":\d+,"layout":"v1 /);
     });
   }
 
