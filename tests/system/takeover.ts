@@ -11,8 +11,8 @@ export const TIMES = isFull ? 20 : 6;
 export const FLAGS = ["--workers", "2", "--layout", "wide"];
 
 /**
- * From 16 sockets, almost as fast as they can: there is time for servers that start meanwhile. Where others use the CPUs
- * too, an answer may take seconds.
+ * From 16 sockets, almost as fast as they can: there is time for servers that start meanwhile. Where others use the
+ * CPUs too, an answer may take seconds.
  */
 export const LOAD = { socketsEach: 8, patienceMs: 5000, pauseMs: 1 };
 
