@@ -48,6 +48,7 @@ const TICK_SCALE = "lib/reservation/tick_scale.ts";
 const HOLDERS = "tests/reservation/holder_test.ts";
 const SHARED = "tests/reservation/shared_store_test.ts";
 const HOLDS_SHARED = "tests/node/hold_shared_node_test.ts";
+const STORE_WATCH = "lib/reservation/store_watch.ts";
 const FIND = "lib/reservation/find_nodes.ts";
 const FREE = "lib/reservation/free_node.ts";
 const FREED = "tests/reservation/free_node_test.ts";
@@ -56,6 +57,8 @@ const PROPERTIES = "tests/reservation/uniqueness_property_test.ts";
 
 const ETCD = "lib/reservation/stores/etcd_store.ts";
 const ETCD_STORES = "tests/reservation/stores/etcd_store_test.ts";
+const MEMBER_CALL = "lib/reservation/stores/_etcd_member_call.ts";
+const ETCD_MEMBERS = "tests/reservation/stores/etcd_members_test.ts";
 const LISTING = "lib/reservation/stores/_etcd_listing.ts";
 
 const POSTGRES = "lib/reservation/stores/postgres_store.ts";
@@ -65,6 +68,7 @@ const POSTGRES_STORES = "tests/reservation/stores/postgres_store_test.ts";
 const REQUESTER = "lib/client/_range_requester.ts";
 const REQUESTERS = "tests/client/range_requester_test.ts";
 const NEAREST = "tests/client/nearest_server_test.ts";
+const NEAREST_SERVER = "lib/client/_nearest_server.ts";
 const REQUEST_TABLE = "lib/client/_request_table.ts";
 const REQUEST_TABLES = "tests/client/request_table_test.ts";
 const REQUEST_SOCKETS = "tests/client/request_socket_test.ts";
@@ -74,6 +78,8 @@ const CONFINED = "tests/server/confine_worker_test.ts";
 
 const WORKER_MESSAGES = "lib/server/worker_messages.ts";
 const WORKER_MESSAGES_TESTED = "tests/server/worker_messages_test.ts";
+const NODE_CHOICE = "lib/server/node_choice.ts";
+const NODE_CHOICES = "tests/server/node_choice_test.ts";
 const OWN_DIRECTORY = "lib/server/own_directory.ts";
 const STATE_DIRS = "tests/server/state_dir_test.ts";
 
@@ -1405,6 +1411,104 @@ const MUTATIONS: Mutation[] = [
     from: "beat: record.beat + 1",
     to: "beat: record.beat",
     killer: FREED,
+  },
+  {
+    rule: "a holder changes its record with every renewal, and it grows",
+    file: OWN_RECORD,
+    from: "beat: this.#beat + 1,",
+    to: "beat: this.#beat,",
+    killer: HOLDERS,
+  },
+  {
+    rule: "in a shared store, all releases reserve equally far ahead",
+    file: "lib/reservation/shared_store.ts",
+    from: "export const LEAD_MS = 10_000;",
+    to: "export const LEAD_MS = 15_000;",
+    killer: SHARED,
+  },
+  {
+    rule: "in a shared store, nodes that were started at once renew at different times",
+    file: HOLDER,
+    from: "SHARED_RENEW_MS * (1 - Math.random() / 8)",
+    to: "SHARED_RENEW_MS",
+    killer: SHARED,
+  },
+  {
+    rule: "a store that falls back is reported",
+    file: STORE_WATCH,
+    from: "now.revision < before.revision",
+    to: "now.revision < 0",
+    killer: SHARED,
+  },
+  {
+    rule: "a store of another history is reported",
+    file: STORE_WATCH,
+    from: "now.id !== before.id",
+    to: 'now.id === ""',
+    killer: SHARED,
+  },
+  {
+    rule: "etcd: a silent member is not waited for",
+    file: MEMBER_CALL,
+    from: "const HEDGE_MS = 100;",
+    to: "const HEDGE_MS = 2000;",
+    killer: ETCD_MEMBERS,
+  },
+  {
+    rule: "etcd: at most a tenth more requests",
+    file: "lib/reservation/stores/_etcd_members.ts",
+    from: "const REQUESTS_PER_HEDGE = 10;",
+    to: "const REQUESTS_PER_HEDGE = 1;",
+    killer: ETCD_MEMBERS,
+  },
+  {
+    rule: "etcd: an expired token is dropped",
+    file: "lib/reservation/stores/_etcd_gateway.ts",
+    from: "        this.#forget(token);\n        if",
+    to: "        if",
+    killer: "tests/reservation/stores/etcd_gateway_test.ts",
+  },
+  {
+    rule: "a server goes on with the node that its machine had",
+    file: NODE_CHOICE,
+    from: "if (nodeId <= layout.maxNodeId) yield",
+    to: "if (nodeId < 0) yield",
+    killer: NODE_CHOICES,
+  },
+  {
+    rule: "a pod has the node of its number",
+    file: NODE_CHOICE,
+    from: "nodeIdBase + Number(digits)",
+    to: "Number(digits)",
+    killer: NODE_CHOICES,
+  },
+  {
+    rule: "if there is one of that number",
+    file: NODE_CHOICE,
+    from: "if (nodeId <= maxNodeId) return nodeId;",
+    to: "return nodeId;",
+    killer: NODE_CHOICES,
+  },
+  {
+    rule: "client: a silent server is not waited for",
+    file: NEAREST_SERVER,
+    from: "const MIN_PATIENCE_MS = 15;",
+    to: "const MIN_PATIENCE_MS = 3000;",
+    killer: NEAREST,
+  },
+  {
+    rule: "client: a server has three times its usual time",
+    file: NEAREST_SERVER,
+    from: "const PATIENCE = 3;",
+    to: "const PATIENCE = 1;",
+    killer: NEAREST,
+  },
+  {
+    rule: "client: at most a tenth more requests",
+    file: NEAREST_SERVER,
+    from: "const HEDGES = 0.1;",
+    to: "const HEDGES = 1;",
+    killer: NEAREST,
   },
 ];
 

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertInstanceOf, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { claimNode } from "../../lib/reservation/claim.ts";
 import { ReservationHolder } from "../../lib/reservation/holder.ts";
@@ -88,6 +88,12 @@ function assertApart(...holders: ReservationHolder[]): void {
     assert(i === 0 || firstTick >= owned[i - 1][1], `two holders own ticks both: ${owned.join("; ")}`);
   }
 }
+
+describe("the times that hold for shared stores", () => {
+  it("are the same in every release: holders rely on the bounds of those that other releases run", () => {
+    assertEquals({ LEAD_MS, SKEW_MS, SETTLE_MS }, { LEAD_MS: 10_000, SKEW_MS: 2000, SETTLE_MS: 14_000 });
+  });
+});
 
 describe("a claim in a store that machines share", () => {
   it("owns nothing until all is over that an earlier holder can have reserved", async () => {
@@ -212,6 +218,14 @@ describe("a holder in a store that machines share", () => {
       assert(holder.mark * TICK_MS - world.time.ms - SHARED_RENEW_MS >= 8000);
       world.pass(100);
     }
+  });
+
+  it("renews at times that are spread out, so that those who were started at once do not write at once for ever", async () => {
+    const world = new World();
+    const holder = await world.machine("a").claim({ trustStore: true });
+    const delays = Array.from({ length: 100 }, () => holder.renewAfterMs);
+    // If they are spread evenly, all are closer to each other in one of 10^14 runs.
+    assertGreater(Math.max(...delays) - Math.min(...delays), SHARED_RENEW_MS / 12);
   });
 
   it("reserves no further than the store's time allows, whatever its clock says, and what it has used", async () => {
