@@ -4,7 +4,8 @@
  *
  *     deno task bench:floods [rounds] [directory of another checkout]
  *
- * A flood from another network namespace needs root, and is left out without it. Needs a C compiler.
+ * A flood from another network namespace, or with forged senders, needs root, and is left out without it. Needs a C
+ * compiler.
  */
 import { ServerProcess } from "../testing/server_process.ts";
 import { integerArg } from "./integer_arg.ts";
@@ -23,17 +24,26 @@ const PAUSE_MS = 700;
 const SERVER = "10.87.0.1";
 const NETWORK = `global-id-flood-${Deno.pid}`;
 
+/** Addresses to which this machine has no route meanwhile. */
+const UNREACHABLE = "198.51.100.0/24";
+
 /** A flood: what its datagrams are, how many of them a message has, and from how many ports they come. */
 interface Flood {
   name: string;
+  /** Further flags of the server. */
+  flags?: string;
   kind?: "basic" | "range" | "garbage1" | "garbage64";
   segments?: number;
   sockets?: number;
   /** Whether it comes from another network namespace. */
   isFromOutside?: boolean;
+  /** The sender's address and port, if they are forged. */
+  sender?: string;
   /** Whether it goes to a port where nobody listens: what the flooder's CPU time alone does to the client. */
   isElsewhere?: boolean;
 }
+
+const LISTEN_DATAGRAM = "--backend listen-datagram";
 
 const FLOODS: Flood[] = [
   { name: "none" },
@@ -46,6 +56,11 @@ const FLOODS: Flood[] = [
   { name: "ranges of all ids, 256 ports", kind: "range", sockets: 256 },
   { name: "basic requests, datagram by datagram", kind: "basic", segments: 1 },
   { name: "basic requests, from outside", kind: "basic", isFromOutside: true },
+  { name: "the same, not allowed", kind: "basic", isFromOutside: true, flags: "--allow 127.0.0.0/8" },
+  { name: "listen-datagram: none", flags: LISTEN_DATAGRAM },
+  { name: "listen-datagram: basic requests, datagram by datagram", flags: LISTEN_DATAGRAM, kind: "basic", segments: 1 },
+  { name: "listen-datagram: from port 0", flags: LISTEN_DATAGRAM, kind: "basic", sender: "127.0.0.1:0" },
+  { name: "listen-datagram: without a route back", flags: LISTEN_DATAGRAM, kind: "basic", sender: "198.51.100.1:4000" },
 ];
 
 /** What became of the client, medians of the rounds. */
@@ -64,11 +79,16 @@ if (reference === undefined) throw new Error("this needs Linux and a C compiler 
 const { load, flood } = reference;
 
 const outcomes = new Map<string, Outcome[]>();
-const hasOutside = await addNetwork();
+const isRoot = await addNetwork();
+const floods = FLOODS.filter(({ isFromOutside, sender }) => isRoot || !isFromOutside && sender === undefined);
 try {
-  for (let round = 0; round < rounds; round++) await runFloods();
+  for (let round = 0; round < rounds; round++) {
+    for (const [flags, ofOneServer] of Map.groupBy(floods, ({ flags = "" }) => flags)) {
+      await runFloods(flags, ofOneServer);
+    }
+  }
 } finally {
-  if (hasOutside) await ip("netns", "del", NETWORK);
+  if (isRoot) await removeNetwork();
 }
 console.log(toMarkdown({
   columns: ["flood", "datagrams/s", "answered", "with ids", "p50, ms", "p99, ms"],
@@ -81,28 +101,27 @@ console.log(toMarkdown({
 }));
 
 /** Puts each flood to one server. */
-async function runFloods(): Promise<void> {
-  await using server = await startServer();
+async function runFloods(flags: string, floods: Flood[]): Promise<void> {
+  await using server = await startServer(flags);
   await new Promise((resolve) => setTimeout(resolve, 1200)); // until it has ids
-  for (const flood of FLOODS) {
-    if (flood.isFromOutside && !hasOutside) continue;
+  for (const flood of floods) {
     const outcome = await measure(server.ports[0], flood);
     outcomes.set(flood.name, [...outcomes.get(flood.name) ?? [], outcome]);
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
 }
 
-function startServer(): Promise<ServerProcess> {
-  const flags = ["--workers", "1", "--layout", "dense", "--host", "0.0.0.0"];
+function startServer(further: string): Promise<ServerProcess> {
+  const flags = `--workers 1 --layout dense --host 0.0.0.0 ${further}`.trim().split(" ");
   return ServerProcess.start({ flags, ...(directory === undefined ? {} : { cwd: directory }) });
 }
 
 async function measure(port: number, options: Flood): Promise<Outcome> {
-  const { kind, segments = 64, sockets = 1, isFromOutside = false, isElsewhere = false } = options;
+  const { kind, segments = 64, sockets = 1, isFromOutside = false, isElsewhere = false, sender = "own" } = options;
   const args = Object.entries({
     address: isFromOutside ? SERVER : "127.0.0.1",
     port: isElsewhere ? 9 : port,
-    ...{ kind, segments, sockets, seconds: FLOOD_S },
+    ...{ kind, segments, sockets, sender, seconds: FLOOD_S },
   }).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const command = isFromOutside ? ["ip", "netns", "exec", NETWORK, flood, ...args] : [flood, ...args];
   const flooding = kind && new Deno.Command(command[0], { args: command.slice(1), stderr: "inherit" }).output();
@@ -123,7 +142,7 @@ async function measure(port: number, options: Flood): Promise<Outcome> {
   };
 }
 
-/** Adds another network namespace with a link to this one. Returns whether this user may. */
+/** Adds another network namespace with a link to this one, and a route to nowhere. Returns whether this user may. */
 async function addNetwork(): Promise<boolean> {
   if (!await ip("netns", "add", NETWORK)) return false;
   const steps = [
@@ -132,9 +151,15 @@ async function addNetwork(): Promise<boolean> {
     ["link", "set", "flooded", "up"],
     ["-n", NETWORK, "addr", "add", "10.87.0.2/24", "dev", "flooder"],
     ["-n", NETWORK, "link", "set", "flooder", "up"],
+    ["route", "add", "unreachable", UNREACHABLE],
   ];
   for (const step of steps) if (!await ip(...step)) throw new Error(`ip ${step.join(" ")} has failed`);
   return true;
+}
+
+async function removeNetwork(): Promise<void> {
+  await ip("route", "del", "unreachable", UNREACHABLE);
+  await ip("netns", "del", NETWORK);
 }
 
 async function ip(...args: string[]): Promise<boolean> {

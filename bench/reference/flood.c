@@ -4,6 +4,8 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <netinet/ip.h>
+#include <netinet/udp.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <time.h>
@@ -41,6 +43,39 @@ static int connect_to(struct sockaddr_in server) {
   return fd;
 }
 
+// A datagram with the headers of IP and UDP, for a raw socket: the kernel fills in the length and checksum of IP.
+struct forged {
+  struct iphdr ip;
+  struct udphdr udp;
+  uint8_t payload[SLOT_BYTES];
+} __attribute__((packed));
+
+// Writes a datagram from a sender that need not be this machine, or have a port. Returns its length in bytes.
+static size_t forge(const char *sender, struct sockaddr_in server, const uint8_t *datagram, size_t length,
+                    struct forged *forged) {
+  char address[INET_ADDRSTRLEN];
+  int port;
+  struct in_addr from;
+  if (sscanf(sender, "%15[0-9.]:%d", address, &port) != 2 || inet_pton(AF_INET, address, &from) != 1) {
+    fail("--sender", "is no ADDRESS:PORT");
+  }
+  *forged = (struct forged){
+      .ip = {.version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_UDP},
+      .udp = {.source = htons((uint16_t)port), .dest = server.sin_port},
+  };
+  forged->ip.saddr = from.s_addr;
+  forged->ip.daddr = server.sin_addr.s_addr;
+  forged->udp.len = htons((uint16_t)(sizeof forged->udp + length));
+  memcpy(forged->payload, datagram, length);
+  return sizeof forged->ip + sizeof forged->udp + length;
+}
+
+static int connect_raw(struct sockaddr_in server) {
+  int fd = check(socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW), "socket: it takes root to forge a sender");
+  check(connect(fd, (struct sockaddr *)&server, sizeof server), "connect");
+  return fd;
+}
+
 int main(int argc, char **argv) {
   (void)argc;
   check(prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl");
@@ -54,15 +89,22 @@ int main(int argc, char **argv) {
   static uint8_t contents[MAX_SEGMENTS * SLOT_BYTES];
   static _Alignas(8) uint8_t controls[MESSAGES][CONTROL_BYTES];
   size_t length = write_datagram(argv, datagram);
+  static struct forged forged;
+  bool is_forged = !is_option(argv, "--sender", "own");
   for (size_t i = 0; i < segments; i++) memcpy(contents + i * length, datagram, length);
   struct iovec part = {.iov_base = contents, .iov_len = segments * length};
+  if (is_forged) {
+    segments = 1; // a raw socket sends one packet a message
+    part.iov_base = &forged;
+    part.iov_len = forge(text_option(argv, "--sender"), server, datagram, length, &forged);
+  }
   struct mmsghdr messages[MESSAGES] = {0};
   for (int i = 0; i < MESSAGES; i++) {
     messages[i].msg_hdr = (struct msghdr){.msg_iov = &part, .msg_iovlen = 1};
-    send_segments(&messages[i].msg_hdr, controls[i], length);
+    if (!is_forged) send_segments(&messages[i].msg_hdr, controls[i], length);
   }
   int fds[MAX_SOCKETS];
-  for (int i = 0; i < sockets; i++) fds[i] = connect_to(server);
+  for (int i = 0; i < sockets; i++) fds[i] = is_forged ? connect_raw(server) : connect_to(server);
 
   // One socket sends a batch at a time; many take turns, so that no two messages in a row have one sender.
   unsigned batch = sockets > 1 ? 1 : MESSAGES;
