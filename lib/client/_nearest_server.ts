@@ -153,7 +153,12 @@ export class NearestServer implements ServerChoice {
     const unansweredMs = nowMs - server.unansweredMs;
     const isRare = nowMs - this.#silencedMs >= SILENCE_INTERVAL_MS;
     if (unansweredMs < (isRare ? patienceMs : CERTAIN * patienceMs)) return;
-    if (!this.servers.some((other) => other !== server && isUsable(other, nowMs))) return;
+    const others = this.servers.filter((other) => other !== server);
+    if (!others.some((other) => isUsable(other, nowMs))) {
+      // All requests may be waiting, so that no new one lets the client look whether a silent server is back.
+      for (const other of others) if (other.silentMs !== Infinity) this.#probe(other);
+      return;
+    }
     this.#silencedMs = nowMs;
     this.#silence(server, nowMs);
     this.#findAgain(nowMs);

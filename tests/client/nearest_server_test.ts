@@ -143,6 +143,25 @@ describe("NearestServer", () => {
     assertEquals(new Set(ends), new Set(["a", "b"]), "none waits for its retransmission");
   });
 
+  it("finds out that a silent server is back while all requests wait for another one", async () => {
+    const { time, network, ends, ask, answer } = setUp(at("a", "b"), { timeoutMs: 120_000, retransmitMs: 60_000 });
+    using _ = time;
+    ask();
+    answer("a", "b");
+    ask();
+    await time.goTo(20); // a is silent
+    for (let i = 0; i < 200; i++) ask();
+    await time.goTo(1100); // and so is b
+    assertEquals(ends.slice(2), new Array(200).fill(undefined));
+    for (let ms = 1100; ms < 2000; ms++) {
+      network.take();
+      await time.goTo(ms);
+      answer("a");
+    }
+    const waiting = ends.slice(2).filter((end) => end !== "a");
+    assertEquals(waiting.length, 10, "all but those that were lost on their way to a");
+  });
+
   it("probes a silent server once a second while it is used, and goes back when the next one falls silent", async () => {
     const { time, network, ends, ask, answer } = setUpAnswered("a", "b");
     using _ = time;
