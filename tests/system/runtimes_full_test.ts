@@ -4,10 +4,13 @@ import { EtcdCluster, hasEtcd } from "../../testing/etcd_cluster.ts";
 import { hasPostgres, PostgresCluster } from "../../testing/postgres_cluster.ts";
 import { ServerProcess } from "../../testing/server_process.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
+import { until } from "../../testing/within.ts";
+import { NodeServer } from "./node_server.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const SCENARIO = "tests/runtimes/scenario.ts";
 const CLIENT_SCENARIO = "tests/runtimes/client_scenario.ts";
+const FAILOVER_SCENARIO = "tests/runtimes/failover_scenario.ts";
 const ETCD_SCENARIO = "tests/runtimes/etcd_scenario.ts";
 const POSTGRES_SCENARIO = "tests/runtimes/postgres_scenario.ts";
 
@@ -137,6 +140,31 @@ describe("IdClient", () => {
       assertEquals([code, out], [0, "ok 11000\n"]);
     });
   }
+
+  it("goes on to the next server in Node 20, 22 and 24, in Bun, and in Deno without --unstable-net", async () => {
+    await using temp = await TempDir.make();
+    await using first = await NodeServer.start(1);
+    await using second = await NodeServer.start(2);
+    const path = `${temp.path}/failover_scenario.mjs`;
+    await Promise.all([installRuntimes(), bundle(FAILOVER_SCENARIO, "deno", path)]);
+    const ready = `${temp.path}/ready`;
+    await Deno.mkdir(ready);
+    const args = [ready, ...[first, second].map(({ port }) => `127.0.0.1:${port}`)];
+    const flags = ["run", "--no-config", "--no-prompt", "--allow-net", `--allow-write=${ready}`];
+    const programs = Promise.all([
+      runInEach(path, ...args),
+      run("timeout", ["60", Deno.execPath(), ...flags, path, ...args])
+        .then(({ code, out }) => assertMatch(`${code} ${out}`, /^0 ok [0-9]+\n$/)),
+    ]);
+    const endFirst = async () => {
+      const isReady = () => [...Deno.readDirSync(ready)].length === Object.keys(PACKAGES).length + 1;
+      await until("all have ids of the first server", isReady);
+      await second.restart();
+      await first.kill();
+    };
+    await second.kill(); // so that all begin with the first
+    await Promise.all([programs, endFirst()]);
+  });
 });
 
 (hasEtcd ? describe : describe.skip)("EtcdReservationStore", () => {
