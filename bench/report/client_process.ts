@@ -1,41 +1,42 @@
 /**
- * A client of the benchmark, in a process of its own: asks through `IdClient`, and prints how many ids it got in the
- * measured seconds.
+ * A client of the benchmark, in a process of its own: asks through `IdClient`. Each line of its stdin says for how many
+ * seconds; it prints how many ids a second it got. At the end of its stdin, it writes all ids to files, as ranges (see
+ * `IdLedger`): those of node N to the file N.
  *
- * Arguments: the server's port, ids a request (prefetch), calls under way at once, seconds to measure, how far the
- * server's ids are apart, and the file to write all of them to, as ranges (see `IdLedger`).
+ * Arguments: the options of the client as JSON, calls under way at once, how far the ids of a node are apart, how many
+ * nodes there are (from 0 on), and the directory for the files.
  */
 import { IdClient } from "../../client.ts";
 import { IdLedger } from "./id_ledger.ts";
 
-const WARM_UP_SECONDS = 1;
 /** How many ids are kept in one array. */
 const CHUNK = 1 << 20;
 
-const [port, prefetch, callers, seconds] = Deno.args.slice(0, 4).map(Number);
-const [step, path] = [BigInt(Deno.args[4]), Deno.args[5]];
+const [options, callers, step, nodes, directory] = Deno.args;
 const chunks = [new BigUint64Array(CHUNK)];
 let used = 0;
 
-using client = new IdClient({ port, prefetch });
-await run(WARM_UP_SECONDS);
-const before = count();
-const elapsed = await run(seconds);
-console.log(JSON.stringify({ idsPerSecond: (count() - before) / elapsed }));
+using client = new IdClient(JSON.parse(options));
+for await (const line of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) console.log(await run(Number(line)));
 
-const ledger = new IdLedger(step);
-for (const [i, chunk] of chunks.entries()) ledger.addIds(i === chunks.length - 1 ? chunk.subarray(0, used) : chunk);
-await Deno.writeFile(path, new Uint8Array(ledger.ranges().buffer));
+for (let node = 0n; node < BigInt(nodes); node++) {
+  const ledger = new IdLedger(BigInt(step));
+  for (const [i, chunk] of chunks.entries()) {
+    const ids = i === chunks.length - 1 ? chunk.subarray(0, used) : chunk;
+    ledger.addIds(nodes === "1" ? ids : ids.filter((id) => id % ledger.step === node));
+  }
+  await Deno.writeFile(`${directory}/${node}`, new Uint8Array(ledger.ranges().buffer));
+}
 
-/** Gets ids, and returns for how many seconds. The timer has its turn whenever a response is waited for. */
+/** Gets ids, and returns how many a second. The timer has its turn whenever a response is waited for. */
 async function run(seconds: number): Promise<number> {
-  const beginMs = performance.now();
+  const [beginMs, before] = [performance.now(), count()];
   let isOver = false;
   setTimeout(() => isOver = true, seconds * 1000);
-  await Promise.all(Array.from({ length: callers }, async () => {
+  await Promise.all(Array.from({ length: Number(callers) }, async () => {
     while (!isOver) keep(await client.nextId());
   }));
-  return (performance.now() - beginMs) / 1000;
+  return (count() - before) / (performance.now() - beginMs) * 1000;
 }
 
 function keep(id: bigint): void {

@@ -26,6 +26,8 @@ export interface OwnOptions {
   layout: LayoutName;
   /** Default: one for every CPU. */
   workers?: number;
+  /** Default: 0. */
+  nodeId?: number;
 }
 
 /** Starts this project's server with a state of its own, as a user does, and waits until it has ids. */
@@ -41,7 +43,10 @@ export async function startOwn(options: OwnOptions): Promise<OwnTarget> {
 }
 
 /** Starts this project's server, and waits until it says that it serves. */
-export function startServer({ layout, workers }: OwnOptions): Promise<ServerProcess> {
-  const flags = ["--layout", layout, ...workers === undefined ? [] : ["--workers", String(workers)]];
+export function startServer({ layout, workers, nodeId = 0 }: OwnOptions): Promise<ServerProcess> {
+  const flags = [
+    ...["--layout", layout, "--node-id", String(nodeId)],
+    ...workers === undefined ? [] : ["--workers", String(workers)],
+  ];
   return ServerProcess.start({ flags });
 }
