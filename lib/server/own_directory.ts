@@ -21,27 +21,50 @@ const WRITTEN_BY_ALL = 0o002;
 const STICKY = 0o1000;
 const PERMISSIONS = 0o777;
 
+/** What a directory is for, as messages name it, and the flag that chooses another one. */
+export interface DirectoryUse {
+  /** Its name. */
+  readonly name: string;
+  /** The flag. */
+  readonly flag: string;
+}
+
+/** The directory of the locks, and of the database unless another one was chosen. */
+export const STATE_DIRECTORY: DirectoryUse = { name: "state directory", flag: "--state" };
+
+/** The directory of a database that was chosen. */
+export const STORE_DIRECTORY: DirectoryUse = { name: "store's directory", flag: "--store" };
+
 /**
- * Makes a directory for this user alone, if it is not there, and checks that nobody else can put anything into it or
- * replace it. Users who may read it may go on to: its files are what counts.
+ * Makes a directory for this user alone, if it is not there; else see {@linkcode checkOwnDirectory}.
+ *
+ * @returns Its path without links, which nobody else can lead elsewhere.
+ */
+export async function ensureOwnDirectory(path: string, use: DirectoryUse): Promise<string> {
+  await Deno.mkdir(path, { recursive: true, mode: 0o700 });
+  return await checkOwnDirectory(path, use);
+}
+
+/**
+ * Checks that nobody else can put anything into a directory or replace it. Users who may read it may go on to: its
+ * files are what counts.
  *
  * @param path The directory.
+ * @param use What it is for.
  * @returns Its path without links, which nobody else can lead elsewhere.
  * @throws {ServeError} If it is another user's, or others may write to it; the message has the command that mends it.
  */
-export async function ensureOwnDirectory(path: string): Promise<string> {
-  await Deno.mkdir(path, { recursive: true, mode: 0o700 });
+export async function checkOwnDirectory(path: string, use: DirectoryUse): Promise<string> {
   if (Deno.build.os === "windows") return path; // a user's directory is the user's alone there
   const directory = await Deno.realPath(path);
   const status = await Deno.stat(directory);
-  checkOwner(directory, status);
+  checkOwner(directory, status, use);
   if (has(status, WRITTEN_BY_OTHERS)) {
     throw new ServeError(
-      `other users may write to the state directory ${directory} ${modeOf(status)}: ` +
-        `chmod go-w ${shellWord(directory)}`,
+      `other users may write to the ${use.name} ${directory} ${modeOf(status)}: chmod go-w ${shellWord(directory)}`,
     );
   }
-  await checkParents(directory);
+  await checkParents(directory, use);
   return directory;
 }
 
@@ -50,17 +73,17 @@ export async function ensureOwnDirectory(path: string): Promise<string> {
  * above it belongs to this user or to the system's, and not everybody may write to it, unless it has the sticky bit. It
  * goes up as far as this process is permitted to look (`--allow-read`).
  */
-async function checkParents(directory: string): Promise<void> {
+async function checkParents(directory: string, { name, flag }: DirectoryUse): Promise<void> {
   // Not 0 in a container that maps only some users.
   const systemUser = (await Deno.stat("/").catch(unlessNotCapable))?.uid ?? 0;
   for (let parent = directory; parent !== "/";) {
     parent = parentOf(parent);
     const status = await Deno.stat(parent).catch(unlessNotCapable);
     if (status === undefined) return;
-    const where = `${parent}, in which the state directory ${directory} lies`;
+    const where = `${parent}, in which the ${name} ${directory} lies`;
     if (status.uid !== systemUser && !isOwn(status)) {
       throw new ServeError(
-        `${where}, belongs to user ${status.uid}: chown root ${shellWord(parent)}, or choose another with --state`,
+        `${where}, belongs to user ${status.uid}: chown root ${shellWord(parent)}, or choose another with ${flag}`,
       );
     }
     if (has(status, WRITTEN_BY_ALL) && !has(status, STICKY)) {
@@ -72,7 +95,7 @@ async function checkParents(directory: string): Promise<void> {
 /**
  * Makes a file for this user alone, if it is not there; else see {@linkcode checkOwnFiles}.
  *
- * @param path The file, in a directory of {@linkcode ensureOwnDirectory}.
+ * @param path The file, in a directory of {@linkcode checkOwnDirectory}.
  */
 export async function ensureOwnFile(path: string): Promise<void> {
   try {
@@ -87,11 +110,12 @@ export async function ensureOwnFile(path: string): Promise<void> {
  * Checks of each of these files that is there that it is no link, and belongs to this user, and takes from others the
  * permission to open it.
  *
- * @param paths Files in a directory of {@linkcode ensureOwnDirectory}.
+ * @param paths Files in a directory of {@linkcode checkOwnDirectory}.
+ * @param use What the directory is for.
  * @param log Receives a line if others had that permission.
  * @throws {ServeError} If one is another user's, or no file at all; the message has the command that mends it.
  */
-export async function checkOwnFiles(paths: readonly string[], log: ServeLog): Promise<void> {
+export async function checkOwnFiles(paths: readonly string[], use: DirectoryUse, log: ServeLog): Promise<void> {
   const opened: string[] = [];
   for (const path of paths) {
     const status = await Deno.lstat(path).catch(unlessNotFound);
@@ -100,7 +124,7 @@ export async function checkOwnFiles(paths: readonly string[], log: ServeLog): Pr
       const what = status.isSymlink ? "a symbolic link" : "no file";
       throw new ServeError(`${path} is ${what}, which the server does not follow or replace: rm -r ${shellWord(path)}`);
     }
-    checkOwner(path, status);
+    checkOwner(path, status, use);
     if (!has(status, FOR_OTHERS)) continue;
     await Deno.chmod(path, FILE_FOR_OWNER);
     opened.push(`${path} ${modeOf(status)}`);
@@ -108,12 +132,12 @@ export async function checkOwnFiles(paths: readonly string[], log: ServeLog): Pr
   if (opened.length > 0) log.warn(`other users could open ${opened.join(", ")}: from now on, only this user can`);
 }
 
-function checkOwner(path: string, status: Deno.FileInfo): void {
+function checkOwner(path: string, status: Deno.FileInfo, { flag }: DirectoryUse): void {
   if (isOwn(status)) return;
   const user = effectiveUser();
   throw new ServeError(
     `${path} belongs to user ${status.uid}, and this server runs as user ${user}: chown ${user} ${shellWord(path)}, ` +
-      "or choose another directory with --state",
+      `or choose another directory with ${flag}`,
   );
 }
 

@@ -1,7 +1,15 @@
+import { dirname } from "node:path";
 import { readEnv } from "../base/read_env.ts";
 import { messageOf } from "../base/message_of.ts";
 import { lockPathsOf, NodeLock } from "../node/node_lock.ts";
-import { checkOwnFiles, ensureOwnDirectory, ensureOwnFile } from "./own_directory.ts";
+import {
+  checkOwnDirectory,
+  checkOwnFiles,
+  type DirectoryUse,
+  ensureOwnDirectory,
+  ensureOwnFile,
+  STATE_DIRECTORY,
+} from "./own_directory.ts";
 import { ServeError } from "./serve_error.ts";
 import type { ServeLog } from "./serve_log.ts";
 
@@ -24,7 +32,7 @@ export function defaultStateDir(): string {
  * @throws {ServeError} If it cannot be used, or is not this user's alone.
  */
 export async function openStateDir(path: string): Promise<string> {
-  const stateDir = await explained(path, () => ensureOwnDirectory(path));
+  const stateDir = await explained(path, STATE_DIRECTORY, () => ensureOwnDirectory(path, STATE_DIRECTORY));
   if (stateDir.includes(",")) {
     // Each worker is permitted to read its lock file by --allow-read, and Deno splits the value of that flag at commas.
     throw new ServeError(`the state directory must not have a comma in its path: got ${stateDir}`);
@@ -41,16 +49,20 @@ export async function openStateDir(path: string): Promise<string> {
  * @throws {ServeError} If the state directory cannot be used, or has something else than the lock's files.
  */
 export async function openLock(stateDir: string, nodeId: number, log: ServeLog): Promise<NodeLock> {
-  return await explained(stateDir, async () => {
+  return await explained(stateDir, STATE_DIRECTORY, async () => {
     const { lock, workers, pid } = lockPathsOf(stateDir, nodeId);
-    await checkOwnFiles([lock, workers, pid], log);
+    await checkOwnFiles([lock, workers, pid], STATE_DIRECTORY, log);
     for (const path of [lock, workers]) await ensureOwnFile(path);
     return await NodeLock.open(stateDir, nodeId);
   });
 }
 
-/** Explains why something cannot be done in the state directory. */
-async function explained<Result>(stateDir: string, act: () => Promise<Result>): Promise<Result> {
+/** Explains why something cannot be done in a directory. */
+async function explained<Result>(
+  path: string,
+  { name, flag }: DirectoryUse,
+  act: () => Promise<Result>,
+): Promise<Result> {
   try {
     return await act();
   } catch (error) {
@@ -58,9 +70,9 @@ async function explained<Result>(stateDir: string, act: () => Promise<Result>): 
     // For some paths, such as those in /proc, Deno asks for --allow-all.
     const isScoped = error instanceof Deno.errors.NotCapable && !error.message.includes("--allow-all");
     const problem = isScoped
-      ? `needs permissions: --allow-read=${stateDir} --allow-write=${stateDir}`
-      : `cannot be used: ${messageOf(error)}; choose another with --state`;
-    throw new ServeError(`the state directory ${stateDir} ${problem}`, { cause: error });
+      ? `needs permissions: --allow-read=${path} --allow-write=${path}`
+      : `cannot be used: ${messageOf(error)}; choose another with ${flag}`;
+    throw new ServeError(`the ${name} ${path} ${problem}`, { cause: error });
   }
 }
 
@@ -93,16 +105,20 @@ export async function nameHolder(lock: NodeLock, log: ServeLog): Promise<void> {
 }
 
 /**
- * Makes the file of a database, if it is not there, and checks that its files are this user's alone.
+ * Makes the file of a database, if it is not there, and checks that its directory and its files are this user's alone.
+ * It does not make the directory: a path that was mistyped would have a database without what is on record.
  *
  * @param path The database.
+ * @param use What its directory is for.
  * @param log Receives a line if other users could open its files until now.
  * @throws {ServeError} If they are not.
  */
-export async function guardDatabase(path: string, log: ServeLog): Promise<void> {
-  await explained(path.slice(0, Math.max(path.lastIndexOf("/"), 0)) || ".", async () => {
+export async function guardDatabase(path: string, use: DirectoryUse, log: ServeLog): Promise<void> {
+  const directory = dirname(path);
+  await explained(directory, use, async () => {
+    await checkOwnDirectory(directory, use);
     // SQLite gives its other files the mode of the first one, whatever the umask is.
-    await checkOwnFiles([path, ...["wal", "shm", "journal"].map((name) => `${path}-${name}`)], log);
+    await checkOwnFiles([path, ...["wal", "shm", "journal"].map((name) => `${path}-${name}`)], use, log);
     await ensureOwnFile(path);
   });
 }

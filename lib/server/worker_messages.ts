@@ -91,13 +91,16 @@ type WorkerState = "new" | "greeted" | "serving" | "over";
 
 /**
  * Checks that a worker's messages come in an order, and with values, that a sound worker can have: `hello`, then
- * `ready`, then any number of `report`, then `ended`; `failed` in place of any of them, as the last.
+ * `ready`, then any number of `report`, and a `pong` for each `ping`, then `ended`; `failed` in place of any of them,
+ * as the last.
  */
 export class WorkerRules {
   readonly #config: WorkerConfig;
   #state: WorkerState = "new";
   /** No message may say that an earlier tick was the last one used. */
   #usedTick: number;
+  /** How many pings the worker has not answered yet. */
+  #pings = 0;
 
   /**
    * Makes the rules for one worker.
@@ -107,6 +110,11 @@ export class WorkerRules {
   constructor(config: WorkerConfig) {
     this.#config = config;
     this.#usedTick = config.share.kind === "subnode" ? config.share.reservation.firstTick - 1 : -1;
+  }
+
+  /** The worker is sent a `ping`. */
+  expectPong(): void {
+    this.#pings++;
   }
 
   /**
@@ -125,6 +133,7 @@ export class WorkerRules {
         this.#checkTick(message.usedTick);
         return this.#go("serving", "serving", message);
       case "pong":
+        if (this.#pings-- === 0) throw new ChannelError(`"pong" without a ping`);
         return this.#go("serving", "serving", message);
       case "ended":
         this.#checkTick(message.usedTick);

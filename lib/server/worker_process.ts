@@ -3,6 +3,7 @@ import { childEnv } from "../base/loader_variables.ts";
 import { messageOf } from "../base/message_of.ts";
 import type { Traffic } from "../udp/reuseport.ts";
 import { encodeMessage, type FromWorker, readLines, type ToWorker, type WorkerConfig } from "./control_channel.ts";
+import { LineLimit } from "./line_limit.ts";
 import type { ServeLog } from "./serve_log.ts";
 import type { Backend } from "./serve_options.ts";
 import { MAX_LINE_LENGTH, readWorkerMessages, WorkerRules } from "./worker_messages.ts";
@@ -43,6 +44,7 @@ export class WorkerProcess {
   #traffic: Traffic = { messages: 0, receives: 0 };
 
   readonly #counts: AccessCounts;
+  readonly #rules: WorkerRules;
   /** Settles with the next answer to a `ping`. */
   #pong = Promise.withResolvers<void>();
 
@@ -59,6 +61,7 @@ export class WorkerProcess {
    */
   constructor(program: WorkerProgram, config: WorkerConfig, counts: AccessCounts, log: ServeLog) {
     this.#counts = counts;
+    this.#rules = new WorkerRules(config);
     this.#child = spawn(program, config);
     this.#stdin = this.#child.stdin.getWriter();
     this.pid = this.#child.pid;
@@ -82,6 +85,7 @@ export class WorkerProcess {
   /** Waits until the worker serves, has read a message and answered it; for ever if it does not. */
   async answers(): Promise<void> {
     await this.ready;
+    this.#rules.expectPong();
     this.#tell({ type: "ping" });
     await this.#pong.promise;
   }
@@ -142,10 +146,9 @@ export class WorkerProcess {
 
   /** Handles the worker's messages until it ends, or says what a sound worker does not: then it is killed. */
   async #listen(config: WorkerConfig, onReady: (port: number) => void): Promise<void> {
-    const rules = new WorkerRules(config);
     try {
       for await (const message of readWorkerMessages(this.#child.stdout)) {
-        rules.check(message);
+        this.#rules.check(message);
         this.#take(message, config, onReady);
       }
     } catch (error) {
@@ -190,9 +193,22 @@ export class WorkerProcess {
   }
 }
 
-/** Logs a worker's lines, until one is too long to be a sound worker's. */
+/** Logs a worker's lines, but not more than a log can bear, until one is too long to be a sound worker's. */
 async function logLines(stream: ReadableStream<Uint8Array<ArrayBuffer>>, who: string, log: ServeLog): Promise<void> {
-  for await (const line of readLines(stream, MAX_LINE_LENGTH)) log.warn(`${who} says: ${line}`);
+  const limit = new LineLimit(performance);
+  const logOmitted = () => {
+    const omitted = limit.takeOmitted();
+    if (omitted > 0) log.warn(`${who} says ${omitted} lines more, which are left out`);
+  };
+  try {
+    for await (const line of readLines(stream, MAX_LINE_LENGTH)) {
+      if (!limit.admits()) continue;
+      logOmitted();
+      log.warn(`${who} says: ${line}`);
+    }
+  } finally {
+    logOmitted();
+  }
 }
 
 /** Starts the process, pinned to its CPU if it has one. */

@@ -496,6 +496,27 @@ const MUTATIONS: Mutation[] = [
     killer: WORKER_MESSAGES_TESTED,
   },
   {
+    rule: "a worker's messages: one pong for each ping",
+    file: WORKER_MESSAGES,
+    from: "if (this.#pings-- === 0)",
+    to: "if (this.#pings-- === -1)",
+    killer: WORKER_MESSAGES_TESTED,
+  },
+  {
+    rule: "a worker's lines: so many at once, and so many a second",
+    file: "lib/server/line_limit.ts",
+    from: "if (this.#room < 1) {",
+    to: "if (this.#room < 0) {",
+    killer: "tests/server/line_limit_test.ts",
+  },
+  {
+    rule: "the store's directory: none that others may write to",
+    file: "lib/server/state_dir.ts",
+    from: "    await checkOwnDirectory(directory, use);\n",
+    to: "",
+    killer: STATE_DIRS,
+  },
+  {
     rule: "a worker's messages: no field that is not known",
     file: WORKER_MESSAGES,
     from: "Object.keys(value).every((name) => Object.hasOwn(tests, name)) &&",
@@ -526,7 +547,7 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "state directory: none that everybody may replace",
     file: OWN_DIRECTORY,
-    from: "  await checkParents(directory);\n",
+    from: "  await checkParents(directory, use);\n",
     to: "",
     killer: STATE_DIRS,
   },

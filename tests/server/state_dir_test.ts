@@ -10,7 +10,7 @@ import { TempDir } from "../../testing/temp_dir.ts";
 const OTHER_USER = 65_534;
 
 const isRoot = openLibc().geteuid() === 0;
-if (!isRoot) console.log("The tests of what belongs to another user take root: left out.");
+if (!isRoot) console.warn("The tests of what belongs to another user take root: left out");
 const itAsRoot = isRoot ? it : it.skip;
 
 function permissionsOf(path: string): string {
@@ -140,6 +140,51 @@ describe("the state directory", () => {
       await Deno.mkdir(`${state}/${name}`);
       await assertRejects(() => openAll(state), ServeError, `${state}/${name} is no file`);
       await Deno.remove(state, { recursive: true });
+    }
+  });
+});
+
+describe("the directory of a database that --store names", () => {
+  const log = { info: () => {}, warn: () => {} };
+  async function open(path: string): Promise<void> {
+    await using store = await openStore(path, "/nowhere", log);
+    await store.read(7);
+  }
+
+  for (const mode of [0o770, 0o702, 0o1777]) {
+    it(`is refused if others may write to it: ${mode.toString(8)}`, async () => {
+      await using temp = await TempDir.make();
+      const directory = `${temp.path}/it's ours`;
+      await Deno.mkdir(directory);
+      await Deno.chmod(directory, mode);
+      const { message } = await assertRejects(
+        () => open(`${directory}/r.sqlite`),
+        ServeError,
+        "other users may write to the store's directory",
+      );
+      assertEquals([...Deno.readDirSync(directory)], []);
+      const { success } = await new Deno.Command("sh", { args: ["-c", message.split("): ")[1]] }).output();
+      assert(success, "the message has the command that mends it");
+      await open(`${directory}/r.sqlite`);
+    });
+  }
+
+  it("is not made, since a mistyped path would have nothing on record", async () => {
+    await using temp = await TempDir.make();
+    const message = `the store's directory ${temp.path}/nowhere cannot be used: `;
+    const error = await assertRejects(() => open(`${temp.path}/nowhere/r.sqlite`), ServeError, message);
+    assert(error.message.endsWith("; choose another with --store"));
+  });
+
+  itAsRoot("is refused if it, or a file in it, is another user's", async () => {
+    await using temp = await TempDir.make();
+    const path = `${temp.path}/r.sqlite`;
+    await open(path);
+    for (const other of [temp.path, path]) {
+      await Deno.chown(other, OTHER_USER, null);
+      const { message } = await assertRejects(() => open(path), ServeError, `chown 0 ${other}`);
+      assert(message.endsWith(", or choose another directory with --store"));
+      await Deno.chown(other, 0, null);
     }
   });
 });

@@ -193,6 +193,18 @@ describe("WorkerRules", () => {
     }
   });
 
+  it("let it answer each ping once", () => {
+    const rules = new WorkerRules(configWith());
+    for (const message of [hello, ready]) rules.check(message);
+    const pong: FromWorker = { type: "pong" };
+    assertThrows(() => rules.check(pong), ChannelError, '"pong" without a ping');
+
+    const others = new WorkerRules(configWith());
+    for (let i = 0; i < 2; i++) others.expectPong();
+    for (const message of [hello, ready, pong, report(100), pong]) others.check(message);
+    assertThrows(() => others.check(pong), ChannelError, '"pong" without a ping');
+  });
+
   it("let it have no other port than it was told, and any if it was told none", () => {
     assertEquals(firstWrong([hello, { type: "ready", port: 9998 }]), 1);
     assertEquals(firstWrong([hello, { type: "ready", port: 9998 }], configWith({ port: 0 })), undefined);

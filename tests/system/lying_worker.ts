@@ -1,9 +1,9 @@
 /**
  * The entry point of workers of which some lie: `lying_worker.ts?when=…&text=…`. Worker 1 is sound but for writing the
  * text to the control channel, too: at its `start`, once it is `ready`, at `drain`, or at `stop`. In place of a text,
- * `times=N` has it write as many characters without an end; `print=…`, print a text to stderr; `close=1`, close its end
- * of the channel; `spoil=…`, write to the pool's memory; `leave=1`, end and leave a process behind that holds the
- * channel's end open. The other workers are sound.
+ * `times=N` has it write as many characters without an end; `print=…`, print a text to stderr; `lines=N`, print as many
+ * lines there, and end; `close=1`, close its end of the channel; `spoil=…`, write to the pool's memory; `leave=1`, end
+ * and leave a process behind that holds the channel's end open. The other workers are sound.
  */
 import { runWorker } from "../../lib/server/worker.ts";
 import { HEADER_BYTES, RawPool, WORD } from "../node/raw_pool.ts";
@@ -59,6 +59,11 @@ function leaveProcess(): never {
   Deno.exit(7);
 }
 
+function printLines(count: number): never {
+  for (let line = 0; line < count; line++) console.error("all is well");
+  Deno.exit(7);
+}
+
 /** Writes to the pool's memory: `spoil=WORD,VALUE` to one of its words, `spoil=mutex` to its mutex. */
 function spoil(): void {
   if (memory === undefined) return;
@@ -70,6 +75,7 @@ function spoil(): void {
 function lie(): void {
   if (searchParams.has("spoil")) return spoil();
   if (searchParams.has("print")) return console.error(searchParams.get("print"));
+  if (searchParams.has("lines")) return printLines(Number(searchParams.get("lines")));
   if (closeChannel !== undefined) return closeChannel();
   if (searchParams.has("leave")) return leaveProcess();
   if (text !== null) return write(text);

@@ -6,7 +6,7 @@ import { DEFAULT_LAYOUT } from "../../mod.ts";
 import { ServeError } from "../../lib/server/serve_error.ts";
 import type { ServeOptions } from "../../lib/server/serve_options.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
-import { within } from "../../testing/within.ts";
+import { until, within } from "../../testing/within.ts";
 import { itSideBySide, type TestCase } from "../side_by_side.ts";
 import { Supervised } from "./supervised.ts";
 
@@ -37,6 +37,7 @@ const LIES: Record<string, { lie: Record<string, string>; reason: string }> = {
   "is no JSON": { lie: { text: "no \x1b[31mJSON\n" }, reason: 'a line that is no message: "no \\\\u001b\\[31mJSON"' },
   "is null": { lie: { text: "null\n" }, reason: 'a line that is no message: "null"' },
   "is of no kind": { lie: { text: '{"type":"rest"}\n' }, reason: "a line that is no message: " },
+  "is a pong that nobody asked for": { lie: { text: '{"type":"pong"}\n' }, reason: '"pong" without a ping' },
   "is out of turn": { lie: { text: '{"type":"hello"}\n' }, reason: '"hello" out of turn' },
   "is a port, again": { lie: { text: '{"type":"ready","port":1}\n' }, reason: "port 1, where it was told [0-9]+" },
   "is a tick past the layout": {
@@ -111,6 +112,19 @@ describe("a worker that lies", () => {
     await using server = await Supervised.start(temp, { when: "ready", print: "\x1b[2J all is well" });
     const line = await server.says(/all is well/);
     assertMatch(line, /^worker 1 \(process [0-9]+\) says: .*all is well$/);
+  });
+
+  it("fills no log: what it says too much of is counted", async () => {
+    await using temp = await TempDir.make();
+    await using server = await Supervised.start(temp, { when: "ready", lines: "20000" });
+    const [, pid] = /process ([0-9]+)\) died: exit code 7/.exec(await server.says(/died/)) ?? [];
+    const of = (pattern: RegExp) =>
+      server.lines.filter((line) => line.includes(`(process ${pid}) says`) && pattern.test(line));
+    const said = () => of(/all is well$/).length;
+    const omitted = () =>
+      of(/which are left out$/).reduce((sum, line) => sum + Number(/([0-9]+) lines more/.exec(line)?.[1]), 0);
+    await until("all is accounted for", () => said() + omitted() === 20_000);
+    assertLess(said(), 200); // as long as it says all that within a hundred seconds
   });
 
   it("is killed when it closes its end of the channel, and goes on", async () => {
