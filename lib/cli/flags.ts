@@ -1,4 +1,4 @@
-import { checkCluster, DEFAULT_CLUSTER } from "../access/cluster.ts";
+import { clusterOf } from "../access/cluster.ts";
 import { GlobalIdError } from "../base/errors.ts";
 import { messageOf } from "../base/message_of.ts";
 import { parseStoreUrl, type StoreUrl } from "../reservation/stores/store_url.ts";
@@ -105,12 +105,13 @@ export function wordFlag<W extends string>(name: string, text: string | undefine
  * Reads the value of `--cluster`.
  *
  * @param text Its value, or `undefined` if the flag was not given.
- * @returns The name of the cluster; `global-id` if the flag was not given.
- * @throws {UsageError} If the value is no such name.
+ * @param storeName The name of the servers' store, if it has one and requests are signed: only these are for a cluster.
+ * @returns The name of the cluster: see `clusterOf`.
+ * @throws {UsageError} If it is no such name.
  */
-export function clusterFlag(text: string | undefined): string {
+export function clusterFlag(text: string | undefined, storeName: string | undefined): string {
   try {
-    return checkCluster(text ?? DEFAULT_CLUSTER);
+    return clusterOf(text, storeName);
   } catch (error) {
     throw new UsageError(`--${messageOf(error)}`, { cause: error });
   }

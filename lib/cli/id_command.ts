@@ -4,7 +4,7 @@ import { messageOf } from "../base/message_of.ts";
 import { ownCommand, VERSION } from "../base/own_command.ts";
 import { printable } from "../base/printable.ts";
 import { readEndpoint } from "../client/endpoint.ts";
-import { findServers } from "../client/find_servers.ts";
+import { findServers, storeNameOf } from "../client/find_servers.ts";
 import { IdClient, type IdClientOptions } from "../client/id_client.ts";
 import { checkId, type IdLayout } from "../id/layout.ts";
 import { type LayoutName, LAYOUTS } from "../id/presets.ts";
@@ -31,7 +31,8 @@ Usage: ${ownCommand("id")} [flags]
   --form NAME       how ids are written: ${FORMS.join(", ")}; default decimal
   --key-file FILE   sign the requests with the key in this file (the first, if it has two), for a server that was
                     started with it
-  --cluster NAME    the cluster that the server is started for, with --key-file; default global-id
+  --cluster NAME    the cluster that the server is started for, with --key-file; default: the prefix in the URL of
+                    --servers store:..., else global-id
   --inspect ID      print the parts of this id instead, in whatever form it is written; if it can be read in
                     several forms, print them for each, unless --form tells which one it is
   --at TIME         print the lowest and the highest id of a time instead, over all nodes: of a day in UTC, such as
@@ -92,17 +93,19 @@ export function parseIdArgs(args: string[]): IdCommand {
     return { kind: "inspect", readings: readingsOf(flags.inspect, form, LAYOUTS[layout]), layout };
   }
   if (flags.at !== undefined) return { kind: "at", ...idsAt(flags.at, LAYOUTS[layout]), form: form ?? "decimal" };
-  checkPartner("cluster", flags.cluster, "--key-file", flags["key-file"] !== undefined);
+  const isSigned = flags["key-file"] !== undefined;
+  checkPartner("cluster", flags.cluster, "--key-file", isSigned);
   if (flags.servers !== undefined && (flags.host ?? flags.port) !== undefined) {
     throw new UsageError("--servers takes the place of --host and --port: leave these two out");
   }
+  const from = flags.servers === undefined ? serverFlags(flags.host, flags.port) : serversFlag(flags.servers);
   return {
     kind: "print",
-    from: flags.servers === undefined ? serverFlags(flags.host, flags.port) : serversFlag(flags.servers),
+    from,
     count: integerFlag("count", flags.count, { min: 1, max: 1_000_000_000 }) ?? 1,
     form: form ?? "decimal",
     keyFile: flags["key-file"],
-    cluster: clusterFlag(flags.cluster),
+    cluster: clusterFlag(flags.cluster, isSigned ? storeNameOf(from.servers) : undefined),
   };
 }
 

@@ -110,7 +110,8 @@ export function parseServeArgs(args: string[]): ServeCommand {
   const { maxNodeId } = LAYOUTS[layout];
   const store = flags.store === undefined ? undefined : storeFlag(flags.store);
   const isShared = store !== undefined && store.kind !== "sqlite";
-  checkPartner("cluster", flags.cluster, "--key-file", flags["key-file"] !== undefined);
+  const isSigned = flags["key-file"] !== undefined;
+  checkPartner("cluster", flags.cluster, "--key-file", isSigned);
   checkPartner("source-prefix", flags["source-prefix"], "--source-share", flags["source-share"] !== undefined);
   checkPartner("node-id-base", flags["node-id-base"], "--node-id ordinal", flags["node-id"] === "ordinal");
   checkPartner("trust-store", flags["trust-store"], "--store, of a store that machines share", isShared);
@@ -131,7 +132,7 @@ export function parseServeArgs(args: string[]): ServeCommand {
       stateDir: flags.state,
       allow: flags.allow.length === 0 ? undefined : rangesFlag(flags.allow),
       keyFile: flags["key-file"],
-      cluster: clusterFlag(flags.cluster ?? store?.name),
+      cluster: clusterFlag(flags.cluster, isSigned ? store?.name : undefined),
       sourceShare: integerFlag("source-share", flags["source-share"], { min: 1, max: 100 }),
       sourcePrefix: integerFlag("source-prefix", flags["source-prefix"], { min: 32, max: 64 }) ?? DEFAULT_SOURCE_PREFIX,
       maxCount: integerFlag("max-count", flags["max-count"], { min: 1, max: MAX_COUNT }),

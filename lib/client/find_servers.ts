@@ -46,6 +46,12 @@ export function findServers(servers: Exclude<Servers, readonly unknown[]>, resol
   return async () => (await resolve(hostname)).map((address) => ({ hostname: address, port }));
 }
 
+/** The name of the store that has the servers on record; `undefined` if none has, or the store has no name. */
+export function storeNameOf(servers: Servers | undefined): string | undefined {
+  const isStore = typeof servers === "string" && servers.startsWith(STORE);
+  return isStore ? parseStoreUrl(servers.slice(STORE.length)).name : undefined;
+}
+
 function findInStore(url: string): FindServers {
   if (parseStoreUrl(url).kind !== "etcd") {
     throw new TypeError('servers can be "store:etcd://…"; of another store, recordedServers(store)');

@@ -1,4 +1,4 @@
-import { checkCluster, DEFAULT_CLUSTER } from "../access/cluster.ts";
+import { clusterOf } from "../access/cluster.ts";
 import { abortable } from "../base/abortable.ts";
 import { checkInteger, describe } from "../base/check.ts";
 import { unlessClosed } from "../base/unless_closed.ts";
@@ -7,7 +7,7 @@ import type { RangeResponse } from "../wire/response.ts";
 import { PrefetchedIds } from "./_prefetched_ids.ts";
 import type { OnRange, PendingRequest } from "./_pending_request.ts";
 import { RangeRequester, type RangeRequesterOptions } from "./_range_requester.ts";
-import { findServers, type Servers } from "./find_servers.ts";
+import { findServers, type Servers, storeNameOf } from "./find_servers.ts";
 import { readEndpoint } from "./endpoint.ts";
 
 /**
@@ -80,9 +80,12 @@ export interface IdClientOptions {
    */
   key?: Uint8Array;
   /**
-   * The name of the cluster whose ids the client wants, 1 to 64 printable ASCII characters without spaces, as the
-   * server has it from `--cluster`. With a key, servers of other clusters do not answer, even if they have the same
-   * key. Without a key, the name has no effect.
+   * The name of the cluster whose ids the client wants, 1 to 64 printable ASCII characters without spaces. With a key,
+   * servers of other clusters do not answer, even if they have the same key. Without a key, the name has no effect.
+   *
+   * The servers have it from `--cluster`, else from the store that they share: etcd's prefix, or PostgreSQL's database.
+   * With `servers: "store:etcd://…/PREFIX"`, the client takes it from the URL as they do. A client that finds them in
+   * another way, such as a function or their addresses, must be told.
    *
    * @default {"global-id"}
    */
@@ -165,8 +168,7 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
    * request fails instead.
    */
   constructor(options: IdClientOptions = {}) {
-    const { prefetch = 1, maxAgeMs = 1000, key } = options;
-    const { cluster = DEFAULT_CLUSTER } = options;
+    const { prefetch = 1, maxAgeMs = 1000, key, cluster } = options;
     const { retransmitMs = 200, timeoutMs = 5000 } = options;
     checkInteger("prefetch", prefetch, 1, MAX_COUNT);
     checkInteger("maxAgeMs", maxAgeMs, 1, MAX_MS);
@@ -175,7 +177,7 @@ export class IdClient implements AsyncIterable<bigint>, Disposable {
       retransmitMs: checkInteger("retransmitMs", retransmitMs, 1, MAX_MS),
       timeoutMs: checkInteger("timeoutMs", timeoutMs, 1, MAX_MS),
       key,
-      cluster: checkCluster(cluster),
+      cluster: clusterOf(cluster, key && storeNameOf(options.servers)),
     });
     if (prefetch > 1) this.#prefetched = new PrefetchedIds(this.#requester, { prefetch, maxAgeMs, timeoutMs });
   }

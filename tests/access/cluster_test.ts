@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { checkCluster, DEFAULT_CLUSTER } from "../../lib/access/cluster.ts";
+import { checkCluster, clusterOf, DEFAULT_CLUSTER } from "../../lib/access/cluster.ts";
 
 describe("checkCluster", () => {
   it("accepts 1 to 64 printable ASCII characters", () => {
@@ -18,6 +18,31 @@ describe("checkCluster", () => {
   it("refuses what is no string", () => {
     for (const name of [undefined, null, 7]) {
       assertThrows(() => checkCluster(name), TypeError, "cluster must be a string: got");
+    }
+  });
+});
+
+describe("clusterOf", () => {
+  it("takes the name that was given, else the store's, else the default", () => {
+    assertEquals(clusterOf("given", "store"), "given");
+    assertEquals(clusterOf("given", "my db"), "given");
+    assertEquals(clusterOf("given", undefined), "given");
+    assertEquals(clusterOf(undefined, "store"), "store");
+    assertEquals(clusterOf(undefined, undefined), DEFAULT_CLUSTER);
+  });
+
+  it("refuses a name that was given and is none", () => {
+    assertThrows(() => clusterOf("a b", "store"), RangeError, "cluster must be 1 to 64 printable ASCII characters");
+  });
+
+  it("asks for a name where the store's is none", () => {
+    for (const name of ["my db", "x".repeat(65), "caf\u00e9"]) {
+      const { message } = assertThrows(() => clusterOf(undefined, name), RangeError);
+      assertEquals(
+        message,
+        `cluster must be given, since the store's name is not 1 to 64 printable ASCII characters without spaces: ` +
+          `got ${JSON.stringify(name)}`,
+      );
     }
   });
 });

@@ -53,6 +53,21 @@ describe("parseIdArgs", () => {
     });
   }
 
+  const clusters: [string, string][] = [
+    ["--servers store:etcd://h/orders --key-file k", "orders"],
+    ["--servers store:etcd://h/orders/ --key-file k", "orders"],
+    ["--servers store:etcd://h/orders --key-file k --cluster c", "c"],
+    ["--servers store:etcd://h --key-file k", "global-id"],
+    ["--servers dns:h:1 --key-file k", "global-id"],
+    [`--servers store:etcd://h/${"x".repeat(70)}`, "global-id"],
+  ];
+  for (const [args, cluster] of clusters) {
+    it(`signs for the cluster ${cluster}: ${args}`, () => {
+      const command = parseIdArgs(args.split(" "));
+      assertEquals(command.kind === "print" && command.cluster, cluster);
+    });
+  }
+
   it("reads an id to inspect in every form, told by its width", () => {
     for (const id of [0n, 29210240083821568n, 2n ** 64n - 1n]) {
       for (const form of ["decimal", "hex", "base32", "base62"] as IdForm[]) {
@@ -128,6 +143,10 @@ describe("parseIdArgs", () => {
     [["--servers", "store:/x"], '--servers: servers can be "store:etcd://…"'],
     [["--servers", "h:1", "--port", "2"], "--servers takes the place of --host and --port"],
     [["--cluster", "c"], "--cluster says nothing without --key-file"],
+    [
+      ["--servers", `store:etcd://h/${"x".repeat(70)}`, "--key-file", "k"],
+      "--cluster must be given, since the store's name is not 1 to 64",
+    ],
     [["extra"], '"extra" is not a flag of this command'],
   ];
   for (const [args, message] of refused) {

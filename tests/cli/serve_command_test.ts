@@ -12,7 +12,18 @@ describe("parseServeArgs", () => {
     [["--node-id", "auto"], { node: "auto" }],
     [["--node-id", "ordinal", "--node-id-base", "16"], { node: "ordinal", nodeIdBase: 16 }],
     [["--store", "/x/r.sqlite"], { store: "/x/r.sqlite" }],
-    [["--store", "etcd://h/ids"], { store: "etcd://h/ids", node: "auto", cluster: "ids" }],
+    [["--store", "etcd://h/ids", "--key-file", "/k"], {
+      store: "etcd://h/ids",
+      node: "auto",
+      keyFile: "/k",
+      cluster: "ids",
+    }],
+    [["--store", "postgres://u@h/my%2Ddb", "--key-file", "/k"], {
+      store: "postgres://u@h/my%2Ddb",
+      node: "auto",
+      keyFile: "/k",
+      cluster: "my-db",
+    }],
     [["--store", "etcd://h", "--node-id", "3", "--trust-store"], { store: "etcd://h", node: 3, trustStore: true }],
     [["--store", "postgres://u@h/orders", "--key-file", "/k", "--cluster", "c"], {
       store: "postgres://u@h/orders",
@@ -37,6 +48,23 @@ describe("parseServeArgs", () => {
   for (const [args, options] of understood) {
     it(`understands: ${args.join(" ") || "nothing"}`, () => {
       assertEquals(parseServeArgs(args), { kind: "serve", options: { ...DEFAULTS, ...options } });
+    });
+  }
+
+  for (const store of ["postgres://u@h/my%20db", `etcd://h/${"x".repeat(70)}`]) {
+    it(`takes a store whose name is no cluster's, and with a key asks for one: ${store}`, () => {
+      assertEquals(parseServeArgs(["--store", store]), {
+        kind: "serve",
+        options: { ...DEFAULTS, store, node: "auto" },
+      });
+      const withKey = ["--store", store, "--key-file", "/k"];
+      assertThrows(
+        () => parseServeArgs(withKey),
+        UsageError,
+        "--cluster must be given, since the store's name is not 1 to 64",
+      );
+      const command = parseServeArgs([...withKey, "--cluster", "c"]);
+      assertEquals(command.kind === "serve" && command.options.cluster, "c");
     });
   }
 

@@ -12,6 +12,7 @@ import {
   UnavailableError,
 } from "../../client.ts";
 import { WireStatus } from "../../lib/wire/protocol.ts";
+import { keyOf } from "../access/keys.ts";
 import { HeldTime } from "../held_time.ts";
 import { grant, refuse, ScriptedServer, type SeenRequest } from "./scripted_server.ts";
 
@@ -425,6 +426,11 @@ describe("IdClient, wrong arguments", () => {
     [{ servers: ["127.0.0.1"] }, 'a server must be "host:port", "[IPv6 address]:port" or { hostname, port }: got "127'],
     [{ servers: "127.0.0.1:9999" }, 'servers must be a list, "dns:NAME:PORT", "store:etcd://…", or a function'],
     [{ servers: ["127.0.0.1:9999"], port: 9999 }, "servers takes the place of hostname and port: leave these two out"],
+    [
+      { servers: `store:etcd://h/${"x".repeat(70)}`, key: keyOf(1) },
+      "cluster must be given, since the store's name is not 1 to 64",
+    ],
+    [{ cluster: "a b" }, "cluster must be 1 to 64 printable ASCII characters without spaces"],
     [{ prefetch: 0 }, "prefetch must be an integer from 1 to 4294967295: got 0"],
     [{ retransmitMs: 0 }, "retransmitMs must be an integer from 1 to 2147483647: got 0"],
     [{ timeoutMs: 1.5 }, "timeoutMs must be an integer from 1 to 2147483647: got 1.5"],
@@ -434,6 +440,11 @@ describe("IdClient, wrong arguments", () => {
       assertThrows(() => new IdClient(options), Error, message);
     });
   }
+
+  it("accepts, without a key, a store whose name is no cluster's", () => {
+    using client = new IdClient({ servers: `store:etcd://h/${"x".repeat(70)}` });
+    assert(client !== undefined);
+  });
 
   it("refuses a wrong count", async () => {
     using client = new IdClient();

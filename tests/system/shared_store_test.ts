@@ -1,15 +1,18 @@
 /** Servers that share etcd, started by the flags that an operator gives. */
-import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { IdClient, recordedServers } from "../../client.ts";
+import { IdClient, NoResponseError, recordedServers } from "../../client.ts";
 import { EtcdReservationStore } from "../../etcd_store.ts";
 import { DEFAULT_LAYOUT } from "../../mod.ts";
 import { encodeReservation } from "../../lib/reservation/reservation.ts";
 import { CuttingProxy } from "../../testing/cutting_proxy.ts";
+import { runDeno } from "../../testing/deno_process.ts";
 import { freePorts } from "../../testing/free_ports.ts";
 import { EtcdCluster, hasEtcd } from "../../testing/etcd_cluster.ts";
 import { hasPostgres, PostgresCluster } from "../../testing/postgres_cluster.ts";
 import { ServerProcess } from "../../testing/server_process.ts";
+import { TempDir } from "../../testing/temp_dir.ts";
+import { keyOf } from "../access/keys.ts";
 
 if (!hasEtcd) console.warn("etcd and etcdctl are not installed (etcd-server, etcd-client): servers do not share it");
 
@@ -98,6 +101,31 @@ async function nodesOfIds(port: number): Promise<Set<number>> {
     using client = new IdClient({ servers: `store:${url}`, timeoutMs: 20_000 });
     const id = await client.nextId();
     assertEquals(DEFAULT_LAYOUT.unpack(id).nodeId, nodeOf(first));
+  });
+
+  it("have the store's name for their cluster, as clients have that look into the store", async () => {
+    await using cluster = await EtcdCluster.start({ size: 1 });
+    const url = `${cluster.endpoints[0].replace("http://", "etcd://")}/orders`;
+    await using state = await TempDir.make();
+    const key = keyOf(3);
+    const keyFile = `${state.path}/key`;
+    await Deno.writeTextFile(keyFile, key.toHex(), { mode: 0o600 });
+    const flags = ["--store", url, "--workers", "1", "--trust-store", "--key-file", keyFile];
+    const [port] = freePorts(1);
+    await using server = await ServerProcess.start({ state, flags, port });
+    const servers = `store:${url}`;
+    using client = new IdClient({ servers, key, timeoutMs: 20_000 });
+    assertEquals(DEFAULT_LAYOUT.unpack(await client.nextId()).nodeId, nodeOf(server));
+    const { code, stdout, stderr } = await runDeno({
+      deno: ["run", "--quiet", "-P=id", `--allow-read=${state.path}`],
+      program: "id_command.ts",
+      args: ["--servers", servers, "--key-file", keyFile, "--count", 3],
+    });
+    assertEquals([code, stdout.trim().split("\n").length], [0, 3], stderr);
+
+    // The server answers signed requests in their turn: it has passed over one of another cluster.
+    using other = new IdClient({ servers, key, cluster: "global-id", retransmitMs: 100, timeoutMs: 1000 });
+    await assertRejects(() => other.nextId(), NoResponseError);
   });
 
   it("refuse a node of the operator's that another one holds, with its name and since when", async () => {

@@ -7,7 +7,10 @@ export interface StoreUrl {
   readonly kind: "sqlite" | "etcd" | "postgres";
   /** Of a SQLite database, its path; else the URL. */
   readonly location: string;
-  /** The name under which machines share the store: etcd's prefix; `undefined` if it has no name of its own. */
+  /**
+   * The name under which machines share the store: etcd's prefix, without slashes at its end, or PostgreSQL's database;
+   * `undefined` if the text does not say.
+   */
   readonly name?: string;
 }
 
@@ -28,7 +31,9 @@ export function parseStoreUrl(text: string): StoreUrl {
     case "etcd":
     case "etcds": {
       const { prefix } = parseEtcdUrl(text);
-      return { kind: "etcd", location: text, ...prefix !== undefined && { name: prefix } };
+      // A prefix means the same keys with and without slashes at its end.
+      const name = prefix?.replace(/(?<=.)\/+$/, "");
+      return { kind: "etcd", location: text, ...name !== undefined && { name } };
     }
     case "postgres":
     case "postgresql": {
