@@ -1,3 +1,4 @@
+import { DEFAULT_CLUSTER } from "../access/cluster.ts";
 import type { AccessOptions, SourceLimitConfig } from "../access/guarded_responder.ts";
 import { explainKeyFileError, readKeyFile } from "../access/key_file.ts";
 import { LAYOUTS } from "../id/presets.ts";
@@ -55,5 +56,15 @@ export function warnIfOpen({ hostnames, allow, keyFile }: ServeOptions, log: Ser
       open.join(", ")
     } gets ids: restrict it by address with --allow RANGE, or by key with ` +
       "--key-file FILE",
+  );
+}
+
+/** Warns if the cluster has the default name: other systems with the key may have it, too. */
+export function warnOfDefaultCluster({ keyFile, cluster }: ServeOptions, log: ServeLog): void {
+  if (keyFile === undefined || cluster !== DEFAULT_CLUSTER) return;
+  log.warn(
+    `the cluster has the default name, ${DEFAULT_CLUSTER}: all servers with this key and that name are one cluster, ` +
+      "in which no node id may be in use twice; where systems share the key, give each of them a --cluster NAME, and " +
+      "its clients the same name",
   );
 }

@@ -1,7 +1,7 @@
 import { GlobalIdError } from "../base/errors.ts";
 import { sleep } from "../base/sleep.ts";
 import { ServeError } from "./serve_error.ts";
-import { readAccess } from "./access_checks.ts";
+import { readAccess, warnOfDefaultCluster } from "./access_checks.ts";
 import { allowedCpus } from "../placement/cpus.ts";
 import { hostInfo, hostName } from "./host_info.ts";
 import { ordinalNode } from "./node_choice.ts";
@@ -53,6 +53,7 @@ export async function supervise(
   checkPorts(options, backend, workerCount);
   checkSourceShare(options, backend, allWorkers);
   await readAccess(options, allWorkers);
+  warnOfDefaultCluster(options, log);
   const clockSync = checkClock(options);
 
   const stateDir = await openStateDir(options.stateDir ?? defaultStateDir());

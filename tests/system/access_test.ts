@@ -182,6 +182,23 @@ describe("access, what the server says of it", () => {
     assertNotMatch(guarded.printed, warning);
   });
 
+  it("says with a key, once, that the cluster has the name that all have by default", async () => {
+    const warning = /the cluster has the default name, global-id: all servers with this key .*--cluster NAME/g;
+    await using state = await TempDir.make();
+    const keyed = ["--workers", "1", "--key-file", await writeKey(state)];
+    for (
+      const [flags, times] of [[keyed, 1], [[...keyed, "--cluster", "orders"], 0], [["--workers", "1"], 0]] as const
+    ) {
+      await using server = await ServerProcess.start({ state, flags: [...flags] });
+      if (times > 0) {
+        server.kill("SIGUSR2");
+        await server.says(/the workers have been replaced/);
+      }
+      assertEquals([...server.printed.matchAll(warning)].length, times, server.printed);
+      await server.stop();
+    }
+  });
+
   it("says what is wrong with a key file", async () => {
     await using state = await TempDir.make();
     await Deno.writeTextFile(`${state.path}/words`, "correct horse battery staple", { mode: 0o600 });
