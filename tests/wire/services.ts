@@ -97,10 +97,37 @@ export const SERVICES: readonly Service[] = [
 ];
 
 /**
- * Services that happen to send requests for ids, whatever they get. To a server they are clients while it has ids; but
- * they must not live on its errors.
+ * Services that make a request of an answer with ids, by what they send back of it. Of an answer without ids they make
+ * none.
+ */
+export const ECHOING_SERVICES: readonly Service[] = [
+  service("one that sends back the first byte", (datagram) => datagram.slice(0, 1)),
+  service("one that sends back 16 bytes and as many zeros", (datagram) => beginning(datagram.subarray(0, 16), 32)),
+];
+
+/** A service that asks for ids, and for none of them. */
+export const ASKING_FOR_NONE: Service = service(
+  "one that always asks for a range of no ids",
+  () => behind("02", new Uint8Array(32)),
+);
+
+/**
+ * Services that happen to send requests for ids. To a server they are clients while it has ids; but they must not live
+ * on its errors.
  */
 export const ASKING_SERVICES: readonly Service[] = [
   service("one that always sends a zero byte", () => Uint8Array.of(0)),
-  service("one that always asks for a range of no ids", () => behind("02", new Uint8Array(32))),
+  ASKING_FOR_NONE,
+  ...ECHOING_SERVICES,
 ];
+
+/** An automaton that answers each datagram as the next one of some services does. */
+export function inTurn(name: string, services: readonly Service[]): Service {
+  let turn = 0;
+  return service(name, (datagram, fuzzer) => services[turn++ % services.length].reply(datagram, fuzzer));
+}
+
+/** An automaton that answers each datagram as any one of some services does. */
+export function atRandom(name: string, services: readonly Service[]): Service {
+  return service(name, (datagram, fuzzer) => services[fuzzer.below(services.length)].reply(datagram, fuzzer));
+}
