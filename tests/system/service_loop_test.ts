@@ -1,17 +1,24 @@
-import { assertEquals, assertLessOrEqual } from "@std/assert";
+import { assertEquals, assertGreater, assertLessOrEqual } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { IdClient } from "../../client.ts";
 import { ServerProcess } from "../../testing/server_process.ts";
 import { within } from "../../testing/within.ts";
 import { SEED } from "../settings.ts";
 import { canForgeSenders, ForgedSender } from "../udp/forged_sender.ts";
 import { Fuzzer } from "../wire/fuzz.ts";
-import { type Service, SERVICES } from "../wire/services.ts";
+import { ASKING_FOR_NONE, ASKING_SERVICES, REQUESTS, type Service, SERVICES } from "../wire/services.ts";
 
 /** More datagrams than a server sends a service in one exchange that is no loop. */
 const MAX_SENT = 4;
 
 /** How many good requests are answered while a loop would go on: each lets it make another exchange. */
 const ROUNDS = 50;
+
+/**
+ * More exchanges than a service makes that has a share of 81 ids a second and loses its exchange on errors; and half of
+ * what it makes in a second until the node itself has no more ids.
+ */
+const MAX_BY_SHARE = 4000;
 
 /** A socket that answers every datagram as a service does, and also asks for ids by itself. */
 class ServiceSocket implements Disposable {
@@ -77,6 +84,25 @@ for (const backend of ["reuseport", "listen-datagram"]) {
         for (const opening of socket.openings()) await socket.send(opening);
         for (let round = 0; round < ROUNDS; round++) await socket.askOnce();
         assertLessOrEqual(socket.received, 2 * MAX_SENT, `${service.name}: datagrams that the server sent`);
+      }
+    });
+
+    it("with --source-share, ends an exchange with a service that happens to ask, once its share is used up", async () => {
+      // 1 % of the ids of a tick are 81.
+      const flags = ["--workers", "1", "--backend", backend, "--layout", "number", "--source-share", "1"];
+      await using server = await ServerProcess.start({ flags });
+      for (const service of ASKING_SERVICES.filter((service) => service !== ASKING_FOR_NONE)) {
+        using client = new IdClient({ port: server.ports[0], timeoutMs: 20_000 });
+        await client.nextId(); // which comes as soon as a tick has ids for this address
+        using socket = new ServiceSocket(service, server.ports[0]);
+        for (const request of REQUESTS) await socket.send(request);
+        let before: number;
+        do {
+          before = socket.received;
+          for (let round = 0; round < ROUNDS; round++) await socket.askOnce();
+          assertLessOrEqual(socket.received, MAX_BY_SHARE, service.name);
+        } while (socket.received > before);
+        assertGreater(before, MAX_SENT, service.name);
       }
     });
 

@@ -11,7 +11,6 @@ import { keyOf } from "../access/keys.ts";
 import { source } from "../access/sources.ts";
 import { HandClock } from "../id/hand_clock.ts";
 import { SEED } from "../settings.ts";
-import { bytes } from "./bytes.ts";
 import { Fuzzer } from "./fuzz.ts";
 import {
   ASKING_FOR_NONE,
@@ -19,6 +18,7 @@ import {
   atRandom,
   ECHOING_SERVICES,
   inTurn,
+  REQUESTS,
   type Service,
   SERVICES,
 } from "./services.ts";
@@ -32,9 +32,6 @@ const MAX_EXCHANGES_BY_ERRORS = 4000;
 const MAX_EXCHANGES_AT_RANDOM = 40;
 
 const OPENINGS = 2000;
-
-/** A request of each kind. The second one is for 1 id, with a tag. */
-const REQUESTS = [bytes("00"), bytes("02 000000 00000001 0123456789abcdef" + "00".repeat(16))];
 
 const ALL_SERVICES = [...SERVICES, ...ASKING_SERVICES];
 

@@ -96,6 +96,12 @@ export const SERVICES: readonly Service[] = [
   service("noise", (_, fuzzer) => random(fuzzer, 2 + fuzzer.below(500))),
 ];
 
+/** Requests that begin an exchange: a basic one, and one for a range of 1 id, with a tag. */
+export const REQUESTS: readonly Uint8Array<ArrayBuffer>[] = [
+  bytes("00"),
+  bytes("02 000000 00000001 0123456789abcdef" + "00".repeat(16)),
+];
+
 /**
  * Services that make a request of an answer with ids, by what they send back of it. Of an answer without ids they make
  * none.
