@@ -61,7 +61,8 @@ Usage: ${ownCommand("serve")} [flags]
   --cluster NAME    the cluster that signed requests must be for; default: the prefix or the database of a store that
                     machines share, else global-id; clients name the same, and systems that share a key, but not their
                     node ids, have a name each
-  --source-share P  let one address have at most P percent of the ids of a tick, 1 to 100
+  --source-share P  let one address have at most P percent of the ids of a tick, 1 to 100; with listen-datagram, each
+                    worker's port gives an equal part of that
   --source-prefix N with --source-share, count the IPv6 addresses with the same first N bits as one, 32 to 64;
                     default ${DEFAULT_SOURCE_PREFIX}, what a subscriber commonly has
   --max-count N     let one request have at most N ids, 1 to 4294967295; clients ask again for more; default: 1/16 of
