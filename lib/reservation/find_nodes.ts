@@ -13,6 +13,18 @@ const LOOK_MS = 2000;
 /** How many looks in a row may fail until the search does. */
 const MAX_FAILURES = 5;
 
+/**
+ * How many looks in a row may be late, or fail, until the search fails. A store that is busy with a thousand claims is
+ * late for a minute or so; one that is late for longer needs an operator.
+ */
+const MAX_MISSES = 10;
+
+/** The longest pause before a look, in ms. */
+const MAX_PAUSE_MS = 32_000;
+
+/** How many candidates in a row may have changed until all nodes are listed again. */
+const MAX_CHANGED = 4;
+
 /** From how many free nodes one is chosen at least, if there are so many: those who start at once are to differ. */
 const MIN_CHOICE = 16;
 
@@ -47,7 +59,11 @@ export interface FoundNode {
  * A holder counts as gone if its record stays the same over several looks, which the store has all answered in good
  * time. While a store is away, nobody can renew: right after, all holders look gone.
  *
- * @throws {StoreError} If the record of the only node in question cannot be read, or the store is too slow.
+ * Where a thousand look at once, a list of all nodes costs the store a hundred times as much as one record. So a look
+ * is at one node, a candidate; all are listed again only if that one has changed. How soon the store answers about one
+ * node tells whether holders of all nodes can renew.
+ *
+ * @throws {StoreError} If the record of the only node in question cannot be read, or the store goes on being slow.
  * @throws {unknown} What the store throws, and the signal's reason.
  */
 export async function* findNodes(options: FindNodesOptions): AsyncGenerator<FoundNode, void, undefined> {
@@ -59,10 +75,20 @@ export async function* findNodes(options: FindNodesOptions): AsyncGenerator<Foun
 /** One search. */
 class Search {
   readonly #options: FindNodesOptions;
-  /** What the last look has found. */
+  /** What was found last. */
   #records: Records = new Map();
   /** Texts of the free nodes that were offered already. */
   readonly #offered = new Map<number, string | undefined>();
+  /** The nodes that are watched, with their records' texts when the watch began. */
+  #watched = new Map<number, string>();
+  /** The one of them that is looked at. */
+  #candidate: number | undefined;
+  /** How long the last list took, in ms: for about so long, the store may be busy with those of others. */
+  #busyMs = 0;
+  /** How many looks in a row were late, or failed. */
+  #misses = 0;
+  /** How many failed since the last one that did not. */
+  #failures = 0;
 
   constructor(options: FindNodesOptions) {
     this.#options = options;
@@ -71,7 +97,7 @@ class Search {
   /** Offers free nodes. After each that another claim was faster to take, looks again. */
   async *free(): AsyncGenerator<FoundNode, void, undefined> {
     while (true) {
-      await this.#look();
+      await this.#patiently(() => this.#look());
       const node = this.#chooseFree();
       if (node === undefined) return;
       yield node;
@@ -90,31 +116,71 @@ class Search {
 
   /** Watches the nodes that are held; offers those that become free, and then those that have not changed. */
   async *gone(): AsyncGenerator<FoundNode, void, undefined> {
-    let watched = this.#held();
-    for (let looks = 0, failures = 0; looks < LOOKS && watched.size > 0;) {
-      // Longer after each failure in a row: a thousand that watch at once may be too many for the store.
-      await this.#options.sleep(LOOK_MS * 2 ** failures);
-      if (!await this.#lookInTime(++failures)) continue;
-      // After a failure, the watch begins anew.
-      looks = failures > 1 ? 0 : looks + 1;
-      watched = failures > 1 ? this.#held() : this.#unchanged(watched);
-      failures = 0;
+    this.#watched = this.#held();
+    this.#chooseCandidate();
+    for (let looks = 0; looks < LOOKS && this.#candidate !== undefined;) {
+      await this.#options.sleep(this.#pauseMs());
+      // After a look that was late or failed, the watch begins anew, with the next one that is not.
+      looks = await this.#lookInTime() ? looks + 1 : -1;
       for (let node = this.#chooseFree(); node !== undefined; node = this.#chooseFree()) yield node;
     }
-    while (watched.size > 0) {
-      const nodeId = oneOf([...watched.keys()]);
-      yield this.#offer(nodeId);
-      watched.delete(nodeId);
-      if (watched.size === 0 || !this.#options.store.hasList) continue;
-      await this.#look();
-      watched = this.#unchanged(watched);
+    while (this.#candidate !== undefined) {
+      yield this.#offer(this.#candidate);
+      this.#watched.delete(this.#candidate);
+      this.#chooseCandidate();
+      if (this.#candidate !== undefined) await this.#patiently(() => this.#lookAtCandidate());
     }
+  }
+
+  /** Looks whether the candidate's record is still the same; if not, goes on to others, and lists all after some. */
+  async #lookAtCandidate(): Promise<void> {
+    const { store, signal } = this.#options;
+    for (let changed = 0; this.#candidate !== undefined; changed++) {
+      if (changed === MAX_CHANGED && this.#isListed) break;
+      const found = await store.read(this.#candidate);
+      signal?.throwIfAborted();
+      this.#note(this.#candidate, found);
+      if (found?.text === this.#watched.get(this.#candidate)) return;
+      this.#watched.delete(this.#candidate);
+      this.#chooseCandidate();
+    }
+    if (!this.#isListed) return;
+    await this.#look();
+    this.#watched = this.#unchanged(this.#watched);
+    this.#chooseCandidate();
+  }
+
+  #chooseCandidate(): void {
+    this.#candidate = this.#watched.size === 0 ? undefined : oneOf([...this.#watched.keys()]);
+  }
+
+  /** Looks; again, if that fails although the store answers: it may be busy with a thousand who look at once. */
+  async #patiently(look: () => Promise<void>): Promise<void> {
+    const { store, nodeIds, monotonicClock, signal, sleep } = this.#options;
+    for (let failures = 1;; failures++) {
+      const beganMs = monotonicClock.now();
+      try {
+        await look();
+        this.#busyMs = monotonicClock.now() - beganMs;
+        return;
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (failures === MAX_FAILURES || !this.#isListed) throw error;
+        await store.read(nodeIds[0]).catch(() => Promise.reject(error));
+      }
+      await sleep(Math.random() * Math.min(LOOK_MS * 4 ** failures, MAX_PAUSE_MS));
+    }
+  }
+
+  /** Whether a look at all nodes in question is a list. */
+  get #isListed(): boolean {
+    return this.#options.store.hasList && this.#options.nodeIds.length > 1;
   }
 
   /** Looks at the nodes in question. */
   async #look(): Promise<void> {
     const { store, nodeIds, signal } = this.#options;
-    if (nodeIds.length === 1 || !store.hasList) {
+    if (!this.#isListed) {
       for (const nodeId of nodeIds) await this.#read(nodeId);
       return;
     }
@@ -129,36 +195,52 @@ class Search {
       throw error;
     });
     signal?.throwIfAborted();
+    this.#note(nodeId, found);
+  }
+
+  #note(nodeId: number, found: FoundRecord | StoreError | undefined): void {
     if (found === undefined) this.#records.delete(nodeId);
     else this.#records.set(nodeId, found);
   }
 
-  /**
-   * Looks, and tells whether the store has answered as soon as one does that is not away.
-   *
-   * @param failures How many looks in a row have failed if this one does.
-   */
-  async #lookInTime(failures: number): Promise<boolean> {
+  /** Looks at the candidate, and tells whether the store has answered as soon as one does that is not away. */
+  async #lookInTime(): Promise<boolean> {
     const { monotonicClock, signal } = this.#options;
     const beganMs = monotonicClock.now();
     try {
-      await this.#look();
-      const isInTime = monotonicClock.now() - beganMs < LOOK_MS;
-      if (isInTime || failures < MAX_FAILURES) return isInTime;
-      throw new StoreError(`the reservation store takes more than ${LOOK_MS} ms to answer`);
+      await this.#lookAtCandidate();
+      this.#failures = 0;
     } catch (error) {
       signal?.throwIfAborted();
-      if (failures < MAX_FAILURES) return false;
-      throw error;
+      if (++this.#failures === MAX_FAILURES || ++this.#misses === MAX_MISSES) throw error;
+      this.#chooseCandidate(); // in case that it is only this one's record that cannot be read
+      return false;
     }
+    const isInTime = monotonicClock.now() - beganMs < LOOK_MS;
+    this.#misses = isInTime ? 0 : this.#misses + 1;
+    if (this.#misses < MAX_MISSES) return isInTime;
+    throw new StoreError(
+      `the reservation store takes more than ${LOOK_MS} ms to answer, ${MAX_MISSES} times in a row: see whether it has ` +
+        "CPUs and a disk that are fast enough, or start fewer generators or servers at a time",
+    );
   }
 
-  /** One of the free nodes: of those without a record, and with the lowest marks. */
+  /** How long to wait before the next look: longer after each in a row that failed, or was late. */
+  #pauseMs(): number {
+    const pauseMs = Math.min(Math.max(LOOK_MS * 2 ** this.#misses, this.#busyMs), MAX_PAUSE_MS);
+    // A store that is late may be busy with a thousand that watch at once: they are not all to look at once again.
+    const isLate = this.#misses > this.#failures;
+    return isLate ? pauseMs * (1 + Math.random()) / 2 : pauseMs;
+  }
+
+  /** One of the free nodes: of those without a record, all of them, and with the lowest marks. */
   #chooseFree(): FoundNode | undefined {
     const free = this.#options.nodeIds.filter((nodeId) => this.#isFree(nodeId));
     if (free.length === 0) return undefined;
     const markOf = (nodeId: number) => recordOf(this.#records.get(nodeId))?.record.mark ?? -1;
-    const oldest = free.sort((a, b) => markOf(a) - markOf(b)).slice(0, Math.max(MIN_CHOICE, free.length / 2));
+    const unused = free.filter((nodeId) => !this.#records.has(nodeId)).length;
+    const choice = Math.max(MIN_CHOICE, free.length / 2, unused);
+    const oldest = free.sort((a, b) => markOf(a) - markOf(b)).slice(0, choice);
     return this.#offer(oneOf(oldest));
   }
 

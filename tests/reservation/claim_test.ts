@@ -362,4 +362,94 @@ describe("claimNode, of a node that is held", () => {
     await assertRejects(() => claimNode(nodes.options({ nodeId: 7, sleep })), Error, "out of reach");
     assertEquals(waits, [2000, 4000, 8000, 16_000, 32_000]);
   });
+
+  it("goes on looking while the store is slow, and fails after ten looks, each after a pause, with what to do", async () => {
+    const nodes = new ManyNodes();
+    await nodes.record([7], {});
+    const waits: number[] = [];
+    const sleep = (ms: number) => Promise.resolve(void waits.push(ms));
+    const read = async (nodeId: number) => {
+      const found = await nodes.store.read(nodeId);
+      nodes.pass(2000);
+      return found;
+    };
+    const store: ReservationStore = { read, compareAndSet: () => Promise.reject("it takes a node") };
+    const claim = () => claimNode(nodes.options({ nodeId: 7, sleep, store }));
+    await assertRejects(claim, StoreError, "takes more than 2000 ms to answer, 10 times in a row: see whether it has");
+    assertEquals(waits.length, 10);
+    for (const [i, ms] of waits.entries()) {
+      const longestMs = Math.min(2000 * 2 ** i, 32_000);
+      assert(ms >= Math.max(2000, longestMs / 2) && ms <= longestMs, `${waits}`);
+    }
+  });
+
+  it("takes the node once a slow store is quick again, for three looks after the first one of these", async () => {
+    const nodes = new ManyNodes();
+    await nodes.record([7], {});
+    let looks = 0;
+    const sleep = () => Promise.resolve(void looks++);
+    const read = async (nodeId: number) => {
+      const found = await nodes.store.read(nodeId);
+      if (looks >= 1 && looks <= 8) nodes.pass(2000);
+      return found;
+    };
+    const store: ReservationStore = {
+      ...{ read, now: () => nodes.store.now() },
+      compareAndSet: (...change) => nodes.store.compareAndSet(...change),
+    };
+    await claimNode(nodes.options({ nodeId: 7, sleep, store }));
+    assertEquals(looks, 12);
+  });
+});
+
+describe("claimNode, of any node of 1,024 whose holders are gone", () => {
+  /** A store that notes which calls were made, and lists nothing while it is told to fail. */
+  async function setUpDead() {
+    const nodes = new ManyNodes();
+    await nodes.record(upTo(1024), {});
+    const calls: string[] = [];
+    const fails = { list: 0, read: 0 };
+    const call = <Result>(name: "list" | "read", answer: () => Promise<Result>) => {
+      calls.push(name);
+      return fails[name]-- > 0 ? Promise.reject(new Error(`no ${name}`)) : answer();
+    };
+    const store: ReservationStore = {
+      now: () => nodes.store.now(),
+      list: () => call("list", () => nodes.store.list()),
+      read: (nodeId) => call("read", () => nodes.store.read(nodeId)),
+      compareAndSet: (...change) => nodes.store.compareAndSet(...change),
+    };
+    return { nodes, calls, fails, store };
+  }
+
+  it("lists all once, and then looks at one", async () => {
+    const { nodes, calls, store } = await setUpDead();
+    await claimNode(nodes.options({ store }));
+    assertEquals(calls, ["list", "read", "read", "read"]);
+  });
+
+  it("lists all again if others have changed, and takes one that has not", async () => {
+    const { nodes, calls, store } = await setUpDead();
+    let beat = 5;
+    const sleep = () => nodes.record(upTo(1024).filter((nodeId) => nodeId !== 77), { beat: ++beat });
+    const { nodeId } = await claimNode(nodes.options({ store, sleep }));
+    assertEquals(nodeId, 77);
+    assert(calls.filter((name) => name === "list").length <= 2, `${calls}`);
+  });
+
+  it("lists again, after a pause, if that fails while the store answers", async () => {
+    const { nodes, calls, fails, store } = await setUpDead();
+    fails.list = 4;
+    await claimNode(nodes.options({ store }));
+    assertEquals(calls.filter((name) => name === "list").length, 5);
+  });
+
+  it("fails at once if the store does not answer at all, and after five lists if it never lists", async () => {
+    for (const [lists, reads] of [[1, Infinity], [5, 0]]) {
+      const { nodes, calls, fails, store } = await setUpDead();
+      Object.assign(fails, { list: Infinity, read: reads });
+      await assertRejects(() => claimNode(nodes.options({ store })), Error, "no list");
+      assertEquals(calls.filter((name) => name === "list").length, lists);
+    }
+  });
 });
