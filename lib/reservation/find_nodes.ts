@@ -220,8 +220,8 @@ class Search {
     this.#misses = isInTime ? 0 : this.#misses + 1;
     if (this.#misses < MAX_MISSES) return isInTime;
     throw new StoreError(
-      `the reservation store takes more than ${LOOK_MS} ms to answer, ${MAX_MISSES} times in a row: see whether it has ` +
-        "CPUs and a disk that are fast enough, or start fewer generators or servers at a time",
+      `the reservation store takes more than ${LOOK_MS} ms to answer, ${MAX_MISSES} times in a row: see whether it ` +
+        "has CPUs and a disk that are fast enough, or start fewer generators or servers at a time",
     );
   }
 

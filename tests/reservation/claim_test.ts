@@ -363,7 +363,7 @@ describe("claimNode, of a node that is held", () => {
     assertEquals(waits, [2000, 4000, 8000, 16_000, 32_000]);
   });
 
-  it("goes on looking while the store is slow, and fails after ten looks, each after a pause, with what to do", async () => {
+  it("goes on looking while the store is slow, and fails after ten looks, with what to do", async () => {
     const nodes = new ManyNodes();
     await nodes.record([7], {});
     const waits: number[] = [];
@@ -403,7 +403,7 @@ describe("claimNode, of a node that is held", () => {
 });
 
 describe("claimNode, of any node of 1,024 whose holders are gone", () => {
-  /** A store that notes which calls were made, and lists nothing while it is told to fail. */
+  /** A store that notes which calls were made, and fails as often as it is told. */
   async function setUpDead() {
     const nodes = new ManyNodes();
     await nodes.record(upTo(1024), {});
