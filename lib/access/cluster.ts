@@ -15,7 +15,8 @@ const RULE = `1 to ${MAX_CHARACTERS} printable ASCII characters without spaces`;
  * @throws {TypeError | RangeError} If that is no name of a cluster: see {@linkcode checkCluster}.
  */
 export function clusterOf(given: string | undefined, storeName: string | undefined): string {
-  if (given !== undefined || storeName === undefined) return checkCluster(given ?? DEFAULT_CLUSTER);
+  if (given !== undefined) return checkCluster(given);
+  if (storeName === undefined) return DEFAULT_CLUSTER;
   if (isCluster(storeName)) return storeName;
   throw new RangeError(
     `cluster must be given, since the store's name is not ${RULE}: got ${describe(storeName)}`,

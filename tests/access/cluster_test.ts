@@ -32,6 +32,11 @@ describe("clusterOf", () => {
   });
 
   it("refuses a name that was given and is none", () => {
+    assertThrows(
+      () => clusterOf(null as unknown as string, undefined),
+      TypeError,
+      "cluster must be a string: got null",
+    );
     assertThrows(() => clusterOf("a b", "store"), RangeError, "cluster must be 1 to 64 printable ASCII characters");
   });
 
