@@ -7,6 +7,10 @@
  * accept a connection, look into or signal another process. It keeps its own memory, the pool, its UDP socket, and its
  * ends of the control channel. A refused call fails with EPERM, so that a runtime that tries one can go on without.
  *
+ * A file that is mapped into memory is written to without any call. The runtime has the databases of its caches there,
+ * which all Deno processes of the user share. So the worker puts memory of its own in their place. The runtime does not
+ * miss them: to use a database, it must lock it, which is a call that is not on the list.
+ *
  * The list is of what a worker was seen to call, and of a few that its parts call more seldom: the runtime, its
  * allocator, libc's threads. A call that is missing here costs what it was for; one too many would be a right.
  *
@@ -16,6 +20,7 @@
  */
 import { messageOf } from "../base/message_of.ts";
 import { type Libc, linux, openLibc } from "../libc/libc.ts";
+import { MemoryMap } from "../libc/memory_map.ts";
 import { streamDescriptors } from "../libc/stream_descriptors.ts";
 import { type AllowedCall, type ArgumentRule, filterSystemCalls } from "../libc/system_call_filter.ts";
 import type { ServeLog } from "./serve_log.ts";
@@ -115,12 +120,19 @@ const PR_SET_VMA = 0x53564d41;
  * Gives up what this process needs no more. To be called by a worker that has bound its socket, joined the pool and
  * loaded its modules.
  *
+ * @param kept Views of the memory that it goes on to share with other processes.
  * @param libc The functions of libc.
- * @returns Why nothing was given up; `undefined` if it was.
+ * @returns Why something was not given up; `undefined` if all was.
  */
-export function confineWorker(libc: Libc = openLibc()): string | undefined {
+export function confineWorker(
+  kept: readonly ArrayBufferView<ArrayBuffer>[],
+  libc: Libc = openLibc(),
+): string | undefined {
   try {
+    using memory = new MemoryMap(libc);
     filterSystemCalls(libc, { allowed: allowedCalls(streamDescriptors(libc)), absent: [CLONE3] });
+    // No file can be mapped from here on, so nothing is missed.
+    memory.unshare(kept);
     return undefined;
   } catch (error) {
     return messageOf(error);

@@ -107,7 +107,8 @@ function start(config: WorkerConfig): RunningWorker {
     sources: sourceTableOf(config, layout, pool),
   });
   // Nothing that a stranger has sent is read before. Without FFI, Deno's own permissions confine the worker.
-  const unconfined = config.backend === "reuseport" ? confineWorker() : undefined;
+  const shared = pool === undefined ? [] : [pool.sources.places]; // a part of the pool's memory
+  const unconfined = config.backend === "reuseport" ? confineWorker(shared) : undefined;
   // The bound socket already queues datagrams. Serving begins with a wait for the first one, so ready is said before.
   say({ type: "ready", port: socket.port, unconfined });
   const listener = batches &&

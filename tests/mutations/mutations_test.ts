@@ -1204,9 +1204,30 @@ const MUTATIONS: Mutation[] = [
   {
     rule: "a worker is confined before it serves",
     file: "lib/server/worker.ts",
-    from: 'config.backend === "reuseport" ? confineWorker() : undefined',
+    from: 'config.backend === "reuseport" ? confineWorker(shared) : undefined',
     to: "undefined",
     killer: "tests/system/confinement_test.ts",
+  },
+  {
+    rule: "a confined worker can write to no file by memory that was mapped before",
+    file: "lib/server/confine_worker.ts",
+    from: "    memory.unshare(kept);\n",
+    to: "",
+    killer: CONFINED,
+  },
+  {
+    rule: "memory that is only read now is given up, too",
+    file: "lib/libc/memory_map.ts",
+    from: "(.)(.).s [",
+    to: "(.)(w).s [",
+    killer: CONFINED,
+  },
+  {
+    rule: "a confined worker keeps the pool",
+    file: "lib/libc/memory_map.ts",
+    from: "shared.filter(({ file }) => !keptFiles.includes(file))",
+    to: "shared",
+    killer: CONFINED,
   },
   {
     rule: "in a shared store, a claim begins past all that others can have reserved",

@@ -12,6 +12,10 @@ const ABORTED = 128 + 6; // SIGABRT
 
 interface Ending {
   outcomes: Record<string, unknown>;
+  /** How many bytes it wrote by the memory of two files, and of a third one which it was to keep. */
+  written: number[];
+  /** The names of the files that it shares memory with. */
+  shared: string[];
   wentOn: boolean;
   stderr: string;
   code: number;
@@ -28,9 +32,9 @@ async function run(mode: "confined" | "free", end = "end"): Promise<Ending> {
     env: WORKER_ENV,
     stdin: "null",
   });
-  const [outcomes, second] = stdout.trim().split("\n");
-  assert(outcomes, stderr);
-  return { outcomes: JSON.parse(outcomes), wentOn: second === "went on 50", stderr, ...status };
+  const [first, second] = stdout.trim().split("\n");
+  assert(first, stderr);
+  return { ...JSON.parse(first), wentOn: second === "went on 50", stderr, ...status };
 }
 
 describe("confineWorker", () => {
@@ -48,6 +52,14 @@ describe("confineWorker", () => {
     }
   });
 
+  it("leaves a worker no memory of a file, such as the runtime's caches, but the one that it is to keep", async () => {
+    const [free, confined] = await Promise.all([run("free"), run("confined")]);
+    assertEquals(free.written, [2 ** 17, 2 ** 17, 2 ** 17]);
+    assert(["memory-0", "memory-1", "memory-2"].every((name) => free.shared.includes(name)), free.shared.join());
+    assertEquals(confined.written, [0, 0, 2 ** 17]);
+    assertEquals(confined.shared, ["memory-2"]);
+  });
+
   it("lets a worker say why it crashes, and abort", async () => {
     const crash = await run("confined", "crash");
     assertMatch(crash.stderr, /TypeError: a bug in a worker[^]*at crash/);
@@ -57,11 +69,16 @@ describe("confineWorker", () => {
 
   it("says so where the kernel takes no filter", () => {
     const without = { ...libcWithErrno(22), prctl: () => 0, syscall: () => -1n };
-    assertMatch(confineWorker(without) ?? "", /^cannot filter system calls \(probably: Invalid argument\)$/);
+    assertMatch(confineWorker([], without) ?? "", /^cannot filter system calls \(probably: Invalid argument\)$/);
     const strict = { ...openLibc(), prctl: () => 0, syscall: () => 77n };
-    assertMatch(confineWorker(strict) ?? "", /thread 77 of this process has another filter/);
+    assertMatch(confineWorker([], strict) ?? "", /thread 77 of this process has another filter/);
     const old = { ...libcWithErrno(22), prctl: () => -1 };
-    assertMatch(confineWorker(old) ?? "", /^cannot give up new privileges/);
+    assertMatch(confineWorker([], old) ?? "", /^cannot give up new privileges/);
+    const unreadable = { ...libcWithErrno(2), open: () => -1 };
+    assertMatch(
+      confineWorker([], unreadable) ?? "",
+      /^cannot read what memory .*\(probably: No such file or directory\)$/,
+    );
   });
 });
 

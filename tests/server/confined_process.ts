@@ -1,11 +1,10 @@
 /**
  * Tries what a worker that strangers have taken over might try, with exactly the permissions of a worker, and prints
- * as JSON what became of each attempt: `"done"`, or the number of the error. Then it goes on as a worker does, and
- * prints a second line if it could.
+ * as JSON what became of each attempt: `"done"`, or the number of the error; how many bytes reached files by memory;
+ * and the files that it shares memory with. Then it goes on as a worker does, and prints a second line if it could.
  *
  * Arguments: `confined` or `free`; a directory with a file `key`; `end`, `crash` or `abort`: how the process ends.
  */
-import { openLibc } from "../../lib/libc/libc.ts";
 import { confineWorker } from "../../lib/server/confine_worker.ts";
 import { RawSocket } from "../../lib/udp/raw_socket.ts";
 
@@ -31,6 +30,9 @@ const libc = Deno.dlopen("libc.so.6", {
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
   ioctl: { parameters: ["i32", "u64", "buffer"], result: "i32" },
   mmap: { parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"], result: "i64" },
+  mapped: { name: "mmap", parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"], result: "pointer" },
+  mprotect: { parameters: ["pointer", "usize", "i32"], result: "i32" },
+  read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   syscall: { parameters: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], result: "i64" },
@@ -47,11 +49,15 @@ const O_CREAT = 0o100;
 const F_DUPFD = 0;
 const F_SETOWN = 8;
 const TIOCSTI = 0x5412n;
+const PROT_READ = 1;
 const PROT_READ_WRITE = 3;
 const MAP_SHARED = 1;
 const SIGNAL_NOTHING = 0;
 const EPERM = 1;
 const ENOSYS = 38;
+
+/** Two pages, on either architecture. */
+const MEMORY_BYTES = 2 ** 17;
 
 const text = (string: string) => new TextEncoder().encode(string + "\0");
 const path = (name: string) => text(`${directory}/${name}`);
@@ -66,6 +72,35 @@ Deno.addSignalListener("SIGUSR2", () => {});
 const socket = new RawSocket("127.0.0.1", 0, 500);
 socket.bind();
 const cacheFile = libc.open(path("cache"), O_RDWR | O_CREAT, 0o600);
+
+/** Files as memory, and descriptors to read them: two like those of the runtime's caches, and one like the pool. */
+const [writable, readable, pool] = [PROT_READ_WRITE, PROT_READ, PROT_READ_WRITE].map((protection, i) => {
+  const name = path(`memory-${i}`);
+  const fd = libc.open(name, O_RDWR | O_CREAT, 0o600);
+  libc.write(fd, new Uint8Array(MEMORY_BYTES), BigInt(MEMORY_BYTES));
+  const memory = libc.mapped(null, BigInt(MEMORY_BYTES), protection, MAP_SHARED, fd, 0n);
+  if (memory === null) throw new Error("no file can be mapped");
+  return { memory, bytes: Deno.UnsafePointerView.getArrayBuffer(memory, MEMORY_BYTES), reader: libc.open(name, 0, 0) };
+});
+
+/** Writes to a file by memory that it was mapped to before, and looks into the file. */
+function writeByMemory({ memory, bytes, reader }: typeof pool): number {
+  libc.mprotect(memory, BigInt(MEMORY_BYTES), PROT_READ_WRITE);
+  new Uint8Array(bytes).fill(7);
+  const content = new Uint8Array(MEMORY_BYTES);
+  if (libc.read(reader, content, BigInt(MEMORY_BYTES)) !== BigInt(MEMORY_BYTES)) throw new Error("the file is gone");
+  return content.filter((byte) => byte === 7).length;
+}
+
+/** The memory that this process shares with others through files, as proc_pid_maps(5) has it. */
+function sharedMemory(): string[] {
+  const chunk = new Uint8Array(2 ** 16);
+  let maps = "";
+  for (let length; (length = Number(libc.read(mapsFile, chunk, BigInt(chunk.length)))) > 0;) {
+    maps += new TextDecoder().decode(chunk.subarray(0, length));
+  }
+  return maps.split("\n").filter((line) => /^\S+ ..[^ ]s /.test(line)).map((line) => line.split("/").at(-1) ?? line);
+}
 
 const ATTEMPTS: Record<string, () => number | bigint> = {
   "run a program": () => libc.system(text("id >/dev/null")) === 0 ? 0 : -1,
@@ -118,9 +153,10 @@ function callsLeft(): string[] {
   });
 }
 
+const mapsFile = libc.open(text("/proc/self/maps"), 0, 0);
 const openElsewhere = async () => await libc.openElsewhere(path("key"), 0, 0) >= 0 ? "done" : EPERM;
 await openElsewhere(); // so that there is another thread
-const reason = mode === "confined" ? confineWorker(openLibc()) : undefined;
+const reason = mode === "confined" ? confineWorker([new Uint8Array(pool.bytes, 100, 100)]) : undefined;
 if (reason !== undefined) throw new Error(reason);
 const attempts = mode === "confined" ? { ...ATTEMPTS, ...HOPELESS } : ATTEMPTS;
 const outcomes = Object.entries(attempts).map(([name, attempt]) => [name, outcome(attempt())]);
@@ -128,7 +164,8 @@ outcomes.push(["read the key in another thread", await openElsewhere()]);
 // Not where anything is permitted: some of those calls fork, wait for ever, or log everybody out.
 const isConfined = outcomes.every(([, outcome]) => outcome === EPERM);
 if (isConfined && Deno.build.arch === "x86_64") outcomes.push(["other calls", callsLeft().join(", ")]);
-console.log(JSON.stringify(Object.fromEntries(outcomes)));
+const written = [writable, readable, pool].map(writeByMemory);
+console.log(JSON.stringify({ outcomes: Object.fromEntries(outcomes), written, shared: sharedMemory() }));
 
 // What a worker does: it waits in other threads, has timers, allocates, reads stdin, and leaves its port's group.
 await Promise.all(Array.from({ length: 8 }, () => socket.waitForDatagram(50)));

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { IdClient } from "../../client.ts";
+import { poolPathOf } from "../../lib/node/pool_path.ts";
 import { ServerProcess } from "../../testing/server_process.ts";
 import { until } from "../../testing/within.ts";
 
@@ -11,10 +12,21 @@ async function confinementOf(pid: number): Promise<string[]> {
   return new TextDecoder().decode(stdout).trim().split("\n");
 }
 
-/** Whether there are two workers, and all threads of both are confined. */
+/** Whether there are two workers, all threads of both are confined, and they share the pool and no other memory. */
 async function isConfined(server: ServerProcess): Promise<boolean> {
-  const statuses = await Promise.all((await server.workerPids()).map(confinementOf));
+  const pids = await server.workerPids();
+  const statuses = await Promise.all(pids.map(confinementOf));
+  const shared = await Promise.all(pids.map(sharedFilesOf));
+  const pool = poolPathOf(server.state.path, 0);
+  if (!shared.every((files) => files.join() === pool)) return false;
   return statuses.length === 2 && statuses.every((lines) => lines.length > 4 && lines.every(isOfConfined));
+}
+
+/** The files whose memory a process shares, as proc_pid_maps(5) has them. */
+async function sharedFilesOf(pid: number): Promise<string[]> {
+  const { stdout } = await new Deno.Command("cat", { args: [`/proc/${pid}/maps`] }).output();
+  const lines = new TextDecoder().decode(stdout).trim().split("\n").map((line) => line.trim().split(/ +/));
+  return lines.filter(([, permissions]) => permissions?.endsWith("s")).map((fields) => fields.slice(5).join(" "));
 }
 
 const isOfConfined = (line: string) => line === "NoNewPrivs:1" || line === "Seccomp:2";
