@@ -119,7 +119,7 @@ describe("readKeyFile", () => {
 
   it("refuses a key of another user's, and a link to it", async () => {
     if (Deno.build.os === "windows" || Deno.uid() !== 0) {
-      return console.log("left out: a key of another user's needs root, who may give files away");
+      return console.warn("key_file_test: left out, since a key of another user's needs root, who may give files away");
     }
     await using dir = await TempDir.make();
     const path = await keyFile(dir, HEX, 0o600);

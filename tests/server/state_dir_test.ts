@@ -10,7 +10,7 @@ import { TempDir } from "../../testing/temp_dir.ts";
 const OTHER_USER = 65_534;
 
 const isRoot = openLibc().geteuid() === 0;
-if (!isRoot) console.warn("The tests of what belongs to another user take root: left out");
+if (!isRoot) console.warn("state_dir_test (server): left out, since what belongs to another user needs root");
 const itAsRoot = isRoot ? it : it.skip;
 
 function permissionsOf(path: string): string {

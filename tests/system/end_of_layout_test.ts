@@ -9,7 +9,9 @@ const HALF_A_YEAR_S = 182 * 86_400;
 
 describe("a server whose layout has half a year left", () => {
   it("says so at its start, and goes on", async () => {
-    if (LIBFAKETIME === undefined) return console.log("The test of a layout's last year takes faketime: left out.");
+    if (LIBFAKETIME === undefined) {
+      return console.warn("end_of_layout_test: left out, since another year needs libfaketime (package faketime)");
+    }
     await using temp = await TempDir.make();
     const clocks = await FakedClocks.make(temp, "both");
     const { epochMs, maxTick, tickMs } = LAYOUTS.number;

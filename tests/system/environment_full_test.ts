@@ -81,7 +81,9 @@ describe("a server says the truth in", () => {
   for (const { what, environment, says, isServing } of ENVIRONMENTS) {
     it(what, async () => {
       const reason = await whyNot(environment);
-      if (reason !== undefined) return console.log(`The test of ${what} takes root and more: left out (${reason}).`);
+      if (reason !== undefined) {
+        return console.warn(`environment_full_test, ${what}: left out, since it needs root and more (${reason})`);
+      }
       const printed = await printedIn(environment);
       await new Deno.Command("rmdir", { args: [CGROUP], stderr: "null" }).output();
       assertMatch(printed, says);

@@ -86,7 +86,7 @@ const deno = ["-P=serve", "--allow-run"];
 const AT_ONCE = 4;
 
 if (LIBFAKETIME === undefined) {
-  console.log("The tests that step clocks need libfaketime (Debian's package faketime), which is not there: left out.");
+  console.warn("faults_test: left out, since clocks that are stepped need libfaketime (package faketime)");
 } else {
   describe("a server whose clocks are stepped", () => {
     const stepped: Stepped[] = ["both", "supervisor", "workers"];

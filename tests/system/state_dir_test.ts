@@ -44,7 +44,7 @@ async function serveWithUmask(umask: string, state: string): Promise<void> {
 }
 
 const isRoot = openLibc().geteuid() === 0;
-if (!isRoot) console.log("The tests of another user take root: left out.");
+if (!isRoot) console.warn("state_dir_test (system): left out, since what another user may do needs root");
 
 describe("a state directory", () => {
   it("may have any path, and be known by several", async () => {

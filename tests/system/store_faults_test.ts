@@ -70,7 +70,9 @@ describe("a server whose store fails", () => {
     const size = "size=300k,mode=700";
     const mounted = await new Deno.Command("mount", { args: ["-t", "tmpfs", "-o", size, "tmpfs", temp.path] }).output();
     if (!mounted.success) {
-      return console.log("The test of a full disk mounts one of its own, which takes root: left out.");
+      return console.warn(
+        "store_faults_test: left out, since a full disk is one that is mounted for it, which needs root",
+      );
     }
     try {
       const server = await ServerProcess.start({ flags: FLAGS, state: temp });
