@@ -9,7 +9,7 @@ import { World } from "../simulation/world.ts";
 import { foundRecord } from "./record_of.ts";
 
 /** How many nodes there are. Fewer, with a store that is slower by as much, take less of this computer's time. */
-const NODES = isFull ? 1024 : 128;
+const NODES = isFull ? 1024 : 256;
 const LAYOUT = new IdLayout({ timeBits: 37, sequenceBits: 17, nodeBits: Math.log2(NODES), tickMs: 1000, epochMs: 0 });
 
 /** How long a store is busy with a call, in ms: as three members of etcd are that share two CPUs. */
@@ -72,8 +72,11 @@ class Machines {
     }
   }
 
-  /** Has so many claim at the same moment, until each has a node of its own, after few calls; nobody loses one. */
-  async claimAtOnce(count: number): Promise<void> {
+  /**
+   * Has so many claim at the same moment, until each has a node of its own, after so many calls in the median at most;
+   * nobody loses one.
+   */
+  async claimAtOnce(count: number, maxCalls = 10): Promise<void> {
     const endMs = this.#world.nowMs + LIMIT_MS;
     const wanted = this.#claimed.length + count;
     for (let i = this.#claimed.length; i < wanted; i++) this.#live(`machine ${i}`).catch(this.#onFailure);
@@ -83,7 +86,7 @@ class Machines {
     assertEquals(this.#failures, []);
     assertEquals(this.nodeIds.size, wanted);
     const calls = this.#claimed.slice(-count).map(({ calls }) => calls).sort((a, b) => a - b);
-    assert(calls[count >> 1] <= 10, `calls: ${calls}`);
+    assert(calls[count >> 1] <= maxCalls, `calls: ${calls}`);
   }
 
   /** The nodes that they have. */
@@ -129,6 +132,6 @@ describe("very many claims at once, of a store that is busy with them for second
     const machines = new Machines();
     await machines.claimAtOnce(NODES / 2);
     machines.bury(upTo(NODES).filter((nodeId) => !machines.nodeIds.has(nodeId)));
-    await machines.claimAtOnce(NODES / 2);
+    await machines.claimAtOnce(NODES / 2, 12); // half of the nodes that are looked at first have a holder that lives
   });
 });
