@@ -12,19 +12,19 @@ try {
   const flags = readFlags(Deno.args, { string: ["seed", "hours", "nodes"], boolean: [] });
   const seed = integerFlag("seed", flags.seed, { min: 0, max: 2 ** 31 - 1 }) ?? newSeed();
   const hours = integerFlag("hours", flags.hours, { min: 1, max: 24 }) ?? 1;
-  const nodes = integerFlag("nodes", flags.nodes, { min: 1, max: 1024 }) ?? 1024;
-  const { ids, continued, nodeSeconds, recovered, recoverable } = await simulate({
+  const nodes = integerFlag("nodes", flags.nodes, { min: 8, max: 1024 }) ?? 1024;
+  const { ids, continued, found, goneBack, unkept, nodeSeconds, recovered, recoverable } = await simulate({
     seed,
     nodes,
     seconds: hours * 3600,
   });
+  const [seconds, given, goesOn, taken, back, lost] = [nodeSeconds, ids, continued, found, goneBack, unkept].map((n) =>
+    n.toLocaleString("en")
+  );
   console.log(
-    `seed ${seed}: ${nodes} nodes, ${nodeSeconds.toLocaleString("en")} node seconds, ${
-      ids.toLocaleString("en")
-    } ids, ` +
-      `none of them twice; ${
-        continued.toLocaleString("en")
-      } times, a server went on with the pool of the one before; ` +
+    `seed ${seed}: ${nodes} nodes, ${seconds} node seconds, ${given} ids, none of them twice; ` +
+      `${goesOn} times, a server went on with the pool of the one before, and ${taken} times, one took any node; ` +
+      `${back} records of shared stores went back, and ${lost} were lost that had not been acknowledged; ` +
       `${recovered} of ${recoverable} nodes recovered`,
   );
 } catch (error) {

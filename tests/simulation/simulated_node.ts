@@ -1,12 +1,16 @@
 import { IdSequencer } from "../../lib/id/id_sequencer.ts";
 import { type ClockPolicy, IdGrant, type IdLayout, IdStatus, NodeHeldError } from "../../mod.ts";
-import { holdNode } from "../../lib/node/hold_node.ts";
+import { holdNode, type HoldNodeOptions, isResumable, type NodeHold } from "../../lib/node/hold_node.ts";
 import type { NodePool } from "../../lib/node/node_pool.ts";
+import { CheckedStore } from "../../lib/reservation/checked_store.ts";
 import { claimNode } from "../../lib/reservation/claim.ts";
+import { findNodes } from "../../lib/reservation/find_nodes.ts";
 import { ReservationHolder } from "../../lib/reservation/holder.ts";
 import { SHARED_RENEW_MS } from "../../lib/reservation/shared_store.ts";
 import type { TempPools } from "../node/temp_pools.ts";
-import type { SimulatedStore, World } from "./world.ts";
+import { SharedStore } from "./shared_store.ts";
+import type { SimulatedSystem } from "./simulated_system.ts";
+import type { World } from "./world.ts";
 
 /** Workers of a server. */
 const WORKERS = 2;
@@ -25,7 +29,9 @@ const FAULTS = [
 
 /** A machine that can have the node: what it has outlives its processes. */
 interface Machine {
-  readonly poolPath: string;
+  readonly name: string;
+  /** The nodes that it has had, the last one at the end. */
+  readonly nodeIds: Set<number>;
   boots: number;
   /** How far its clock is off, in ms. */
   skewMs: number;
@@ -69,27 +75,25 @@ interface Tenure {
   users: number;
 }
 
-/** Takes note of every id given out, and complains about one that was given out before, or is another node's. */
-export interface Ledger {
-  note(nodeId: number, id: number): void;
-}
-
 /** What a {@linkcode SimulatedNode} has in common with the others, and what it has for itself. */
 export interface SimulatedNodeOptions {
   readonly world: World;
-  readonly store: SimulatedStore;
+  readonly system: SimulatedSystem;
   readonly layout: IdLayout;
-  readonly ledger: Ledger;
   readonly pools: TempPools;
-  readonly nodeId: number;
+  /** The node id; `undefined`: it takes any of those that the system has for whoever comes. */
+  readonly nodeId: number | undefined;
+  /** A name that no other one has. */
+  readonly name: string;
   /** What right clocks say when the simulation begins. */
   readonly startMs: number;
 }
 
 /**
- * A node: the machines that it can be on, one at a time or, by mistake, both; on each a clock that is off, drifts and
- * steps, a supervisor and its workers, which share a pool or have a subnode each, and which die at any time; and what
- * the supervisor does about it. The generators, the holders and the pools are the real ones.
+ * A node, the same one all the time or any that is free: the machines that it can be on, one at a time or, by mistake,
+ * both; on each a clock that is off, drifts and steps, a supervisor and its workers, which share a pool or have a
+ * subnode each, and which die at any time; and what the supervisor does about it. The generators, the holders, the
+ * pools and the clients of the stores are the real ones.
  */
 export class SimulatedNode implements Disposable {
   /** How many ids were given out. */
@@ -98,13 +102,15 @@ export class SimulatedNode implements Disposable {
   continued = 0;
   /** How often a holder has warned the operator. */
   warnings = 0;
+  /** How often it took a node, whichever it was. */
+  found = 0;
 
-  readonly nodeId: number;
+  readonly #nodeId: number | undefined;
+  readonly #name: string;
   readonly #world: World;
-  readonly #store: SimulatedStore;
+  readonly #system: SimulatedSystem;
   readonly #layout: IdLayout;
   readonly #startMs: number;
-  readonly #ledger: Ledger;
   readonly #pools: TempPools;
 
   readonly policy: ClockPolicy;
@@ -114,24 +120,23 @@ export class SimulatedNode implements Disposable {
   #machine: Machine;
   readonly #monotonicClock;
   readonly #grant = new IdGrant();
-  readonly #order = new OrderLedger();
   #isFaulty = true;
   #startAtMs = 0;
   #starts = 0;
 
-  constructor({ world, store, layout, ledger, pools, nodeId, startMs }: SimulatedNodeOptions) {
-    this.nodeId = nodeId;
+  constructor({ world, system, layout, pools, nodeId, name, startMs }: SimulatedNodeOptions) {
+    this.#nodeId = nodeId;
+    this.#name = name;
     this.#world = world;
-    this.#store = store;
+    this.#system = system;
     this.#layout = layout;
     this.#startMs = startMs;
-    this.#ledger = ledger;
     this.#pools = pools;
-    this.#machines = ["a", "b"].map((name) => {
+    this.#machines = ["a", "b"].map((letter) => {
       const machine: Machine = {
-        ...{ poolPath: pools.path(`${nodeId}-${name}`), boots: 0, supervisor: undefined, orphans: [] },
+        ...{ name: `${name}-${letter}`, nodeIds: new Set(), boots: 0, supervisor: undefined, orphans: [] },
         // A shared store gives no node to a clock that is off by more than 2 s.
-        skewMs: world.chance(0.5) ? 0 : store.isShared ? world.between(-2500, 2500) : world.between(-5000, 5000),
+        skewMs: world.chance(0.5) ? 0 : this.#isShared ? world.between(-2500, 2500) : world.between(-5000, 5000),
         clock: { now: () => startMs + world.nowMs + machine.skewMs },
       };
       return machine;
@@ -143,17 +148,24 @@ export class SimulatedNode implements Disposable {
     this.#startAtMs = world.between(0, 3000);
   }
 
+  /** Whether machines share the store. */
+  get #isShared(): boolean {
+    return this.#system.store instanceof SharedStore;
+  }
+
   /** From now on, nothing goes wrong. */
   recover(): void {
     this.#isFaulty = false;
     for (const machine of this.#machines) machine.skewMs = 0;
   }
 
-  /** Whether a holder is there whose reservation is over, or nearly so. */
-  isOvertime(name: string): boolean {
+  /** Whether a holder of a node is there whose reservation is over, or nearly so. */
+  isOvertime(nodeId: number, name: string): boolean {
     const endMs = this.#world.nowMs + this.#startMs + 5000;
+    const isMeant = (tenure: Tenure) => tenure.name === name && tenure.holder.nodeId === nodeId;
     const isOver = ({ holder }: Tenure) => this.#layout.epochMs + holder.mark * this.#layout.tickMs <= endMs;
-    return this.#machines.some(({ supervisor }) => supervisor?.tenure?.name === name && isOver(supervisor.tenure));
+    const tenures = this.#machines.flatMap(({ supervisor }) => supervisor?.tenure ?? []);
+    return tenures.some((tenure) => isMeant(tenure) && isOver(tenure));
   }
 
   /** Does what machines do in a moment of time. */
@@ -175,7 +187,9 @@ export class SimulatedNode implements Disposable {
   /** Ends all processes, and removes what they leave behind. */
   [Symbol.dispose](): void {
     for (const machine of this.#machines) this.#reboot(machine);
-    for (const { poolPath } of this.#machines) this.#pools.remove(poolPath);
+    for (const machine of this.#machines) {
+      for (const nodeId of machine.nodeIds) this.#pools.remove(this.#poolPath(machine, nodeId));
+    }
   }
 
   /** What goes wrong. */
@@ -289,6 +303,9 @@ export class SimulatedNode implements Disposable {
     machine.supervisor = supervisor;
     this.#hold(machine, supervisor).then(
       (tenure) => {
+        machine.nodeIds.delete(tenure.holder.nodeId);
+        machine.nodeIds.add(tenure.holder.nodeId);
+        if (this.#nodeId === undefined) this.found++;
         supervisor.tenure = tenure;
         const { firstTick } = tenure.holder;
         supervisor.usedTick = firstTick - 1;
@@ -297,41 +314,70 @@ export class SimulatedNode implements Disposable {
           (_, i) => this.#worker(tenure, machine.clock, i, firstTick),
         );
       },
-      () => { // The store failed: the supervisor ends, and is started again.
+      () => { // The store failed, or has no node: the supervisor ends, and is started again.
+        if (!supervisor.isAlive) return;
         machine.supervisor = undefined;
         this.#startAtMs = this.#world.nowMs + 1000;
       },
     );
   }
 
-  async #hold({ clock, poolPath, boots }: Machine, supervisor: Supervisor): Promise<Tenure> {
-    const { nodeId } = this;
+  async #hold(machine: Machine, supervisor: Supervisor): Promise<Tenure> {
+    const { store, anyNodeIds, isTrusted } = this.#system;
     const layout = this.#layout;
-    const name = `${nodeId}-${this.#starts++}`;
+    const name = `${this.#name}-${this.#starts++}`;
     const options = {
-      ...{ nodeId, clock, monotonicClock: this.#monotonicClock, name, warn: () => this.warnings++ },
-      ...{ layout, store: this.#store.asSeenBy(supervisor), isBehindAllowed: this.policy === "logical" },
+      ...{ layout, clock: machine.clock, monotonicClock: this.#monotonicClock, name, warn: () => this.warnings++ },
+      ...{ store: store.asSeenBy(supervisor), isBehindAllowed: this.policy === "logical", trustStore: isTrusted },
+      sleep: (ms: number) => new Promise<void>((resolve) => this.#world.after(ms, resolve)),
     };
-    const sleep = (ms: number) => new Promise<void>((resolve) => this.#world.after(ms, resolve));
     if (!this.#hasPool) {
-      const holder = this.#store.isShared
-        ? await claimNode({ ...options, maxNodeId: layout.maxNodeId, sleep })
-        : await ReservationHolder.claim(options);
+      const nodeId = this.#nodeId;
+      const holder = nodeId === undefined || this.#isShared
+        ? await claimNode({ ...options, nodeId, maxNodeId: anyNodeIds.length - 1 })
+        : await ReservationHolder.claim({ ...options, nodeId });
       return { holder, name, pool: undefined, rank: 0, users: 1 };
     }
-    const { holder, pool, whyFromMark } = await holdNode({
-      ...{ ...options, boot: `${poolPath}-${boots}`, poolPath, sleep },
-    });
+    const { holder, pool, whyFromMark } = await this.#holdWithPool(machine, options);
     if (whyFromMark === undefined) this.continued++;
-    return { holder, name: pool.holder, pool, rank: this.#store.rankOf(nodeId, pool.holder), users: 1 };
+    return { holder, name: pool.holder, pool, rank: store.rankOf(holder.nodeId, pool.holder), users: 1 };
+  }
+
+  /** Holds the node; or any, as servers do: rather one that this machine has had, if it can go on there at once. */
+  async #holdWithPool(
+    machine: Machine,
+    options: Omit<HoldNodeOptions, "nodeId" | "boot" | "poolPath">,
+  ): Promise<NodeHold> {
+    const optionsFor = (nodeId: number) => {
+      const poolPath = this.#poolPath(machine, nodeId);
+      return { ...options, nodeId, boot: `${machine.name}-${machine.boots}`, poolPath };
+    };
+    if (this.#nodeId !== undefined) return await holdNode(optionsFor(this.#nodeId));
+    for (const nodeId of [...machine.nodeIds].slice(-1)) {
+      if (!await isResumable(optionsFor(nodeId))) continue;
+      const hold = await unlessHeld(holdNode(optionsFor(nodeId)));
+      if (hold !== undefined) return hold;
+    }
+    const store = CheckedStore.of(options.store);
+    const isOfLayout = (text: string) => this.#layout.isRecordedAs(text);
+    for await (
+      const { nodeId, found } of findNodes({ ...options, store, nodeIds: this.#system.anyNodeIds, isOfLayout })
+    ) {
+      const hold = await unlessHeld(holdNode({ ...optionsFor(nodeId), goneRecord: found }));
+      if (hold !== undefined) return hold;
+    }
+    throw new NodeHeldError("all nodes are held");
+  }
+
+  #poolPath({ name }: Machine, nodeId: number): string {
+    return this.#pools.path(`${name}-${nodeId}`);
   }
 
   #worker(tenure: Tenure, clock: { now(): number }, subnodeId: number, firstTick: number): Worker {
-    const { nodeId } = this;
     const layout = this.#layout;
     const { holder, pool } = tenure;
     const ids = new IdSequencer({
-      ...{ nodeId, layout, clock, monotonicClock: this.#monotonicClock, clockPolicy: this.policy },
+      ...{ nodeId: holder.nodeId, layout, clock, monotonicClock: this.#monotonicClock, clockPolicy: this.policy },
       ...(pool === undefined
         ? { subnodeId, subnodeCount: WORKERS, reservation: { firstTick, mark: holder.mark } }
         : { sequencePool: pool }),
@@ -342,7 +388,7 @@ export class SimulatedNode implements Disposable {
 
   #renewIfDue(machine: Machine, supervisor: Supervisor, { holder, pool }: Tenure): void {
     if (supervisor.isRenewing || this.#world.nowMs < supervisor.renewAtMs) return;
-    supervisor.renewAtMs = this.#world.nowMs + (this.#store.isShared ? SHARED_RENEW_MS : 1000);
+    supervisor.renewAtMs = this.#world.nowMs + (this.#isShared ? SHARED_RENEW_MS : 1000);
     supervisor.isRenewing = true;
     // A renewal that takes too long is given up, and goes on behind the next one's back.
     this.#world.after(2000, () => supervisor.isRenewing = false);
@@ -374,14 +420,12 @@ export class SimulatedNode implements Disposable {
     const count = this.#world.chance(0.1) ? 100 : 2;
     if (worker.ids.tryRange(count, this.#grant) !== IdStatus.OK) return;
     const step = this.#hasPool ? this.#layout.maxNodeId + 1 : WORKERS * (this.#layout.maxNodeId + 1);
+    const { holder: { nodeId }, rank } = worker.tenure;
     let id = this.#grant.firstHigh * 2 ** 32 + this.#grant.firstLow;
     for (let i = 0; i < this.#grant.count; i++, id += step) {
-      if (id <= worker.lastId) throw new Error(`the ids of a worker of node ${this.nodeId} do not ascend`);
+      if (id <= worker.lastId) throw new Error(`the ids of a worker of node ${nodeId} do not ascend`);
       worker.lastId = id;
-      this.#ledger.note(this.nodeId, id);
-      if (this.#hasPool && !this.#order.isNext(worker.tenure.rank, id)) {
-        throw new Error(`id ${id} of node ${this.nodeId} is lower than one that another worker has given out before`);
-      }
+      this.#system.note(nodeId, id, this.#hasPool ? rank : undefined);
     }
     this.given += this.#grant.count;
   }
@@ -392,20 +436,12 @@ function usedTickOf({ tenure, usedTick, workers }: Supervisor): number {
   return tenure?.pool?.position.tick ?? Math.max(usedTick, ...workers.map(({ ids }) => ids.lastTick));
 }
 
-/**
- * Knows in which order ids are to come: each one is above all before it of its own holder and of the holders before
- * that one. (One who was displaced may have ticks left, below those of the ones after it.)
- */
-class OrderLedger {
-  /** The highest id up to each holder. */
-  readonly #highest: number[] = [];
-
-  /** Takes note of an id, and says whether it is in order. */
-  isNext(rank: number, id: number): boolean {
-    const highest = this.#highest;
-    while (highest.length <= rank) highest.push(highest.at(-1) ?? -1);
-    if (id <= highest[rank]) return false;
-    for (let after = rank; after < highest.length && highest[after] < id; after++) highest[after] = id;
-    return true;
+/** A hold; `undefined` if somebody else has the node. */
+async function unlessHeld(hold: Promise<NodeHold>): Promise<NodeHold | undefined> {
+  try {
+    return await hold;
+  } catch (error) {
+    if (error instanceof NodeHeldError) return undefined;
+    throw error;
   }
 }
