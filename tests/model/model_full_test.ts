@@ -84,25 +84,30 @@ const SHARED_CONFIGURATIONS: { name: string; options: string[]; states: number }
     options: ["-DPROMPT", "-DLEAD=1", "-DTIME=4", "-DBEATS=7", "-DHOLDERS=2"],
     states: 3_000_000,
   },
+  {
+    name: "three holders, with a store that answers at once",
+    options: ["-DPROMPT", "-DTIME=3", "-DBEATS=5", "-DHOLDERS=3"],
+    states: 5_000_000,
+  },
 ];
 
-const LATE = ["-DTIME=4", "-DBEATS=5", "-DHOLDERS=2"];
 const LATE_AHEAD = ["-DLEAD=1", "-DTIME=4", "-DBEATS=4", "-DHOLDERS=2"];
 const LONGER = ["-DPROMPT", "-DLEAD=1", "-DTIME=4", "-DBEATS=7", "-DHOLDERS=2"];
+const THREE = ["-DPROMPT", "-DTIME=3", "-DBEATS=5", "-DHOLDERS=3"];
 
-/** Every rule for such a store. Without it, two holders own a tick both. */
+/** Every rule for such a store. Without it, two holders own a tick both, within bounds that are checked whole above. */
 const SHARED_RULES: { rule: string; options: string[] }[] = [
-  { rule: "SETTLE", options: LATE },
-  { rule: "AFTER", options: LATE },
+  { rule: "SETTLE", options: THREE },
+  { rule: "AFTER", options: THREE },
   { rule: "ON_RECORD", options: LATE_AHEAD },
   { rule: "WAIT", options: LONGER },
   { rule: "STILL_WAITS", options: LONGER },
-  { rule: "BOUND", options: LATE },
-  { rule: "OVER", options: LATE },
+  { rule: "BOUND", options: THREE },
+  { rule: "OVER", options: THREE },
   { rule: "NOT_OTHERS", options: LATE_AHEAD },
-  { rule: "POOL_LASTS", options: LATE },
-  { rule: "CLOSED_LASTS", options: ["-DPROMPT", "-DTIME=4", "-DBEATS=8", "-DHOLDERS=3"] },
-  { rule: "OWN_RELEASE", options: ["-DPROMPT", "-DBACKS=0", "-DTIME=4", "-DBEATS=10", "-DHOLDERS=3"] },
+  { rule: "POOL_LASTS", options: THREE },
+  { rule: "CLOSED_LASTS", options: THREE },
+  { rule: "OWN_RELEASE", options: THREE },
 ];
 
 const missing = await Array.fromAsync(["spin", "cc"], async (tool) => await isThere(tool) ? [] : [tool]);
