@@ -14,6 +14,12 @@
  * claims the node; requests to the store are late, or lost, and so are replies; clean ends; clocks say what they like.
  * Any number of times, within TICKS, HOLDERS, and one late request at a time.
  *
+ * Where the code is stricter, because a store that machines share may go back (see shared_store.pml), and a store that
+ * does not go back needs less:
+ *   a mark that was only read (at LOOK to resume, and at ASK) counts here at once; the code writes it once more first;
+ *   a release on record counts here as that of the pool if its mark is the pool's first unused tick (EXACT_MARK); the
+ *   code asks whether the pool has noted the attempt.
+ *
  * Configurations (model_full_test.ts has the bounds, and each is checked exhaustively):
  *   (none)     all of the above;
  *   -DREPLACE  a second supervisor on machine 0: each can take over from the other. Machine 1 claims the node and no
