@@ -12,6 +12,7 @@ import { EtcdCluster, hasEtcd } from "../../testing/etcd_cluster.ts";
 import { hasPostgres, PostgresCluster } from "../../testing/postgres_cluster.ts";
 import { ServerProcess } from "../../testing/server_process.ts";
 import { TempDir } from "../../testing/temp_dir.ts";
+import { until } from "../../testing/within.ts";
 import { keyOf } from "../access/keys.ts";
 
 if (!hasEtcd) console.warn("etcd and etcdctl are not installed (etcd-server, etcd-client): servers do not share it");
@@ -132,11 +133,25 @@ async function nodesOfIds(port: number): Promise<Set<number>> {
     await using cluster = await EtcdCluster.start({ size: 1 });
     const url = cluster.endpoints[0].replace("http://", "etcd://");
     const flags = ["--store", url, "--workers", "1", "--trust-store", "--node-id", "7"];
-    await using holder = await ServerProcess.start({ flags, port: 0 });
+    const [port] = freePorts(1);
+    await using holder = await ServerProcess.start({ flags, port });
     assertEquals(nodeOf(holder), 7);
     await using refused = await ServerProcess.spawn({ flags });
     assertEquals((await refused.ended()).code, 1);
-    assertMatch(refused.printed, /held by another generator or server \(.+, version .+, since 20.+\)/);
+    const [, address] = /server \(.+, at (.+), version .+, since 20.+\)/.exec(refused.printed) ?? [];
+    assertEquals(address, `127.0.0.1:${port}`, refused.printed);
+  });
+
+  it("say that their record was deleted, and write it again", async () => {
+    await using cluster = await EtcdCluster.start({ size: 1 });
+    const url = cluster.endpoints[0].replace("http://", "etcd://");
+    using store = await EtcdReservationStore.fromUrl(url);
+    await using server = await ServerProcess.start({ flags: ["--store", url, "--workers", "1", "--trust-store"] });
+    const nodeId = nodeOf(server);
+    assertEquals(await cluster.ctl("del", `global-id/nodes/${nodeId}`), "1\n");
+    await server.says(new RegExp(`the record of node ${nodeId} is gone: the store has gone back; this holder writes`));
+    await until("the record is there", async () => await store.read(nodeId) !== undefined);
+    assertEquals(await nodesOfIds(server.ports[0]), new Set([nodeId]));
   });
 });
 
