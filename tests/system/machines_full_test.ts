@@ -137,6 +137,22 @@ class Cluster implements AsyncDisposable {
     });
   }
 
+  /**
+   * Connects machines again, and returns when, and how many ms after that there were ids on all of them, and etcd was
+   * back: all members served or, if it was one machine that had no majority, another member served that one.
+   */
+  async mend(...names: readonly string[]): Promise<{ endedMs: number; backMs: number; etcdMs: number }> {
+    const endedMs = Date.now();
+    await this.network.connect(names);
+    const [first, ...others] = names;
+    const healthy = others.length > 0
+      ? this.etcd.healthy()
+      : this.etcd.healthy([this.etcd.members[(NAMES.indexOf(first) + 1) % NAMES.length]], this.network.runnerOf(first));
+    const etcdMs = healthy.then(() => Date.now() - endedMs);
+    const backMs = Math.max(...await Promise.all(names.map((name) => this.on(name).recorder.next()))) - endedMs;
+    return { endedMs, backMs, etcdMs: await etcdMs };
+  }
+
   note(fault: string, times: Record<string, number>): void {
     const seconds = Object.entries(times).map(([name, ms]) => [name, (ms / 1000).toFixed(2)]);
     this.#rows.push({ fault, ...Object.fromEntries(seconds) });
@@ -166,13 +182,17 @@ class Cluster implements AsyncDisposable {
     await network.cutOff(["c"]);
     await wait(FAULT_MS);
     const wentOnMs = c.recorder.lastMs - beganMs;
-    let endedMs = Date.now();
-    await network.connect(["c"]);
-    let backMs = await c.recorder.next() - endedMs;
-    const othersMs = Math.max(...[a, b].map(({ recorder }) => recorder.longestGapMs(beganMs, endedMs)));
-    cluster.note("one machine is cut off for 20 s", { "goes on": wentOnMs, "back after": backMs, others: othersMs });
+    const term = await cluster.etcd.members[0].term();
+    let { endedMs, backMs, etcdMs } = await cluster.mend("c");
+    const othersMs = Math.max(...[a, b].map(({ recorder }) => recorder.longestGapMs(beganMs, endedMs + backMs)));
+    cluster.note("one machine is cut off for 20 s", {
+      ...{ "goes on": wentOnMs, "back after": backMs, "etcd is back after": etcdMs, others: othersMs },
+    });
     assert(wentOnMs >= 8000 && wentOnMs < FAULT_MS - 1000, `ids went on for ${wentOnMs} ms`);
     assert(othersMs < 1000, `the other machines were without ids for ${othersMs} ms`);
+    assert(backMs < etcdMs + 1000, `ids were back ${backMs} ms after the fault, and etcd ${etcdMs} ms`);
+    await cluster.etcd.healthy();
+    assertEquals(await cluster.etcd.members[0].term(), term, "the member that came back forced an election");
     await cluster.allServe();
 
     // All are cut off from each other, and the store has no majority.
@@ -181,25 +201,25 @@ class Cluster implements AsyncDisposable {
     await network.cutOff(NAMES);
     await wait(FAULT_MS);
     const leastMs = Math.min(...servers.map(({ recorder }) => recorder.lastMs - beganMs));
-    endedMs = Date.now();
-    await network.connect(NAMES);
-    const healthy = cluster.etcd.healthy().then(() => Date.now());
-    backMs = Math.max(...await Promise.all(servers.map(({ recorder }) => recorder.next()))) - endedMs;
-    const etcdMs = await healthy - endedMs;
+    ({ endedMs, backMs, etcdMs } = await cluster.mend(...NAMES));
     const times = { "goes on": leastMs, "back after": backMs, "etcd is back after": etcdMs };
     cluster.note("all are cut off from each other for 20 s", times);
     assert(leastMs >= 8000, `ids went on for ${leastMs} ms`);
     assert(backMs < etcdMs + 1000, `ids were back ${backMs} ms after the fault, and etcd ${etcdMs} ms`);
 
     // The network is slow and lossy. The clients are on the servers' machines, so it is the store that suffers.
+    await cluster.allRenewed();
     beganMs = Date.now();
     await network.impair(NAMES, { loss: 0.2, delayMs: 50 });
     await wait(FAULT_MS);
-    endedMs = Date.now();
-    await network.connect(NAMES);
-    const gapMs = Math.max(...servers.map(({ recorder }) => recorder.longestGapMs(beganMs, endedMs)));
-    cluster.note("20 % of the packets are lost, the others 50 ms late, for 20 s", { "without ids": gapMs });
-    await cluster.allServe();
+    const gapMs = (toMs: number) => Math.max(...servers.map(({ recorder }) => recorder.longestGapMs(beganMs, toMs)));
+    const [earlyMs, allMs] = [gapMs(beganMs + 8000), gapMs(Date.now())];
+    ({ endedMs, backMs, etcdMs } = await cluster.mend(...NAMES));
+    cluster.note("20 % of the packets are lost, the others 50 ms late, for 20 s", {
+      ...{ "without ids": allMs, "back after": backMs, "etcd is back after": etcdMs },
+    });
+    assert(earlyMs < 1000, `${earlyMs} ms without ids within the first 8 s`);
+    assert(backMs < etcdMs + 1000, `ids were back ${backMs} ms after the fault, and etcd ${etcdMs} ms`);
 
     // A server is frozen for longer than its reservation lasts, and another one takes its node.
     const frozen = nodeOf(c.recorder);
