@@ -23,16 +23,18 @@ class Scene implements AsyncDisposable {
   readonly #proxy: LossyProxy;
   /** What becomes of the first holder's requests. */
   fate: RequestFate = "well";
+  readonly #fault: string;
   /** What the holders reported, in their order. */
   readonly reports: unknown[][] = [];
 
-  private constructor(cluster: EtcdCluster) {
+  private constructor(cluster: EtcdCluster, fault: string) {
+    this.#fault = fault;
     this.cluster = this.#stack.use(cluster);
     this.#proxy = this.#stack.use(new LossyProxy(cluster.endpoints[0], () => this.fate));
   }
 
-  static async make(): Promise<Scene> {
-    return new Scene(await EtcdCluster.start({ size: 1 }));
+  static async make(fault: string): Promise<Scene> {
+    return new Scene(await EtcdCluster.start({ size: 1 }), fault);
   }
 
   /** Opens the generator that can be cut off, and waits until it has ids. */
@@ -59,8 +61,11 @@ class Scene implements AsyncDisposable {
     const reports: unknown[] = [];
     this.reports.push(reports);
     const onError = (error: unknown) => void reports.push(error);
+    const beganMs = performance.now();
     const generator = this.#stack.use(await IdGenerator.open({ store, nodeId: 7, onError, ...options }));
     await generator.waitForId();
+    const waitedMs = Math.round(performance.now() - beganMs);
+    console.log(`${this.#fault}: holder ${this.reports.length} of the node waited for ${waitedMs} ms`);
     return this.#stack.use(new IdStream(generator));
   }
 }
@@ -73,7 +78,7 @@ async function runsDry(stream: IdStream): Promise<void> {
 (hasEtcd ? describe : describe.skip)("a node in etcd", () => {
   const cases: [name: string, run: () => Promise<void>][] = [
     ["has no id twice when etcd is restored to before the first claim, and another holder takes it", async () => {
-      await using scene = await Scene.make();
+      await using scene = await Scene.make("restore");
       const snapshot = await scene.cluster.snapshot();
       const first = await scene.first();
       scene.fate = "late";
@@ -83,7 +88,7 @@ async function runsDry(stream: IdStream): Promise<void> {
       assertEquals(countRepeated(first, second), 0);
     }],
     ["would have ids twice then if it trusted the store, which shows what this test can see", async () => {
-      await using scene = await Scene.make();
+      await using scene = await Scene.make("restore, trusted");
       const snapshot = await scene.cluster.snapshot();
       const first = await scene.first();
       scene.fate = "late";
@@ -95,7 +100,7 @@ async function runsDry(stream: IdStream): Promise<void> {
       assert(repeated > 0);
     }],
     ["has no id twice when etcd is restored, another takes it, and slow writes of the first arrive then", async () => {
-      await using scene = await Scene.make();
+      await using scene = await Scene.make("restore and slow writes");
       const first = await scene.first();
       scene.fate = "late";
       const snapshot = await scene.cluster.snapshot();
@@ -114,7 +119,7 @@ async function runsDry(stream: IdStream): Promise<void> {
       assertEquals(countRepeated(first, await second), 0);
     }],
     ["has no id twice when its record is deleted, and another holder takes it", async () => {
-      await using scene = await Scene.make();
+      await using scene = await Scene.make("deletion");
       const first = await scene.first();
       scene.fate = "late";
       await scene.cluster.ctl("del", KEY);
@@ -125,17 +130,22 @@ async function runsDry(stream: IdStream): Promise<void> {
     [
       "stays its holder's when its record is deleted or older than it was, without a gap, and the holder says so",
       async () => {
-        await using scene = await Scene.make();
+        await using scene = await Scene.make("deletion and restore");
         const stream = await scene.first();
         const snapshot = await scene.cluster.snapshot();
-        for (const forget of [() => scene.cluster.ctl("del", KEY), () => scene.cluster.restore(snapshot)]) {
+        const faults: [name: string, forget: () => Promise<unknown>][] = [
+          ["deletion", () => scene.cluster.ctl("del", KEY)],
+          ["restore", () => scene.cluster.restore(snapshot)],
+        ];
+        for (const [name, forget] of faults) {
           const reportsBefore = scene.reports[0].length;
           await forget();
           await until("the holder reports it", () => scene.reports[0].slice(reportsBefore).some(isReport));
           assertEquals(await scene.cluster.ctl("get", KEY, "--keys-only"), `${KEY}\n\n`);
+          const gapMs = stream.longestGapMs();
+          console.log(`${name}: the holder was without ids for ${Math.round(gapMs)} ms at most`);
+          assert(gapMs < 1000, `${name}: ${gapMs} ms without ids`);
         }
-        const gapMs = stream.longestGapMs();
-        assert(gapMs < 1000, `${gapMs} ms without ids`);
         assertEquals(countRepeated(stream), 0);
       },
     ],

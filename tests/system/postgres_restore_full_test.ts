@@ -22,17 +22,19 @@ class Scene implements AsyncDisposable {
   readonly #stack = new AsyncDisposableStack();
   readonly cluster: PostgresCluster;
   readonly #proxy: CuttingProxy;
+  readonly #fault: string;
   /** What the holders reported, in their order. */
   readonly reports: unknown[][] = [];
 
-  private constructor(cluster: PostgresCluster) {
+  private constructor(cluster: PostgresCluster, fault: string) {
+    this.#fault = fault;
     this.cluster = this.#stack.use(cluster);
     this.#proxy = this.#stack.use(new CuttingProxy(cluster.primary.port, () => false));
   }
 
   /** Starts a primary and a standby. */
-  static async make(standby: { isSynchronous: boolean }): Promise<Scene> {
-    return new Scene(await PostgresCluster.start({ standbys: [standby] }));
+  static async make(fault: string, standby: { isSynchronous: boolean }): Promise<Scene> {
+    return new Scene(await PostgresCluster.start({ standbys: [standby] }), fault);
   }
 
   get standby(): PostgresServer {
@@ -56,8 +58,11 @@ class Scene implements AsyncDisposable {
     const reports: unknown[] = [];
     this.reports.push(reports);
     const onError = (error: unknown) => void reports.push(error);
+    const beganMs = performance.now();
     const generator = this.#stack.use(await IdGenerator.open({ store, nodeId: 7, onError, ...options }));
     await generator.waitForId();
+    const waitedMs = Math.round(performance.now() - beganMs);
+    console.log(`${this.#fault}: holder ${this.reports.length} of the node waited for ${waitedMs} ms`);
     return this.#stack.use(new IdStream(generator));
   }
 
@@ -79,6 +84,12 @@ async function runsDry(stream: IdStream): Promise<void> {
   await until("the reservation is used up", () => stream.longestGapMs() > 1500);
 }
 
+function assertNoGap(stream: IdStream, fault: string): void {
+  const gapMs = stream.longestGapMs();
+  console.log(`${fault}: the holder was without ids for ${Math.round(gapMs)} ms at most`);
+  assert(gapMs < 1000, `${fault}: ${gapMs} ms without ids`);
+}
+
 /** Has marks written that the standby does not get, and fails over to it. The first generator is cut off by then. */
 async function failOverToLaggingStandby(scene: Scene): Promise<IdStream> {
   const { cluster: { primary }, standby } = scene;
@@ -96,14 +107,14 @@ async function failOverToLaggingStandby(scene: Scene): Promise<IdStream> {
 (hasPostgres ? describe : describe.skip)("a node in PostgreSQL", () => {
   const cases: [name: string, run: () => Promise<void>][] = [
     ["has no id twice after a fail-over to a standby that lagged, when another holder takes it", async () => {
-      await using scene = await Scene.make({ isSynchronous: false });
+      await using scene = await Scene.make("fail-over", { isSynchronous: false });
       const first = await failOverToLaggingStandby(scene);
       const second = await scene.open([hostOf(scene.standby)]);
       await runsDry(first);
       assertEquals(countRepeated(first, second), 0);
     }],
     ["would have ids twice then if the holder trusted the store, which shows what this test can see", async () => {
-      await using scene = await Scene.make({ isSynchronous: false });
+      await using scene = await Scene.make("fail-over, trusted", { isSynchronous: false });
       const first = await failOverToLaggingStandby(scene);
       const second = await scene.open([hostOf(scene.standby)], { trustStore: true });
       await runsDry(first);
@@ -114,7 +125,7 @@ async function failOverToLaggingStandby(scene: Scene): Promise<IdStream> {
     [
       "stays its holder's after a fail-over to a standby that lagged, without a gap, and the holder says so",
       async () => {
-        await using scene = await Scene.make({ isSynchronous: false });
+        await using scene = await Scene.make("fail-over while the holder is there", { isSynchronous: false });
         const { cluster: { primary }, standby } = scene;
         const stream = await scene.open([hostOf(primary), hostOf(standby)]);
         await standby.stopFollowing();
@@ -130,21 +141,21 @@ async function failOverToLaggingStandby(scene: Scene): Promise<IdStream> {
           "the holder writes its mark again",
           async () => Number(await markOf(standby)) >= Number(before) + 10,
         );
-        assert(stream.longestGapMs() < 1000);
+        assertNoGap(stream, "fail-over");
         assertEquals(countRepeated(stream), 0);
       },
     ],
     ["stays its holder's when its row is deleted, without a gap, and the holder says so", async () => {
-      await using scene = await Scene.make({ isSynchronous: true });
+      await using scene = await Scene.make("deletion while the holder is there", { isSynchronous: true });
       const stream = await scene.first();
       await scene.cluster.primary.sql("DELETE FROM global_id_reservation");
       await until("the holder reports it", () => scene.reports[0].some((error) => error instanceof StoreWentBackError));
       await until("the row is there", async () => await markOf(scene.cluster.primary) !== "");
-      assert(stream.longestGapMs() < 1000);
+      assertNoGap(stream, "deletion");
       assertEquals(countRepeated(stream), 0);
     }],
     ["has no id twice when its row is deleted, and another holder takes it", async () => {
-      await using scene = await Scene.make({ isSynchronous: true });
+      await using scene = await Scene.make("deletion", { isSynchronous: true });
       const first = await scene.first();
       await scene.cutOff();
       await scene.cluster.primary.sql("DELETE FROM global_id_reservation");
@@ -153,7 +164,7 @@ async function failOverToLaggingStandby(scene: Scene): Promise<IdStream> {
       assertEquals(countRepeated(first, second), 0);
     }],
     ["counts no change whose commit was cancelled, and has no id twice when a fail-over loses it", async () => {
-      await using scene = await Scene.make({ isSynchronous: true });
+      await using scene = await Scene.make("cancelled commits", { isSynchronous: true });
       const { cluster: { primary }, standby } = scene;
       // What a user's sessions have must not matter.
       await primary.sql("ALTER DATABASE postgres SET synchronous_commit = off");
