@@ -82,10 +82,11 @@ const ALL_KILLED: Outage = {
 };
 
 /**
- * Outages during which nobody can renew, and how long they last, in ms. A look at members that are killed fails after
- * 5 s, and the next one follows 2 s later: when they are back, a claimer would be at the third, if failed looks counted.
+ * Outages during which nobody can renew, and how long they last, in ms. A look fails after 10 s at members that are
+ * silent, after 1.5 s at members that are killed; 4 s later comes the next one, and then 8 s later. So claimers are at
+ * the third look when the members are back. That one would do if the first two counted.
  */
-const SILENCES: [outage: Outage, ms: number][] = [[ALL_PAUSED, OUTAGE_MS], [ALL_KILLED, 16_000]];
+const SILENCES: [outage: Outage, ms: number][] = [[ALL_PAUSED, 36_000], [ALL_KILLED, 15_000]];
 
 /** How much sooner than the holders the claimers find out that etcd is back, in ms: they are on other machines. */
 const LAG_MS = 500;
