@@ -81,17 +81,18 @@ export class LiveHolders implements AsyncDisposable {
 
   #claim(store: ReservationStore & Disposable, claimer: number): void {
     this.#stack.use(store);
-    const claims = this.#claimAgainAndAgain(store, claimer);
+    const claims = this.#claimUntilTaken(store, claimer);
     this.#stack.defer(() => claims);
   }
 
-  async #claimAgainAndAgain(store: ReservationStore, claimer: number): Promise<void> {
+  async #claimUntilTaken(store: ReservationStore, claimer: number): Promise<void> {
     const { signal } = this.#ended;
     await wait(claimer * STAGGER_MS);
     while (!signal.aborted) {
       try {
         await using generator = await IdGenerator.open({ store, layout: LAYOUT, signal });
         this.#taken.push(generator.nodeId);
+        return;
       } catch (error) {
         if (error instanceof NodeHeldError) this.#refusals[claimer]++;
         await wait(PAUSE_MS);
