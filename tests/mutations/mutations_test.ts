@@ -1580,6 +1580,13 @@ const MUTATIONS: Mutation[] = [
     killer: NEAREST,
   },
   {
+    rule: "client: where all servers are silent, requests that wait find out which one is back",
+    file: NEAREST_SERVER,
+    from: "      for (const other of others) if (other.silentMs !== Infinity) this.#probe(other);\n",
+    to: "",
+    killer: NEAREST,
+  },
+  {
     rule: "client: a server has three times its usual time",
     file: NEAREST_SERVER,
     from: "const PATIENCE = 3;",
